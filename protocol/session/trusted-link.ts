@@ -1,0 +1,230 @@
+import { CoPilotError } from '../errors.ts';
+import type * as types from '../generated/types.ts';
+import { bytesOf } from '../encoding.ts';
+import { decodeTrustedMessage } from '../messages.ts';
+import type { Cancel, Clock, Log } from '../runtime/runtime.ts';
+
+export type AskItem = types.Ask['items'][number];
+export type AnswerItem = types.Answers['items'][number];
+
+/** An item without its number, which the link gives. */
+export type Unnumbered<T> = T extends { readonly item: number } ? Omit<T, 'item'> : never;
+export type AskBody = Unnumbered<AskItem>;
+export type AnswerBody = Unnumbered<AnswerItem>;
+
+export interface TrustedLinkOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Seals and sends one message on the current session; false where there is none. */
+  readonly send: (message: Uint8Array) => boolean;
+  /** Does what the peer asks; may be called again for the same item. A rejection is answered as refused. */
+  readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
+  /** Items asked and unanswered, queued ones included; beyond it `ask` rejects with `BUS_CLOSED`. */
+  readonly maxOpenItems?: number;
+}
+
+/** Either end of the trusted side: asks items in batches and answers the peer's. */
+export interface TrustedLink {
+  /** Resolves with the answer; rejects with `BUS_CLOSED` at the bound or after `close`, `TIMEOUT` after `deadlineMs`. */
+  ask(body: AskBody, deadlineMs?: number): Promise<AnswerBody>;
+  /** A message opened by the session. */
+  receive(message: Uint8Array): void;
+  /** A new session is up: everything unanswered is asked again, for the peer may have lost it. */
+  reopened(): void;
+  close(): void;
+}
+
+interface Open {
+  readonly number: number;
+  /** The item as JSON, made once. */
+  readonly json: string;
+  readonly resolve: (answer: AnswerBody) => void;
+  readonly reject: (error: CoPilotError) => void;
+  readonly cancelDeadline: Cancel;
+  batch: number;
+  askedMs: number;
+}
+
+const MAX_OPEN_BATCHES = 8;
+const MAX_ITEMS = 128;
+const MAX_BATCH_BYTES = 28 * 1024;
+const DEFAULT_DEADLINE_MS = 30_000;
+const RESEND_MS = 5_000;
+const NO_BATCH = 0;
+
+/**
+ * Batches are what queued while earlier ones were unanswered, never a timer: at most `MAX_OPEN_BATCHES` are under way, so at load
+ * many items share a frame and its seal. Whatever is asked may be asked again; the port behind each item says why that is harmless.
+ */
+export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
+  const { clock, log, send, onAsk } = options;
+  const maxOpen = options.maxOpenItems ?? 4096;
+  const open = new Map<number, Open>();
+  /** How many items of each batch under way are unanswered. */
+  const batches = new Map<number, number>();
+  const queue: Open[] = [];
+  const answers: string[] = [];
+  let lastNumber = 0;
+  let lastBatch = NO_BATCH;
+  let flushing = false;
+  let closed = false;
+  let cancelResend: Cancel = () => undefined;
+
+  function flushSoon(): void {
+    if (flushing || closed) return;
+    flushing = true;
+    queueMicrotask(() => {
+      flushing = false;
+      if (closed) return;
+      flushAnswers();
+      flushAsks();
+    });
+  }
+
+  function flushAsks(): void {
+    while (queue.length > 0 && batches.size < MAX_OPEN_BATCHES) {
+      const items = takeBatch(queue, (entry) => entry.json).filter((entry) => open.has(entry.number));
+      if (items.length > 0 && !sendBatch(items)) return;
+    }
+  }
+
+  /** False where there is no session: the items stay open and are asked again on the next one. */
+  function sendBatch(items: readonly Open[]): boolean {
+    if (!send(bytesOf(`{"kind":"ask","items":[${items.map((entry) => entry.json).join(',')}]}`)))
+      return false;
+    lastBatch += 1;
+    batches.set(lastBatch, items.length);
+    for (const entry of items) {
+      entry.batch = lastBatch;
+      entry.askedMs = clock.monotonicMs();
+    }
+    return true;
+  }
+
+  function flushAnswers(): void {
+    while (answers.length > 0) {
+      const items = takeBatch(answers, (json) => json);
+      // Where the session is gone the peer asks again on the next one.
+      if (!send(bytesOf(`{"kind":"answers","items":[${items.join(',')}]}`))) return;
+    }
+  }
+
+  function settle(number: number): Open | undefined {
+    const entry = open.get(number);
+    if (entry === undefined) return undefined;
+    open.delete(number);
+    entry.cancelDeadline();
+    leaveBatch(entry);
+    if (queue.length > 0) flushSoon();
+    return entry;
+  }
+
+  function leaveBatch(entry: Open): void {
+    const left = (batches.get(entry.batch) ?? 1) - 1;
+    if (left <= 0) batches.delete(entry.batch);
+    else batches.set(entry.batch, left);
+    entry.batch = NO_BATCH;
+  }
+
+  function answer(item: AskItem): void {
+    void onAsk(item)
+      .catch((caught: unknown): AnswerBody => refusal(caught, log, item.op))
+      .then((body) => {
+        const json = JSON.stringify({ ...body, item: item.item });
+        answers.push(json.length <= MAX_BATCH_BYTES ? json : tooLarge(item));
+        flushSoon();
+      });
+  }
+
+  function askAgain(askedBeforeMs: number): void {
+    for (const entry of open.values()) {
+      if (entry.batch === NO_BATCH || entry.askedMs > askedBeforeMs) continue;
+      leaveBatch(entry);
+    }
+    queue.length = 0;
+    for (const entry of open.values()) if (entry.batch === NO_BATCH) queue.push(entry);
+    if (queue.length > 0) flushSoon();
+  }
+
+  function watch(): void {
+    cancelResend = clock.schedule(RESEND_MS, () => {
+      askAgain(clock.monotonicMs() - RESEND_MS);
+      watch();
+    });
+  }
+  watch();
+
+  return {
+    ask(body, deadlineMs = DEFAULT_DEADLINE_MS) {
+      if (closed || open.size >= maxOpen) {
+        return Promise.reject(
+          new CoPilotError('BUS_CLOSED', closed ? 'the link is closed' : 'too many items are unanswered'),
+        );
+      }
+      const number = ++lastNumber;
+      const json = JSON.stringify({ ...body, item: number });
+      if (json.length > MAX_BATCH_BYTES) {
+        return Promise.reject(
+          new CoPilotError('FRAME_TOO_LARGE', `a ${body.op} of ${json.length} bytes is over the bound`),
+        );
+      }
+      return new Promise((resolve, reject) => {
+        const cancelDeadline = clock.schedule(deadlineMs, () => {
+          settle(number)?.reject(
+            new CoPilotError('TIMEOUT', `no answer to ${body.op} within ${deadlineMs} ms`),
+          );
+        });
+        const entry = { number, json, resolve, reject, cancelDeadline, batch: NO_BATCH, askedMs: 0 };
+        open.set(number, entry);
+        queue.push(entry);
+        flushSoon();
+      });
+    },
+    receive(bytes) {
+      if (closed) return;
+      const message = decodeTrustedMessage(bytes);
+      if (message.kind === 'ask') for (const item of message.items) answer(item);
+      else for (const { item, ...body } of message.items) settle(item)?.resolve(body);
+    },
+    reopened: () => askAgain(clock.monotonicMs()),
+    close() {
+      closed = true;
+      cancelResend();
+      for (const number of [...open.keys()])
+        settle(number)?.reject(new CoPilotError('BUS_CLOSED', 'the link is closed'));
+    },
+  };
+}
+
+/** Takes from the front what fits one message. */
+function takeBatch<T>(queue: T[], jsonOf: (item: T) => string): T[] {
+  let bytes = 0;
+  let count = 0;
+  for (const item of queue) {
+    bytes += Buffer.byteLength(jsonOf(item)) + 1;
+    if (count >= MAX_ITEMS || (bytes > MAX_BATCH_BYTES && count > 0)) break;
+    count += 1;
+  }
+  return queue.splice(0, count);
+}
+
+function tooLarge(item: AskItem): string {
+  const body: AnswerItem = {
+    result: 'refused',
+    item: item.item,
+    code: 'FRAME_TOO_LARGE',
+    message: 'the answer is over the bound',
+  };
+  return JSON.stringify(body);
+}
+
+function refusal(caught: unknown, log: Log, op: AskItem['op']): AnswerBody {
+  if (caught instanceof CoPilotError)
+    return { result: 'refused', code: caught.code, message: caught.message.slice(0, 500) };
+  log.error({ op, err: caught }, 'an item failed');
+  return {
+    result: 'refused',
+    code: 'INTERNAL',
+    message: 'the item failed; the log of the other side says why',
+  };
+}
