@@ -1,0 +1,60 @@
+import { decideAccept } from './accept.ts';
+import { decideBan, decideHello, decideRevoke } from './agent-start.ts';
+import { decideCancel } from './cancel.ts';
+import type { Command } from './command.ts';
+import { decideAbort, decideDiscarded, decideFinalised, decideTold, decideVerified } from './commit.ts';
+import { decision, refuse, UNCHANGED } from './decision.ts';
+import { withoutSeen } from './holder.ts';
+import { decideLease, decideRelease, decideRenew } from './lease.ts';
+import { decideReport } from './report.ts';
+import type { Decision, Rows } from './rows.ts';
+import { decideExpire, decideGrace } from './sweep.ts';
+
+/**
+ * The lease machine. Pure and total: the same rows, command and ledger time (milliseconds) give the same decision, and no command
+ * of an agent throws. `rows` are those that `gather` loads for the command.
+ */
+export function decide(rows: Rows, command: Command, nowMs: number): Decision {
+  switch (command.kind) {
+    case 'accept':
+      return decideAccept(rows, command, nowMs);
+    case 'hello':
+      return decideHello(rows, command, nowMs);
+    case 'lease':
+      return decideLease(rows, command, nowMs);
+    case 'renew':
+      return decideRenew(rows, command, nowMs);
+    case 'report':
+      return decideReport(rows, command, nowMs);
+    case 'release':
+      return decideRelease(rows, command, nowMs);
+    case 'seen':
+      return decideSeen(rows, command);
+    case 'verified':
+      return decideVerified(rows, command, nowMs);
+    case 'abort':
+      return decideAbort(rows, command);
+    case 'finalised':
+      return decideFinalised(rows, command, nowMs);
+    case 'discarded':
+      return decideDiscarded(rows, command, nowMs);
+    case 'told':
+      return decideTold(rows, command);
+    case 'cancel':
+      return decideCancel(rows, command, nowMs);
+    case 'expire':
+      return decideExpire(rows, nowMs);
+    case 'grace':
+      return decideGrace(rows, nowMs);
+    case 'revoke':
+      return decideRevoke(rows, command, nowMs);
+    case 'ban':
+      return decideBan(rows, command);
+  }
+}
+
+function decideSeen(rows: Rows, command: Extract<Command, { kind: 'seen' }>): Decision {
+  if (rows.agent === undefined) return refuse('NOT_FOUND');
+  const agent = withoutSeen(rows.agent, command.seen);
+  return agent === rows.agent ? UNCHANGED : decision(rows, { agent }, { kind: 'noted', agent }, []);
+}
