@@ -1,3 +1,4 @@
+import { MAX_FLIPS } from './agent-start.ts';
 import { isFinal } from './audit.ts';
 import {
   type AgentRow,
@@ -77,7 +78,7 @@ function agentFaults(agent: AgentRow): readonly string[] {
     [agent.verdicts.length + agent.held.length <= MAX_VERDICTS, 'I9 too many verdicts'],
     [slots.length <= MAX_SLOTS, 'I9 too many slots'],
     [agent.superseded.length <= MAX_SUPERSEDED, 'I9 too many superseded starts'],
-    [agent.flipsMs.length <= MAX_SLOTS, 'I9 too many flips'],
+    [agent.flipsMs.length <= MAX_FLIPS + 1, 'I9 too many flips'],
     [new Set(agent.held.map(refOf)).size === agent.held.length, 'I2 an attempt is held twice'],
   ];
   return faultsOf(`agent ${agent.id}`, checks);

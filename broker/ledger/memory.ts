@@ -1,0 +1,214 @@
+import { CoPilotError, type ErrorCode } from '../../protocol/errors.ts';
+import type { Clock } from '../../protocol/runtime/runtime.ts';
+import type { Command, Outcome } from '../core/command.ts';
+import type { Lookup } from '../core/rows.ts';
+import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
+import { decideGroup, type GroupResult } from './group.ts';
+import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
+import { createLedgerClock } from './ledger-clock.ts';
+import { liveDeadline, matches, storedJob } from './stored-job.ts';
+
+/** What outlives a crash of the broker: rows, audit lines and the clock. It grows with the number of jobs. */
+export interface MemoryStore {
+  readonly jobs: Map<string, JobRow>;
+  readonly descriptions: Map<string, string>;
+  readonly agents: Map<string, AgentRow>;
+  readonly owners: Map<string, OwnerRow>;
+  readonly audit: string[];
+  /** Ids by condition, so that queries cost what they find. */
+  readonly found: Readonly<Record<IndexedQuery, Set<string>>>;
+  clockMs: number;
+}
+
+type IndexedQuery = Exclude<JobQuery['kind'], 'all'>;
+
+export interface MemoryLedgerOptions {
+  readonly clock: Clock;
+  /** Give the store of an earlier ledger to reopen it. */
+  readonly store?: MemoryStore;
+  /** How long a group takes to become durable; none by default. */
+  readonly syncMs?: number;
+}
+
+/** The ledger's twin without a disk, with faults to order. */
+export interface MemoryLedger extends Ledger {
+  readonly store: MemoryStore;
+  /** The next group fails whole with this code. */
+  failNext(code: Extract<ErrorCode, 'LEDGER_FULL' | 'LEDGER_CORRUPT' | 'LEDGER_UNAVAILABLE'>): void;
+  /** Dead at once: what is queued or under way is lost, whole groups at a time. */
+  crash(): void;
+  /** Dead right after the next group is durable and before anybody hears of it. */
+  crashAfterNextGroup(): void;
+}
+
+export function createMemoryStore(): MemoryStore {
+  return {
+    jobs: new Map(),
+    descriptions: new Map(),
+    agents: new Map(),
+    owners: new Map(),
+    audit: [],
+    found: { queued: new Set(), live: new Set(), duties: new Set() },
+    clockMs: 0,
+  };
+}
+
+export function createMemoryLedger(options: MemoryLedgerOptions): MemoryLedger {
+  return new MemoryLedgerHandle(options);
+}
+
+const DEAD = new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is closed');
+
+class MemoryLedgerHandle implements MemoryLedger {
+  readonly store: MemoryStore;
+  readonly #clock: Clock;
+  readonly #syncMs: number;
+  readonly #nowMs: () => number;
+  readonly #queue: GroupQueue;
+  #isOpen = true;
+  #nextFailure: CoPilotError | undefined;
+  #diesAfterGroup = false;
+
+  constructor({ clock, store = createMemoryStore(), syncMs = 0 }: MemoryLedgerOptions) {
+    this.store = store;
+    this.#clock = clock;
+    this.#syncMs = syncMs;
+    this.#nowMs = createLedgerClock(clock, store.clockMs);
+    this.#queue = createGroupQueue((commands) => this.#run(commands));
+    const live = [...store.found.live].sort(byCodeUnits);
+    this.#write(live.map((job) => ({ kind: 'grace', job })));
+  }
+
+  apply(commands: readonly Command[]): Promise<readonly Outcome[]> {
+    return this.#isOpen ? this.#queue.apply(commands) : Promise.reject(DEAD);
+  }
+
+  async due(limit: number): Promise<readonly string[]> {
+    this.#check();
+    const nowMs = this.#nowMs();
+    return this.#ids('live')
+      .map((id) => ({ id, deadlineMs: this.#deadline(id) }))
+      .filter(({ deadlineMs }) => deadlineMs < nowMs)
+      .sort((one, other) => one.deadlineMs - other.deadlineMs)
+      .slice(0, limit)
+      .map(({ id }) => id);
+  }
+
+  async list(query: JobQuery, after: string, limit: number): Promise<readonly StoredJob[]> {
+    this.#check();
+    return this.#ids(query.kind)
+      .filter((id) => id > after)
+      .slice(0, limit)
+      .flatMap((id) => this.#stored(id) ?? []);
+  }
+
+  async job(id: string): Promise<StoredJob | undefined> {
+    this.#check();
+    return this.#stored(id);
+  }
+
+  async agent(id: string): Promise<AgentRow | undefined> {
+    this.#check();
+    return this.store.agents.get(id);
+  }
+
+  async count(): Promise<Readonly<Partial<Record<JobState, number>>>> {
+    this.#check();
+    const counts: Partial<Record<JobState, number>> = {};
+    for (const { state } of this.store.jobs.values()) counts[state] = (counts[state] ?? 0) + 1;
+    return counts;
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.drained();
+    if (this.#isOpen) this.store.clockMs = this.#nowMs();
+    this.#isOpen = false;
+  }
+
+  failNext(code: Extract<ErrorCode, 'LEDGER_FULL' | 'LEDGER_CORRUPT' | 'LEDGER_UNAVAILABLE'>): void {
+    this.#nextFailure = new CoPilotError(code, 'as the test ordered');
+  }
+
+  crash(): void {
+    this.#isOpen = false;
+    this.#queue.fail(DEAD);
+  }
+
+  crashAfterNextGroup(): void {
+    this.#diesAfterGroup = true;
+  }
+
+  async #run(commands: readonly Command[]): Promise<readonly Outcome[]> {
+    if (this.#syncMs > 0) await this.#sleep(this.#syncMs);
+    this.#check();
+    const failure = this.#nextFailure;
+    this.#nextFailure = undefined;
+    if (failure !== undefined) throw failure;
+    const outcomes = this.#write(commands);
+    if (this.#diesAfterGroup) this.crash();
+    this.#check();
+    return outcomes;
+  }
+
+  #write(commands: readonly Command[]): readonly Outcome[] {
+    const nowMs = this.#nowMs();
+    const result = decideGroup(commands, lookupIn(this.store), nowMs);
+    keep(this.store, result);
+    this.store.clockMs = nowMs;
+    return result.outcomes;
+  }
+
+  #check(): void {
+    if (!this.#isOpen) throw DEAD;
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.schedule(ms, resolve);
+    });
+  }
+
+  #ids(query: JobQuery['kind']): readonly string[] {
+    const ids = query === 'all' ? this.store.jobs.keys() : this.store.found[query];
+    return [...ids].sort(byCodeUnits);
+  }
+
+  #deadline(id: string): number {
+    const job = this.store.jobs.get(id);
+    return (job && liveDeadline(job)) ?? Infinity;
+  }
+
+  #stored(id: string): StoredJob | undefined {
+    const job = this.store.jobs.get(id);
+    return job && storedJob(job, this.store.descriptions.get(id) ?? '');
+  }
+}
+
+function lookupIn(store: MemoryStore): Lookup {
+  return {
+    job: (id) => store.jobs.get(id),
+    agent: (id) => store.agents.get(id),
+    owner: (id) => store.owners.get(id),
+    description: (id) => store.descriptions.get(id),
+  };
+}
+
+function keep(store: MemoryStore, result: GroupResult): void {
+  for (const [id, { after }] of result.jobs) {
+    store.jobs.set(id, after);
+    for (const query of ['queued', 'live', 'duties'] as const) {
+      if (matches(after, query)) store.found[query].add(id);
+      else store.found[query].delete(id);
+    }
+  }
+  for (const [id, text] of result.descriptions) store.descriptions.set(id, text);
+  for (const [id, agent] of result.agents) store.agents.set(id, agent);
+  for (const [id, owner] of result.owners) store.owners.set(id, owner);
+  store.audit.push(...result.audit);
+}
+
+/** The order of ids is that of their code units, in every ledger. */
+function byCodeUnits(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
