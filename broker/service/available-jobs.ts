@@ -1,0 +1,125 @@
+import { type Bucket, bucketOf } from '../matching/bucket.ts';
+import { classMatches, type HostClass } from '../matching/host-class.ts';
+import type { Waiting } from '../matching/job-heap.ts';
+import { Pool } from '../matching/pool.ts';
+import type { JobRow } from '../core/state.ts';
+import type { Description } from '../../protocol/generated/types.ts';
+import type { Runtime } from '../../protocol/runtime/runtime.ts';
+
+/** A request that waits for work; soft state, the agent asks again after the wait. */
+export interface Parked {
+  /** Agent and slot: a newer request of the same slot takes the older one's place. */
+  readonly key: string;
+  readonly counter: number;
+  readonly host: HostClass;
+  readonly expiresMs: number;
+  /** Work that its host may run has come. */
+  readonly wake: () => void;
+  /** It waited long enough. */
+  readonly expire: () => void;
+}
+
+export interface AvailableJobs {
+  /** The job waits for an agent now; wakes the request that has waited longest among those that match. */
+  offer(job: JobRow, describe: () => Promise<Description | undefined>): Promise<void>;
+  withdraw(job: JobRow): void;
+  take(host: HostClass): Waiting | undefined;
+  /** A job that was taken and could not be leased to that agent. */
+  putBack(waiting: Waiting): void;
+  /** Key of the bucket such a job belongs to; throws `CLASSAD_SYNTAX`. */
+  bucketKeyOf(description: Description, queue: string): string;
+  /** False at the bound. */
+  park(request: Parked): boolean;
+  unpark(key: string): Parked | undefined;
+  parkedCounter(key: string): number | undefined;
+  readonly parked: number;
+  waitingIn(queue: string): number;
+  /** Answers the requests that waited long enough. */
+  expire(nowMs: number): void;
+}
+
+const MAX_BUCKETS = 8192;
+
+/** Jobs that wait for agents and agents that wait for jobs. */
+export function createAvailableJobs(runtime: Runtime, maxParked: number): AvailableJobs {
+  const pool = new Pool();
+  const buckets = new Map<string, Bucket>();
+  const parked = new Map<string, Parked>();
+  const byClass = new Map<HostClass, Set<Parked>>();
+
+  function remember(queue: string, description: Description): Bucket {
+    const made = bucketOf((data) => runtime.crypto.sha256(data), queue, description);
+    if (buckets.size >= MAX_BUCKETS) forgetOldest(buckets);
+    buckets.set(made.key, made);
+    return made;
+  }
+
+  function unpark(key: string): Parked | undefined {
+    const request = parked.get(key);
+    if (request === undefined) return undefined;
+    parked.delete(key);
+    const peers = byClass.get(request.host);
+    peers?.delete(request);
+    if (peers?.size === 0) byClass.delete(request.host);
+    return request;
+  }
+
+  /** The longest waiting request of the first class that matches: no work per parked request. */
+  function wakeOne(bucket: Bucket): void {
+    for (const [host, requests] of byClass) {
+      if (!classMatches(host, bucket)) continue;
+      const [first] = requests;
+      if (first !== undefined) unpark(first.key)?.wake();
+      return;
+    }
+  }
+
+  function add(job: JobRow, bucket: Bucket): void {
+    pool.add({ job: job.id, queue: job.queue, priority: job.priority }, bucket);
+    wakeOne(bucket);
+  }
+
+  return {
+    async offer(job, describe) {
+      const known = buckets.get(job.bucket);
+      const description = known === undefined ? await describe() : undefined;
+      const bucket = known ?? (description && remember(job.queue, description));
+      if (bucket !== undefined) add(job, bucket);
+    },
+    withdraw: (job) => pool.remove(job.id, job.queue),
+    take: (host) => pool.take(host),
+    putBack(waiting) {
+      const bucket = buckets.get(waiting.bucket);
+      if (bucket === undefined) return;
+      pool.putBack(waiting, bucket);
+      wakeOne(bucket);
+    },
+    bucketKeyOf: (description, queue) => remember(queue, description).key,
+    park(request) {
+      unpark(request.key);
+      if (parked.size >= maxParked) return false;
+      parked.set(request.key, request);
+      const peers = byClass.get(request.host) ?? new Set<Parked>();
+      byClass.set(request.host, peers.add(request));
+      return true;
+    },
+    unpark,
+    parkedCounter: (key) => parked.get(key)?.counter,
+    get parked() {
+      return parked.size;
+    },
+    waitingIn: (queue) => pool.sizeOf(queue),
+    expire(nowMs) {
+      for (const request of parked.values()) {
+        // Insertion order is order of expiry: every request waits equally long.
+        if (request.expiresMs > nowMs) return;
+        unpark(request.key)?.expire();
+      }
+    },
+  };
+}
+
+function forgetOldest(map: Map<string, unknown>): void {
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
+}

@@ -1,0 +1,60 @@
+import type { LeaseTerms, Limits } from '../core/command.ts';
+import type { PrivateKey, PublicKey } from '../../protocol/runtime/runtime.ts';
+
+/** One stream of jobs: who gives them, where their files go, how long their leases run. */
+export interface QueueConfiguration extends LeaseTerms {
+  readonly name: string;
+  /** Service names of the two adapters. */
+  readonly jobAdapter: string;
+  readonly storageAdapter: string;
+  /** Attempts lost to machines before a job fails. */
+  readonly maxLost: number;
+  /** Jobs kept in the ledger ahead of the agents that ask; up to `MAX_AHEAD` where those ahead match nobody who waits. */
+  readonly prefetch: number;
+}
+
+/** An adapter this broker opens sessions to. */
+export interface ServiceConfiguration {
+  readonly name: string;
+  readonly key: PublicKey;
+  readonly keyId: number;
+}
+
+export interface BrokerConfiguration {
+  readonly installation: string;
+  readonly instance: string;
+  /** Random id of this start of the broker. */
+  readonly start: string;
+  readonly keys: {
+    /** X25519, this instance's sessions. */
+    readonly session: PrivateKey;
+    /** Ed25519, grants. */
+    readonly grant: PrivateKey;
+    /** Ed25519, certifies instances; agents know its public half from enrolment. */
+    readonly certifier: PrivateKey;
+    /** P-256, checks identities. */
+    readonly identity: PublicKey;
+  };
+  readonly queues: readonly QueueConfiguration[];
+  readonly services: readonly ServiceConfiguration[];
+  readonly limits: Limits;
+  readonly sweepMs: number;
+  /** A request waits this long for work before it is answered `none`. */
+  readonly parkMs: number;
+  /** The answer to a report waits this long for the verdict (docs/adr/0009). */
+  readonly verdictWaitMs: number;
+  readonly maxParked: number;
+}
+
+/** Jobs of one queue in the ledger's hands at most, matched or not. */
+export const MAX_AHEAD = 10_000;
+
+export const DEFAULT_LIMITS: Limits = {
+  liveAttemptsPerAgent: 64,
+  liveAttemptsPerOwner: 10_000,
+  unresolvedPerAgent: 32,
+  quickFailureMs: 30_000,
+  quickFailuresAllowed: 3,
+  coolDownMs: 60_000,
+  maxCoolDownMs: 3_600_000,
+};

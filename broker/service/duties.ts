@@ -1,0 +1,244 @@
+import { duties } from '../core/duties.ts';
+import type { Command, Duty, Outcome } from '../core/command.ts';
+import type { Attempt, JobRow } from '../core/state.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { toCoPilotError } from '../../protocol/errors.ts';
+import type { Description } from '../../protocol/generated/types.ts';
+import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
+import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
+
+export interface DutiesOptions {
+  readonly runtime: Runtime;
+  readonly configuration: BrokerConfiguration;
+  readonly ledger: Ledger;
+  readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
+  readonly describe: (job: string) => Promise<Description | undefined>;
+  readonly follow: (outcome: Outcome) => void;
+}
+
+export interface Duties {
+  /** Does what the row says is to be done; a duty under way is not begun twice. */
+  take(job: JobRow): void;
+  /** Takes up every duty the ledger knows: at start, and after the bound was reached. */
+  resume(): Promise<void>;
+  readonly open: number;
+  stop(): void;
+}
+
+const MAX_OPEN = 4096;
+const PAGE = 256;
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 30_000;
+const MAX_TOLD_ATTEMPTS = 8;
+
+/**
+ * Drives steps 2 to 6 of the commit, and the clean-up, by what each job's row says (docs/adr/0007). Every step may be done any
+ * number of times; a step whose other side does not answer is tried again with jitter until it does.
+ */
+export function createDuties(options: DutiesOptions): Duties {
+  const { runtime, configuration, ledger, ask, describe, follow } = options;
+  const open = new Set<string>();
+  const retries = new Set<Cancel>();
+  const queues = new Map(configuration.queues.map((queue) => [queue.name, queue]));
+  let stopped = false;
+  let skipped = false;
+
+  function take(job: JobRow): void {
+    for (const duty of duties(job)) begin(job, duty);
+  }
+
+  function begin(job: JobRow, duty: Duty): void {
+    const key = `${job.id} ${duty.kind} ${duty.kind === 'tell' ? '' : duty.attempt}`;
+    if (stopped || open.has(key)) return;
+    if (open.size >= MAX_OPEN) {
+      skipped = true;
+      return;
+    }
+    open.add(key);
+    void attempt(key, job, duty, FIRST_RETRY_MS);
+  }
+
+  async function attempt(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
+    try {
+      const command = await carryOut(job, duty);
+      const [outcome] = command === undefined ? [] : await ledger.apply([command]);
+      done(key);
+      if (outcome !== undefined) follow(outcome);
+    } catch (caught) {
+      retry(key, job, duty, retryMs, caught);
+    }
+  }
+
+  function done(key: string): void {
+    open.delete(key);
+    if (skipped && open.size < MAX_OPEN / 2) {
+      skipped = false;
+      void resume();
+    }
+  }
+
+  /** The row may have changed while the other side was silent: the retry looks at it afresh. */
+  function retry(key: string, job: JobRow, duty: Duty, retryMs: number, caught: unknown): void {
+    if (stopped) return;
+    const error = toCoPilotError(caught);
+    runtime.log.warn(
+      { job: job.id, duty: duty.kind, code: error.code, err: error.message },
+      'a step is tried again',
+    );
+    const jittered = retryMs * (0.5 + (runtime.random.bytes(1)[0] ?? 0) / 255);
+    const cancel = runtime.clock.schedule(jittered, () => {
+      retries.delete(cancel);
+      void again(key, job, duty, Math.min(retryMs * 2, MAX_RETRY_MS));
+    });
+    retries.add(cancel);
+  }
+
+  async function again(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
+    try {
+      const stored = await ledger.job(job.id);
+      const isStillDue = stored?.duties.some((other) => isSame(other, duty)) === true;
+      if (stored !== undefined && isStillDue) await attempt(key, stored.job, duty, retryMs);
+      else done(key);
+    } catch (caught) {
+      retry(key, job, duty, retryMs, caught);
+    }
+  }
+
+  async function resume(): Promise<void> {
+    let after = '';
+    while (!stopped) {
+      const page = await ledger.list({ kind: 'duties' }, after, PAGE);
+      for (const { job } of page) take(job);
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE || open.size >= MAX_OPEN) return;
+      after = last.job.id;
+    }
+  }
+
+  async function carryOut(job: JobRow, duty: Duty): Promise<Command | undefined> {
+    const queue = queues.get(job.queue);
+    if (queue === undefined)
+      throw new Error(`queue ${job.queue} is not configured any more; its jobs wait until it is`);
+    switch (duty.kind) {
+      case 'verify':
+        return verify(job, duty.attempt, queue);
+      case 'finalise':
+        return finalise(job, duty.attempt, queue);
+      case 'discard':
+        return discard(job, duty.attempt, queue);
+      case 'tell':
+        return tell(job, queue);
+    }
+  }
+
+  async function verify(
+    job: JobRow,
+    number: number,
+    queue: QueueConfiguration,
+  ): Promise<Command | undefined> {
+    const found = job.attempts.find((entry) => entry.number === number);
+    if (found === undefined) return undefined;
+    const result = (await missingOutput(job, found)) ?? (await compare(job, found, queue));
+    return { kind: 'verified', job: job.id, attempt: number, result, limits: configuration.limits };
+  }
+
+  async function compare(job: JobRow, found: Attempt, queue: QueueConfiguration) {
+    const body = { op: 'verify', job: job.id, attempt: found.number, manifest: found.manifest } as const;
+    const answer = await ask(queue.storageAdapter, body);
+    if (answer.result === 'verified') return { kind: 'verified', files: answer.files } as const;
+    if (answer.result === 'mismatch') return { kind: 'mismatch', reason: answer.reason } as const;
+    throw unexpected(answer);
+  }
+
+  /** A declared output the manifest does not name never reaches the storage adapter. */
+  async function missingOutput(job: JobRow, found: Attempt) {
+    const description = await describe(job.id);
+    const named = new Set(found.manifest.map((file) => file.name));
+    const missing = description?.outputs.find(
+      (output) => output.optional !== true && !named.has(output.name),
+    );
+    return missing === undefined
+      ? undefined
+      : ({ kind: 'mismatch', reason: `the declared output ${missing.name} is not in the manifest` } as const);
+  }
+
+  async function finalise(
+    job: JobRow,
+    number: number,
+    queue: QueueConfiguration,
+  ): Promise<Command | undefined> {
+    const found = job.attempts.find((entry) => entry.number === number);
+    if (found === undefined) return undefined;
+    const body = { op: 'finalise', job: job.id, attempt: number, manifest: found.manifest } as const;
+    const answer = await ask(queue.storageAdapter, body);
+    if (answer.result === 'ok') return { kind: 'finalised', job: job.id, attempt: number };
+    // The storage discarded it durably: it will never be finalised, which is what `discarded` says.
+    if (isNotLive(answer)) return { kind: 'discarded', job: job.id, attempt: number };
+    throw unexpected(answer);
+  }
+
+  async function discard(job: JobRow, number: number, queue: QueueConfiguration): Promise<Command> {
+    const answer = await ask(queue.storageAdapter, { op: 'discard', job: job.id, attempt: number });
+    if (answer.result === 'ok') return { kind: 'discarded', job: job.id, attempt: number };
+    // It was finalised before: whichever durable answer came first wins.
+    if (isNotLive(answer)) return { kind: 'finalised', job: job.id, attempt: number };
+    throw unexpected(answer);
+  }
+
+  async function tell(job: JobRow, queue: QueueConfiguration): Promise<Command> {
+    const answer = await ask(queue.jobAdapter, finalWord(job));
+    if (answer.result === 'ok') return { kind: 'told', job: job.id, answer: 'ok', reason: '' };
+    if (answer.result === 'refused' && answer.code === 'REFUSED_BY_FRAMEWORK')
+      return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message };
+    throw unexpected(answer);
+  }
+
+  return {
+    take,
+    resume,
+    get open() {
+      return open.size;
+    },
+    stop() {
+      stopped = true;
+      for (const cancel of retries) cancel();
+      retries.clear();
+    },
+  };
+}
+
+function isSame(a: Duty, b: Duty): boolean {
+  return a.kind === b.kind && (a.kind === 'tell' || b.kind === 'tell' || a.attempt === b.attempt);
+}
+
+function isNotLive(answer: AnswerBody): boolean {
+  return answer.result === 'refused' && answer.code === 'ATTEMPT_NOT_LIVE';
+}
+
+function unexpected(answer: AnswerBody): Error {
+  const detail = answer.result === 'refused' ? `${answer.code}: ${answer.message}` : answer.result;
+  return new Error(`the adapter answered ${detail}`);
+}
+
+/** What the framework is told when a job ended. */
+function finalWord(job: JobRow): AskBody {
+  const committed = job.attempts.find((attempt) => attempt.state === 'committed');
+  if (job.state === 'committed' && committed !== undefined) {
+    const { number, manifest, usage } = committed;
+    return { op: 'finished', job: job.id, attempt: number, manifest, usage: usage ?? NO_USAGE };
+  }
+  return {
+    op: 'failed',
+    job: job.id,
+    outcome: job.state === 'cancelled' ? 'cancelled' : 'failed',
+    reason: job.reason,
+    attempts: job.attempts.slice(-MAX_TOLD_ATTEMPTS).map((attempt) => ({
+      attempt: attempt.number,
+      reason: attempt.reason,
+      logTail: attempt.logTail.slice(-2048),
+    })),
+  };
+}
+
+const NO_USAGE = { wallSeconds: 0, cpuSeconds: 0, memoryMiB: 0, diskMiB: 0 };
