@@ -38,10 +38,15 @@ export class HalfOpenTable<T extends HalfOpen> {
     return this.#byId.size;
   }
 
-  hasRoom(from: Address): boolean {
-    return (
-      this.#byId.size < this.#limits.total && (this.#byAddress.get(from)?.size ?? 0) < this.#limits.perAddress
-    );
+  /** Whether one more from this address may be added, and whether another had to go for it. */
+  makeRoom(from: Address): 'free' | 'made' | 'refused' {
+    const { perAddress, total, whenFull } = this.#limits;
+    if ((this.#byAddress.get(from)?.size ?? 0) >= perAddress) return 'refused';
+    if (this.#byId.size < total) return 'free';
+    const oldest = this.#byId.values().next();
+    if (whenFull === 'refuse' || oldest.done === true) return 'refused';
+    this.remove(oldest.value);
+    return 'made';
   }
 
   add(record: T): void {
