@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { ours, start } from './start.mjs';
+
+await start('run', () => [ours('co-pilot.ts'), ...process.argv.slice(2)]);

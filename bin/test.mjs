@@ -1,0 +1,3 @@
+import { ours, start } from './start.mjs';
+
+await start('dev', () => [ours('bin/test.ts'), ...process.argv.slice(2)]);
