@@ -58,3 +58,8 @@ export function hex(bytes: Uint8Array): string {
 export function idOf(sha256: (data: Uint8Array) => Uint8Array, text: string): string {
   return base32(sha256(bytesOf(text)).subarray(0, 16));
 }
+
+/** Bytes of a text the schema has already found to be lower-case hex. */
+export function fromHex(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}

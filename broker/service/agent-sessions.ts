@@ -1,0 +1,301 @@
+import { bytesOf, fromBase64url, fromHex, hex, base64url } from '../../protocol/encoding.ts';
+import { CoPilotError, toCoPilotError, type ErrorCode } from '../../protocol/errors.ts';
+import type { BrokerHello, Identity, Welcome } from '../../protocol/generated/types.ts';
+import { isAgentHello } from '../../protocol/generated/validators.js';
+import type { Address } from '../../protocol/bindings/bus.ts';
+import {
+  type AgentMessage,
+  type BrokerMessage,
+  decodeAgentMessage,
+  decodeAs,
+  encodeMessage,
+  PROTOCOL_VERSION,
+} from '../../protocol/messages.ts';
+import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
+import type { Session } from '../../protocol/session/session.ts';
+import { judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
+import type { AgentRow } from '../core/state.ts';
+import type { Outcome } from '../core/command.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { BrokerConfiguration } from './configuration.ts';
+
+/** Whom a session belongs to, as the handshake proved it (I8). */
+export interface AgentPrincipal {
+  readonly identity: Identity;
+  readonly signingKey: PublicKey;
+  readonly start: string;
+  readonly isExpired: boolean;
+}
+
+/** One agent as the broker hears it now. */
+export interface Caller {
+  readonly agent: string;
+  readonly start: string;
+  readonly signingKey: PublicKey;
+  readonly identity: Identity;
+  /** False where the session is gone: the agent will ask again on its next one. */
+  send(message: BrokerMessage): boolean;
+  /** Ends every session of the agent with a last word. */
+  dismiss(code: ErrorCode): void;
+}
+
+export interface AgentSessionsOptions {
+  readonly runtime: Runtime;
+  readonly configuration: BrokerConfiguration;
+  readonly ledger: Ledger;
+  readonly send: (to: Address, frame: Uint8Array) => void;
+  readonly onMessage: (caller: Caller, message: AgentMessage) => Promise<void>;
+  readonly follow: (outcome: Outcome) => void;
+  readonly limits?: Partial<ResponderLimits>;
+}
+
+export interface AgentSessions {
+  receive(from: Address, frame: Uint8Array): void;
+  gone(address: Address): void;
+  /** Says something to an agent unasked on its newest session. */
+  push(agent: string, message: BrokerMessage): void;
+  dismiss(agent: string, code: ErrorCode): void;
+  readonly connected: number;
+  stop(): void;
+}
+
+const CERTIFICATE_SECONDS = 86_400;
+/** Messages of a session that wait while its agent is looked up in the ledger. */
+const MAX_EARLY_MESSAGES = 16;
+
+/** A session until its agent is welcomed, and afterwards. */
+interface Entry {
+  readonly session: Session<AgentPrincipal>;
+  readonly caller: Caller;
+  readonly early: Uint8Array[];
+  isWelcome: boolean;
+}
+
+/** Sessions of agents: who they are, in which start, and what they say. */
+export function createAgentSessions(options: AgentSessionsOptions): AgentSessions {
+  const { runtime, configuration, ledger, onMessage, follow } = options;
+  const entries = new Map<Session<AgentPrincipal>, Entry>();
+  const byAgent = new Map<string, Set<Entry>>();
+
+  const responder: Responder<AgentPrincipal> = createResponder<AgentPrincipal>({
+    runtime,
+    pattern: 'XX',
+    staticKeys: new Map([[0, configuration.keys.session]]),
+    prologue: { installation: configuration.installation, responderRole: 'broker' },
+    hello: (sessionId) => brokerHello(runtime, configuration, sessionId),
+    authenticate: (payload, remoteStatic) => authenticate(runtime, configuration, payload, remoteStatic),
+    send: options.send,
+    onSession: (session) => void greet(session),
+    onMessage: receive,
+    onEnd: forget,
+    ...(options.limits && { limits: options.limits }),
+  });
+
+  async function greet(session: Session<AgentPrincipal>): Promise<void> {
+    const entry = remember(session);
+    const { identity, start, isExpired } = session.principal;
+    if (isExpired) farewell(entry, 'IDENTITY_EXPIRED');
+    else await lookUp(entry, identity, start);
+  }
+
+  async function lookUp(entry: Entry, identity: Identity, start: string): Promise<void> {
+    try {
+      const { sub: agent, owner, site, tier } = identity;
+      const [outcome] = await ledger.apply([{ kind: 'hello', agent, owner, site, tier, start }]);
+      if (outcome?.kind === 'welcome') welcome(entry, outcome.agent);
+      if (outcome?.kind === 'welcome') follow(outcome);
+      if (outcome?.kind === 'refused') farewell(entry, farewellCode(outcome.code));
+    } catch (caught) {
+      runtime.log.error({ agent: identity.sub, err: caught }, 'an agent could not be greeted');
+      responder.close(entry.session);
+    }
+  }
+
+  function remember(session: Session<AgentPrincipal>): Entry {
+    const agent = session.principal.identity.sub;
+    const entry: Entry = { session, caller: callerOf(session), early: [], isWelcome: false };
+    entries.set(session, entry);
+    const peers = byAgent.get(agent) ?? new Set<Entry>();
+    // Sessions of one start coexist on two buses; on one connection, and of an older start, the newer takes over.
+    for (const { session: older } of peers) {
+      if (older.principal.start !== session.principal.start || older.address === session.address)
+        older.retire();
+    }
+    byAgent.set(agent, peers.add(entry));
+    return entry;
+  }
+
+  function forget(session: Session<AgentPrincipal>): void {
+    const entry = entries.get(session);
+    if (entry === undefined) return;
+    entries.delete(session);
+    const peers = byAgent.get(session.principal.identity.sub);
+    peers?.delete(entry);
+    if (peers?.size === 0) byAgent.delete(session.principal.identity.sub);
+  }
+
+  function welcome(entry: Entry, agent: AgentRow): void {
+    entry.isWelcome = true;
+    entry.caller.send(welcomeMessage(agent));
+    for (const message of entry.early.splice(0)) hear(entry, message);
+  }
+
+  function receive(session: Session<AgentPrincipal>, message: Uint8Array): void {
+    const entry = entries.get(session);
+    if (entry?.isWelcome === true) hear(entry, message);
+    else if (entry !== undefined && entry.early.length < MAX_EARLY_MESSAGES) entry.early.push(message);
+  }
+
+  function hear(entry: Entry, bytes: Uint8Array): void {
+    try {
+      const message = decodeAgentMessage(bytes);
+      onMessage(entry.caller, message).catch((caught: unknown) => answerFault(entry, message, caught));
+    } catch (caught) {
+      // Slot and counter of a message that cannot be read are not to be had either: 0 and 1 stand for none.
+      sendError(entry, { slot: 0, counter: 1 }, toCoPilotError(caught));
+    }
+  }
+
+  function answerFault(entry: Entry, message: AgentMessage, caught: unknown): void {
+    const error = toCoPilotError(caught);
+    if (error.code === 'INTERNAL')
+      runtime.log.error({ agent: entry.caller.agent, kind: message.kind, err: caught }, 'a message failed');
+    sendError(entry, message, error);
+  }
+
+  function sendError(
+    entry: Entry,
+    turn: { readonly slot: number; readonly counter: number },
+    error: CoPilotError,
+  ): void {
+    const message =
+      error.code === 'INTERNAL'
+        ? 'a fault of the broker; nothing changed, ask again'
+        : error.message.slice(0, 500);
+    entry.caller.send({ kind: 'error', slot: turn.slot, counter: turn.counter, code: error.code, message });
+  }
+
+  function callerOf(session: Session<AgentPrincipal>): Caller {
+    const { identity, start, signingKey } = session.principal;
+    return {
+      agent: identity.sub,
+      start,
+      signingKey,
+      identity,
+      send: (message) => session.send(encodeMessage(message)),
+      dismiss: (code) => dismiss(identity.sub, code),
+    };
+  }
+
+  function dismiss(agent: string, code: ErrorCode): void {
+    for (const entry of [...(byAgent.get(agent) ?? [])]) farewell(entry, code);
+  }
+
+  function farewell(entry: Entry, code: ErrorCode): void {
+    entry.caller.send({ kind: 'farewell', code, message: FAREWELLS[code] ?? 'this start is not served' });
+    forget(entry.session);
+    responder.close(entry.session);
+  }
+
+  return {
+    receive: (from, frame) => responder.receive(from, frame),
+    gone: (address) => responder.dropAddress(address),
+    push(agent, message) {
+      const newest = [...(byAgent.get(agent) ?? [])].findLast(
+        (entry) => entry.isWelcome && entry.session.state === 'open',
+      );
+      newest?.caller.send(message);
+    },
+    dismiss,
+    get connected() {
+      return byAgent.size;
+    },
+    stop: () => responder.stop(),
+  };
+}
+
+const FAREWELLS: Partial<Record<ErrorCode, string>> = {
+  IDENTITY_EXPIRED: 'the identity has expired: renew it at the enrolment address',
+  REVOKED: 'this agent was revoked; its operator can enrol it anew',
+  BANNED: 'the owner of this agent is banned',
+  QUARANTINED: 'two programs use this key; the operator of the broker decides what becomes of it',
+  SUPERSEDED: 'a newer start of this agent has taken over',
+  OTHER_OWNER: 'this key belongs to an agent of another owner',
+};
+
+/** What a ledger's refusal means for the whole session. */
+export function farewellCode(refusal: string): ErrorCode {
+  return refusal in FAREWELLS ? (refusal as ErrorCode) : 'NOT_AUTHORIZED';
+}
+
+/** Whether the refusal ends the session rather than answering one message. */
+export function endsSession(refusal: string): boolean {
+  return refusal in FAREWELLS;
+}
+
+function brokerHello(
+  runtime: Runtime,
+  configuration: BrokerConfiguration,
+  sessionId: Uint8Array,
+): Uint8Array {
+  const now = Math.floor(runtime.clock.wallMs() / 1000);
+  const { installation, instance, keys } = configuration;
+  const hello: BrokerHello = {
+    kind: 'broker-hello',
+    certificate: signCertificate(runtime.crypto, keys.certifier, {
+      iss: installation,
+      instance,
+      kex: base64url(keys.session.publicKey.raw),
+      address: 'broker',
+      iat: now,
+      exp: now + CERTIFICATE_SECONDS,
+    }),
+    session: hex(sessionId),
+    versions: [PROTOCOL_VERSION],
+    maxSlots: 64,
+  };
+  return bytesOf(JSON.stringify(hello));
+}
+
+/** Identity before anything else: its signature, its installation, and that its key is the handshake's own. */
+function authenticate(
+  runtime: Runtime,
+  configuration: BrokerConfiguration,
+  payload: Uint8Array,
+  remoteStatic: Uint8Array,
+): { readonly principal: AgentPrincipal; readonly peerSessionId: Uint8Array } | undefined {
+  try {
+    const hello = decodeAs(payload, isAgentHello);
+    const judged = judgeIdentity(
+      runtime.crypto,
+      configuration.keys.identity,
+      hello.identity,
+      runtime.clock.wallMs(),
+    );
+    if (judged.kind === 'invalid' || judged.kind === 'early' || hello.version !== PROTOCOL_VERSION)
+      return undefined;
+    const { claims } = judged;
+    if (claims.iss !== configuration.installation || claims.kex !== base64url(remoteStatic)) return undefined;
+    const signingKey = runtime.crypto.importPublic('ed25519', fromBase64url(claims.sig) ?? new Uint8Array());
+    const principal = {
+      identity: claims,
+      signingKey,
+      start: hello.start,
+      isExpired: judged.kind === 'expired',
+    };
+    return { principal, peerSessionId: fromHex(hello.session) };
+  } catch {
+    return undefined; // one answer to the outside for every failure: silence (docs/protocol.md, S)
+  }
+}
+
+function welcomeMessage(agent: AgentRow): Welcome {
+  return {
+    kind: 'welcome',
+    agent: agent.id,
+    slots: Object.entries(agent.slots).map(([slot, { counter }]) => ({ slot: Number(slot), counter })),
+    held: agent.held.filter((held) => held.live).map(({ job, attempt }) => ({ job, attempt })),
+    verdicts: agent.verdicts,
+  };
+}

@@ -1,0 +1,231 @@
+import type { Outcome } from '../core/command.ts';
+import type { JobRow } from '../core/state.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Bus } from '../../protocol/bindings/bus.ts';
+import { toCoPilotError } from '../../protocol/errors.ts';
+import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts';
+import type { ResponderLimits } from '../../protocol/session/responder.ts';
+import { createAdapterLinks } from './adapter-links.ts';
+import { createAgentMessages } from './agent-messages.ts';
+import { createAgentSessions } from './agent-sessions.ts';
+import { createAvailableJobs } from './available-jobs.ts';
+import type { BrokerConfiguration } from './configuration.ts';
+import { createDuties } from './duties.ts';
+import { createFetching } from './fetching.ts';
+import { createLeaseAnswers, parseDescription } from './lease-answer.ts';
+import { createVerdicts } from './verdicts.ts';
+
+export interface BrokerOptions {
+  readonly runtime: Runtime;
+  readonly configuration: BrokerConfiguration;
+  readonly bus: Bus;
+  readonly ledger: Ledger;
+  readonly sessionLimits?: Partial<ResponderLimits>;
+  /** Sees every outcome once it is durable: for displays and metrics. */
+  readonly onOutcome?: (outcome: Outcome) => void;
+}
+
+export interface Broker {
+  start(): Promise<void>;
+  /** Takes an agent out for good; its live attempts end at once. */
+  revoke(agent: string, reason: string): Promise<void>;
+  cancel(job: string, reason: string): Promise<JobRow | undefined>;
+  status(): BrokerStatus;
+  stop(): Promise<void>;
+}
+
+export interface BrokerStatus {
+  readonly connectedAgents: number;
+  readonly parkedRequests: number;
+  readonly openDuties: number;
+  readonly adapters: Readonly<Record<string, boolean>>;
+}
+
+const PAGE = 512;
+const SWEEP_LIMIT = 256;
+
+/**
+ * The broker without its sockets, files and clocks: sessions in, decisions by the ledger, work out. All state that matters is
+ * the ledger's; everything here is rebuilt from it.
+ */
+export function createBroker(options: BrokerOptions): Broker {
+  const { runtime, configuration, bus, ledger } = options;
+  const jobs = createAvailableJobs(runtime, configuration.maxParked);
+  const verdicts = createVerdicts(runtime.clock);
+  let cancelSweep: Cancel = () => undefined;
+  let stopped = false;
+
+  const links = createAdapterLinks({
+    runtime,
+    configuration,
+    bus,
+    onAsk,
+    onOpen: (service) => fetching.opened(service),
+  });
+  const ask = links.ask.bind(links);
+  const answers = createLeaseAnswers({ runtime, configuration, ledger, ask });
+  const duties = createDuties({
+    runtime,
+    configuration,
+    ledger,
+    ask,
+    describe: (job) => answers.describe(job),
+    follow,
+  });
+  const fetching = createFetching({ runtime, configuration, ledger, jobs, ask, follow });
+  const onMessage = createAgentMessages({
+    runtime,
+    configuration,
+    ledger,
+    jobs,
+    answers,
+    verdicts,
+    ask,
+    follow,
+    hunger: () => fetching.look(),
+  });
+  const agents = createAgentSessions({
+    runtime,
+    configuration,
+    ledger,
+    onMessage,
+    follow,
+    send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
+    ...(options.sessionLimits && { limits: options.sessionLimits }),
+  });
+
+  /** What a durable outcome means for the soft state: the pool, the duties, the answers that wait. */
+  function follow(outcome: Outcome): void {
+    options.onOutcome?.(outcome);
+    for (const job of jobsOf(outcome)) followJob(job);
+  }
+
+  function followJob(job: JobRow): void {
+    if (stopped) return;
+    if (job.state === 'queued') offer(job);
+    else jobs.withdraw(job);
+    duties.take(job);
+    verdicts.changed(job);
+    if (job.state === 'leased') fetching.look();
+  }
+
+  function offer(job: JobRow): void {
+    jobs
+      .offer(job, () => answers.describe(job.id))
+      .catch((caught: unknown) =>
+        runtime.log.error({ job: job.id, err: caught }, 'a job could not be offered'),
+      );
+  }
+
+  async function onAsk(service: string, item: AskItem): Promise<AnswerBody> {
+    if (item.op === 'available') {
+      fetching.available(item.queue);
+      return { result: 'ok' };
+    }
+    if (item.op === 'kill') return kill(service, item.job, item.reason);
+    return { result: 'refused', code: 'UNSUPPORTED', message: `a broker does not answer ${item.op}` };
+  }
+
+  /** Only the adapter a job came from may end it. */
+  async function kill(service: string, id: string, reason: string): Promise<AnswerBody> {
+    const stored = await ledger.job(id);
+    const queue = configuration.queues.find((entry) => entry.name === stored?.job.queue);
+    if (queue?.jobAdapter !== service)
+      return { result: 'refused', code: 'NOT_FOUND', message: 'this adapter has no such job here' };
+    await cancel(id, reason);
+    return { result: 'ok' };
+  }
+
+  async function cancel(id: string, reason: string): Promise<JobRow | undefined> {
+    const before = await ledger.job(id);
+    const [outcome] = await ledger.apply([{ kind: 'cancel', job: id, reason }]);
+    if (outcome === undefined || outcome.kind !== 'changed') return before?.job;
+    follow(outcome);
+    const holder = before?.job.attempts.find((attempt) => attempt.state === 'live');
+    if (holder !== undefined) agents.push(holder.agent, { kind: 'notice', command: 'renew-now' });
+    return outcome.job;
+  }
+
+  function sweepLater(): void {
+    if (stopped) return;
+    cancelSweep = runtime.clock.schedule(configuration.sweepMs, () => {
+      sweep()
+        .catch((caught: unknown) =>
+          runtime.log.error({ code: toCoPilotError(caught).code, err: caught }, 'the sweep failed'),
+        )
+        .finally(sweepLater);
+    });
+  }
+
+  /** Voids what ran out, page by page, and answers requests that waited long enough. */
+  async function sweep(): Promise<void> {
+    jobs.expire(runtime.clock.monotonicMs());
+    for (;;) {
+      const due = await ledger.due(SWEEP_LIMIT);
+      if (due.length === 0 || stopped) return;
+      const outcomes = await ledger.apply(due.map((job) => ({ kind: 'expire', job })));
+      for (const outcome of outcomes) follow(outcome);
+      if (outcomes.every((outcome) => outcome.kind === 'unchanged') || due.length < SWEEP_LIMIT) return;
+    }
+  }
+
+  async function offerQueued(): Promise<void> {
+    let after = '';
+    for (;;) {
+      const page = await ledger.list({ kind: 'queued' }, after, PAGE);
+      for (const { job, description } of page)
+        await jobs.offer(job, async () => parseDescription(description));
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last.job.id;
+    }
+  }
+
+  bus.onFrame((from, frame) => {
+    if (!links.receive(from, frame)) agents.receive(from, frame);
+  });
+  bus.onConnection((state) => links.connection(state));
+  bus.onGone((address) => {
+    links.gone(address);
+    agents.gone(address);
+  });
+
+  return {
+    async start() {
+      await offerQueued();
+      await duties.resume();
+      await bus.start();
+      links.connect();
+      sweepLater();
+    },
+    async revoke(agent, reason) {
+      const [outcome] = await ledger.apply([{ kind: 'revoke', agent, reason }]);
+      if (outcome !== undefined) follow(outcome);
+      agents.dismiss(agent, 'REVOKED');
+    },
+    cancel,
+    status: () => ({
+      connectedAgents: agents.connected,
+      parkedRequests: jobs.parked,
+      openDuties: duties.open,
+      adapters: Object.fromEntries(configuration.services.map(({ name }) => [name, links.isOpen(name)])),
+    }),
+    async stop() {
+      stopped = true;
+      cancelSweep();
+      fetching.stop();
+      duties.stop();
+      verdicts.stop();
+      links.stop();
+      agents.stop();
+      await bus.stop();
+      await ledger.close();
+    },
+  };
+}
+
+function jobsOf(outcome: Outcome): readonly JobRow[] {
+  if ('job' in outcome) return [outcome.job];
+  return 'jobs' in outcome ? outcome.jobs : [];
+}

@@ -1,0 +1,59 @@
+import type { JobRow } from '../core/state.ts';
+import type { Verdict } from '../../protocol/generated/types.ts';
+import type { Cancel, Clock } from '../../protocol/runtime/runtime.ts';
+import { verdictOf } from './agent-messages.ts';
+
+interface Said {
+  readonly verdict: Verdict;
+  readonly reason: string;
+}
+
+/** Answers that wait a bounded moment for what becomes of a report (docs/adr/0009). */
+export interface Verdicts {
+  /** The verdict once it is known, or how far it is after `waitMs`. */
+  settled(job: JobRow, attempt: number, waitMs: number): Promise<Said>;
+  /** A row changed. */
+  changed(job: JobRow): void;
+  stop(): void;
+}
+
+export function createVerdicts(clock: Clock): Verdicts {
+  const waiting = new Map<
+    string,
+    { readonly attempt: number; readonly answer: (said: Said) => void; latest: Said; cancel: Cancel }
+  >();
+
+  function finish(key: string): void {
+    const entry = waiting.get(key);
+    if (entry === undefined) return;
+    waiting.delete(key);
+    entry.cancel();
+    entry.answer(entry.latest);
+  }
+
+  return {
+    settled(job, attempt, waitMs) {
+      const latest = verdictOf(job, attempt);
+      if (latest.verdict !== 'verifying') return Promise.resolve(latest);
+      const key = `${job.id} ${attempt}`;
+      finish(key);
+      return new Promise((answer) => {
+        const cancel = clock.schedule(waitMs, () => finish(key));
+        waiting.set(key, { attempt, answer, latest, cancel });
+      });
+    },
+    changed(job) {
+      if (waiting.size === 0) return;
+      for (const { number } of job.attempts) {
+        const key = `${job.id} ${number}`;
+        const entry = waiting.get(key);
+        if (entry === undefined) continue;
+        entry.latest = verdictOf(job, number);
+        if (entry.latest.verdict !== 'verifying') finish(key);
+      }
+    },
+    stop() {
+      for (const key of [...waiting.keys()]) finish(key);
+    },
+  };
+}
