@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'INVALID_CODE'
   | 'INVALID_HISTOGRAM'
   | 'INVALID_REQUEST'
+  | 'LAUNCH_REFUSED'
   | 'LEDGER_CORRUPT'
   | 'LEDGER_FULL'
   | 'LEDGER_IN_USE'
