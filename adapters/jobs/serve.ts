@@ -1,0 +1,89 @@
+import { toCoPilotError } from '../../protocol/errors.ts';
+import type {
+  Ask,
+  OpFailed,
+  OpFetch,
+  OpFinished,
+  OpReleased,
+  OpRenewed,
+  OpStarted,
+  ResultJobs,
+  ResultOk,
+  ResultRefused,
+} from '../../protocol/generated/types.ts';
+import { fitting, MAX_FETCH_JOBS } from './fetch-bound.ts';
+import type { JobAdapter } from './job-adapter.ts';
+
+/** What a broker may ask a job adapter. */
+export type JobItem = OpFetch | OpStarted | OpRenewed | OpReleased | OpFinished | OpFailed;
+
+/** One item of the trusted side, whatever adapter it is for. */
+export type AskItem = Ask['items'][number];
+
+export type JobAnswer = ResultOk | ResultRefused | ResultJobs;
+
+const MAX_TEXT = 512;
+
+/**
+ * Turns one item asked of a job adapter into its answer; never rejects. A fault of the adapter becomes `refused` with its
+ * stable code, a result the framework will not have `refused` with `RESULT_REFUSED`, an item that is not for a job adapter
+ * `refused` with `UNSUPPORTED`. A fetch answers with at most what one message carries and says `more` for the rest.
+ */
+export async function answerJobItem(adapter: JobAdapter, item: AskItem): Promise<JobAnswer> {
+  try {
+    return await answer(adapter, item);
+  } catch (caught) {
+    const error = toCoPilotError(caught);
+    // The text of a fault that is our own may name files or rows: it stays in the adapter's log.
+    return refused(item.item, error.code, error.code === 'INTERNAL' ? 'the adapter failed' : error.message);
+  }
+}
+
+async function answer(adapter: JobAdapter, item: AskItem): Promise<JobAnswer> {
+  switch (item.op) {
+    case 'fetch':
+      return fetchJobs(adapter, item);
+    case 'started':
+      await adapter.started(item.job, item.attempt, item.agent);
+      return ok(item.item);
+    case 'renewed':
+      await adapter.renewed(item.job, item.attempt, item.progress);
+      return ok(item.item);
+    case 'released':
+      await adapter.released(item.job, item.attempt, item.reason);
+      return ok(item.item);
+    case 'finished':
+      return finish(adapter, item);
+    case 'failed':
+      await adapter.failed(item.job, item.outcome, item.reason, item.attempts);
+      return ok(item.item);
+    case 'grant':
+    case 'verify':
+    case 'finalise':
+    case 'discard':
+    case 'available':
+    case 'kill':
+      return refused(item.item, 'UNSUPPORTED', 'a job adapter answers no such item');
+  }
+}
+
+async function fetchJobs(adapter: JobAdapter, item: OpFetch): Promise<JobAnswer> {
+  const fetched = await adapter.fetch(item.queue, Math.min(item.max, MAX_FETCH_JOBS), item.accepted);
+  const jobs = fitting(fetched.jobs);
+  return { result: 'jobs', item: item.item, jobs, more: fetched.more || jobs.length < fetched.jobs.length };
+}
+
+async function finish(adapter: JobAdapter, item: OpFinished): Promise<JobAnswer> {
+  const outcome = await adapter.finished(item.job, item.attempt, item.manifest, item.usage);
+  return outcome === 'ok'
+    ? ok(item.item)
+    : refused(item.item, 'RESULT_REFUSED', 'the framework will not have this result');
+}
+
+function ok(item: number): ResultOk {
+  return { result: 'ok', item };
+}
+
+function refused(item: number, code: string, message: string): ResultRefused {
+  return { result: 'refused', item, code, message: message.slice(0, MAX_TEXT) };
+}
