@@ -23,6 +23,11 @@ export function createNodeRuntime(log: Log): Runtime {
 }
 
 function schedule(delayMs: number, action: () => void): Cancel {
+  if (delayMs <= 0) {
+    // A timer would wait a millisecond at least.
+    const immediate = setImmediate(action);
+    return () => clearImmediate(immediate);
+  }
   const dueMs = performance.now() + delayMs;
   let timer: NodeJS.Timeout | undefined;
   // Timers fire up to a millisecond early, and take 25 days at most: whatever is left is waited for again.
