@@ -1,6 +1,5 @@
 import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
-import { join } from 'node:path';
 
 /** What a directory tree takes. `isComplete` is false where the walk met a bound or something it may not look into. */
 export interface DiskUsage {
@@ -12,11 +11,12 @@ export interface DiskUsage {
 const maxDepth = 64;
 const bytesPerBlock = 512;
 const bytesPerMiB = 1_048_576;
+const slash = Buffer.from('/');
 
 const isGone = (caught: unknown): boolean =>
   caught instanceof Error && 'code' in caught && (caught.code === 'ENOENT' || caught.code === 'ENOTDIR');
 
-async function lstatIfThere(path: string): Promise<Stats | undefined> {
+async function lstatIfThere(path: Buffer): Promise<Stats | undefined> {
   try {
     return await lstat(path);
   } catch (caught) {
@@ -30,7 +30,7 @@ async function lstatIfThere(path: string): Promise<Stats | undefined> {
  * count; what cannot be looked into (a job may forbid its own directories) makes the answer incomplete.
  */
 export async function measureDisk(directory: string, maxEntries: number): Promise<DiskUsage> {
-  const pending = [{ path: directory, depth: 0 }];
+  const pending = [{ path: Buffer.from(directory), depth: 0 }];
   let blocks = 0;
   let entries = 0;
   let isComplete = true;
@@ -38,10 +38,11 @@ export async function measureDisk(directory: string, maxEntries: number): Promis
     if (entries > maxEntries || depth > maxDepth)
       return { mebibytes: toMiB(blocks), entries, isComplete: false };
     try {
-      for await (const entry of await opendir(path)) {
+      // A name need not be text: read as Latin-1 every byte of it comes back.
+      for await (const entry of await opendir(path, { encoding: 'latin1' })) {
         entries += 1;
         if (entries > maxEntries) break;
-        const child = join(path, entry.name);
+        const child = Buffer.concat([path, slash, Buffer.from(entry.name, 'latin1')]);
         const stat = await lstatIfThere(child);
         if (stat === undefined) continue;
         blocks += stat.blocks;

@@ -19,8 +19,8 @@ end_all() {
   tries=100
   while [ "$tries" -gt 0 ] && [ -n "$(processes)" ]; do
     as_job /bin/sh -c 'kill -s KILL -- -1' 2>/dev/null || :
-    for status in $(processes); do
-      process=${status%/status}
+    for entry in $(processes); do
+      process=${entry%/status}
       kill -s KILL "${process#/proc/}" 2>/dev/null || :
     done
     tries=$((tries - 1))

@@ -76,7 +76,7 @@ mkdir "$root/proc" "$root/dev" "$root/tmp" "$root/mnt" "$root/etc" "$root/var" "
 mount -t proc -o nosuid,nodev,noexec none "$root/proc"
 mount -t tmpfs -o "mode=1777,size=$tmp_bytes,nosuid,nodev" none "$root/tmp"
 ln -s /tmp "$root/var/tmp"
-for device in null zero full random urandom; do bind "/dev/$device" "/dev/$device"; done
+for device in null zero full random urandom tty; do bind "/dev/$device" "/dev/$device"; done
 mkdir "$root/dev/shm"
 mount -t tmpfs -o "mode=1777,size=$tmp_bytes,nosuid,nodev" none "$root/dev/shm"
 ln -s /proc/self/fd "$root/dev/fd"
