@@ -82,8 +82,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    includeOnly: { path: `${ours}|node_modules|^(node:)` },
-    exclude: { path: '^([.]tools|[.]run|dist|coverage)/' },
+    exclude: { path: '^([.]git|[.]tools|[.]run|dist|coverage)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
