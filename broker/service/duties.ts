@@ -189,7 +189,7 @@ export function createDuties(options: DutiesOptions): Duties {
   async function tell(job: JobRow, queue: QueueConfiguration): Promise<Command> {
     const answer = await ask(queue.jobAdapter, finalWord(job));
     if (answer.result === 'ok') return { kind: 'told', job: job.id, answer: 'ok', reason: '' };
-    if (answer.result === 'refused' && answer.code === 'REFUSED_BY_FRAMEWORK')
+    if (answer.result === 'refused' && answer.code === 'RESULT_REFUSED')
       return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message };
     throw unexpected(answer);
   }

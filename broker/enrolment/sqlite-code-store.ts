@@ -1,0 +1,35 @@
+import { DatabaseSync } from 'node:sqlite';
+import type { Identity } from '../../protocol/generated/types.ts';
+import type { CodeStore } from './code-store.ts';
+
+const TIERS: readonly Identity['tier'][] = ['untrusted', 'semi-trusted', 'trusted'];
+
+/** One-use codes in a SQLite file of their own; every change is synced. */
+export function openCodeStore(path: string): CodeStore {
+  const database = new DatabaseSync(path);
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
+    CREATE TABLE IF NOT EXISTS code (
+      digest TEXT PRIMARY KEY, owner TEXT NOT NULL, site TEXT NOT NULL, tier TEXT NOT NULL, expires INTEGER NOT NULL, spent_by TEXT
+    ) STRICT, WITHOUT ROWID;`);
+  const insert = database.prepare(
+    'INSERT INTO code (digest, owner, site, tier, expires) VALUES (?, ?, ?, ?, ?)',
+  );
+  // One statement decides the race: of many at once, one finds the code unspent.
+  const claim = database.prepare(
+    'UPDATE code SET spent_by = ?1 WHERE digest = ?2 AND expires > ?3 AND (spent_by IS NULL OR spent_by = ?1) RETURNING owner, site, tier',
+  );
+  return {
+    async add(digest, { owner, site, tier }, expiresMs) {
+      insert.run(digest, owner, site, tier, Math.floor(expiresMs));
+    },
+    async spend(digest, key, nowMs) {
+      const row = claim.get(key, digest, Math.floor(nowMs));
+      const tier = TIERS.find((entry) => entry === row?.['tier']);
+      if (row === undefined || tier === undefined) return { kind: 'refused' };
+      return { kind: 'spent', terms: { owner: String(row['owner']), site: String(row['site']), tier } };
+    },
+    async close() {
+      database.close();
+    },
+  };
+}
