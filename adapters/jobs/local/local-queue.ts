@@ -73,12 +73,14 @@ export interface LocalQueueOptions {
   readonly clock?: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The file grows to at most so many pages of 4 KiB; then `QUEUE_FULL`. The disk alone bounds it by default. */
+  readonly maxPages?: number;
 }
 
 /** Opens or creates the queue. Rejects with `QUEUE_IN_USE`, `QUEUE_CORRUPT`, `QUEUE_FULL` or `QUEUE_UNAVAILABLE`. */
 export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQueue> {
   const { path, clock = nodeClock, random, log } = options;
-  const store: QueueStore = { ...openQueueDatabase(path), clock, changes: [] };
+  const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [] };
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
   let closed = false;

@@ -17,19 +17,23 @@ export interface QueueDatabase {
   readonly opening: number;
 }
 
-/** Opens or creates the file, for this process alone; throws one of the `QUEUE_…` codes. */
-export function openQueueDatabase(path: string): QueueDatabase {
+/**
+ * Opens or creates the file, for this process alone; throws one of the `QUEUE_…` codes. The file grows to at most `maxPages`
+ * pages of 4 KiB.
+ */
+export function openQueueDatabase(path: string, maxPages?: number): QueueDatabase {
   try {
-    return open(path);
+    return open(path, maxPages);
   } catch (caught) {
     throw queueFault(caught, path);
   }
 }
 
-function open(path: string): QueueDatabase {
+function open(path: string, maxPages: number | undefined): QueueDatabase {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     prepareFile(database, path);
+    if (maxPages !== undefined) database.exec(`PRAGMA max_page_count = ${maxPages}`);
     const opening = countOpening(database);
     return { database, statements: prepareAll(database), opening };
   } catch (caught) {

@@ -19,9 +19,14 @@ export const LOCAL_SITE = 'local';
 
 const KEY = /^[!-~]{1,128}$/;
 
+/** As common.schema.json, name: the queue is not part of the job that the contract's validator sees. */
+const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
+
 /** Throws `INVALID_REQUEST` naming the first job and field that the broker would not take. */
 export function checkSubmission(submission: Submission): void {
   if (!KEY.test(submission.key)) throw invalid('key must be 1 to 128 printable characters without spaces');
+  if (!NAME.test(submission.queue))
+    throw invalid('queue must be a name: lower-case letters, digits and . _ -');
   const count = submission.jobs.length;
   if (count === 0 || count > MAX_SUBMISSION_JOBS) {
     throw invalid(`a submission has 1 to ${MAX_SUBMISSION_JOBS} jobs; this one has ${count}`);
