@@ -107,6 +107,8 @@ describe('counters and slots', () => {
     expect(again.outcome).toMatchObject({ kind: 'repeat', reply: { kind: 'leased', job: 'j1', attempt: 1 } });
     expect(again.isChanged).toBe(false);
     expect(answer(world, lease('a', 'j2', 0))).toBe('STALE_COUNTER');
+    world.do(report('a', 'j1', 1, 2));
+    expect(answer(world, lease('a', 'j2', 1))).toBe('STALE_COUNTER');
     expect(world.job('j2').state).toBe('queued');
   });
 

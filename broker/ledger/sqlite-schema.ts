@@ -1,0 +1,58 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { LedgerFault } from './sqlite-errors.ts';
+
+/** Marks the file as a ledger of ours ("CoPi"). */
+export const APPLICATION_ID = 0x436f5069;
+
+/**
+ * Each entry brings a ledger from the version of its index to the next; released ones never change. A row's JSON is the truth, the columns
+ * beside it repeat what indexes serve. Descriptions never change, so they are not written again with every change of their job.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE job (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    deadline INTEGER,
+    duty INTEGER NOT NULL,
+    row TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX job_queued ON job (id) WHERE state = 'queued';
+  CREATE INDEX job_live ON job (id) WHERE deadline IS NOT NULL;
+  CREATE INDEX job_due ON job (deadline) WHERE deadline IS NOT NULL;
+  CREATE INDEX job_duty ON job (id) WHERE duty = 1;
+  CREATE TABLE description (job TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
+  CREATE TABLE agent (id TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
+  CREATE TABLE owner (id TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
+  CREATE TABLE audit (
+    first INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL,
+    lines TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  `,
+];
+
+/** Reads only. Throws `LEDGER_CORRUPT` where the file is no ledger, `UNSUPPORTED` where a newer version wrote it. */
+export function identify(database: DatabaseSync): void {
+  const tables = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.tables;
+  const application = pragma(database, 'application_id');
+  if (application !== APPLICATION_ID && (application !== 0 || tables !== 0))
+    throw new LedgerFault('LEDGER_CORRUPT', 'it is a database of some other program');
+  const version = pragma(database, 'user_version');
+  if (version > MIGRATIONS.length)
+    throw new LedgerFault('UNSUPPORTED', `it was written by a newer version (${version})`);
+}
+
+/** Brings the file to this program's version, in one transaction. */
+export function migrate(database: DatabaseSync): void {
+  const steps = MIGRATIONS.slice(pragma(database, 'user_version')).join('');
+  if (steps === '') return;
+  database.exec(
+    `BEGIN IMMEDIATE; ${steps} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT;`,
+  );
+}
+
+function pragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
+}

@@ -1,0 +1,327 @@
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { CoPilotError } from '../../protocol/errors.ts';
+import { isFinal } from '../core/audit.ts';
+import type { Command, Outcome } from '../core/command.ts';
+import type { Lookup } from '../core/rows.ts';
+import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
+import { decideGroup, type GroupResult } from './group.ts';
+import type { JobQuery, StoredJob } from './ledger.ts';
+import { LedgerFault, ledgerError } from './sqlite-errors.ts';
+import { cached, createRowCache, type RowCache } from './row-cache.ts';
+import { identify, migrate } from './sqlite-schema.ts';
+import { liveDeadline, matches, storedJob } from './stored-job.ts';
+
+/** Every statement there is. Those that run per command or per sweep must be served by an index: a test reads their plans. */
+export const STATEMENTS = {
+  job: 'SELECT row FROM job WHERE id = ?',
+  agent: 'SELECT row FROM agent WHERE id = ?',
+  owner: 'SELECT row FROM owner WHERE id = ?',
+  description: 'SELECT text FROM description WHERE job = ?',
+  insertJob: 'INSERT INTO job (state, deadline, duty, row, id) VALUES (?, ?, ?, ?, ?)',
+  updateJob: 'UPDATE job SET state = ?, deadline = ?, duty = ?, row = ? WHERE id = ?',
+  updateJobRow: 'UPDATE job SET row = ? WHERE id = ?',
+  putDescription: 'INSERT INTO description (job, text) VALUES (?, ?)',
+  putAgent: 'INSERT INTO agent (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
+  putOwner: 'INSERT INTO owner (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
+  putAudit: 'INSERT INTO audit (first, count, lines) VALUES (?, ?, ?)',
+  putMeta:
+    'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+  meta: 'SELECT value FROM meta WHERE name = ?',
+  due: 'SELECT id FROM job WHERE deadline IS NOT NULL AND deadline < ? ORDER BY deadline LIMIT ?',
+  queued: "SELECT id, row FROM job WHERE state = 'queued' AND id > ? ORDER BY id LIMIT ?",
+  live: 'SELECT id, row FROM job WHERE deadline IS NOT NULL AND id > ? ORDER BY id LIMIT ?',
+  duties: 'SELECT id, row FROM job WHERE duty = 1 AND id > ? ORDER BY id LIMIT ?',
+  all: 'SELECT id, row FROM job WHERE id > ? ORDER BY id LIMIT ?',
+} as const;
+
+type Statements = Readonly<Record<keyof typeof STATEMENTS, StatementSync>>;
+
+/** What is not per row: kept in one row of `meta`, written with every group. */
+interface Meta {
+  /** Ledger time of the last group. */
+  readonly clockMs: number;
+  /** Number of the next audit record. */
+  readonly nextAudit: number;
+  readonly counts: Readonly<Partial<Record<JobState, number>>>;
+}
+
+/** The ledger's file, synchronous: one transaction a group. Every method throws our codes (sqlite-errors.ts). */
+export interface SqliteStore {
+  /** Ledger time when the file was last written. */
+  readonly clockMs: number;
+  apply(commands: readonly Command[], nowMs: number): readonly Outcome[];
+  due(nowMs: number, limit: number): readonly string[];
+  list(query: JobQuery['kind'], after: string, limit: number): readonly StoredJob[];
+  job(id: string): StoredJob | undefined;
+  agent(id: string): AgentRow | undefined;
+  count(): Readonly<Partial<Record<JobState, number>>>;
+  /** Records what the clock has come to, and closes; idempotent. */
+  close(nowMs: number): void;
+  /** For tests and tools of ours; the schema is no interface. */
+  readonly database: DatabaseSync;
+}
+
+/** How long to wait for another process to let the file go, as one that is just ending does. */
+const BUSY_TIMEOUT_MS = 2_000;
+/** Pages of the write-ahead log before they move to the file: 16 MiB. */
+const CHECKPOINT_PAGES = 4_096;
+const GRACE_PAGE = 1_000;
+/** Parsed rows kept, of jobs and of agents each; a row is 1 to 3 KiB. */
+const CACHED_ROWS = 8_192;
+
+/**
+ * Opens or creates the ledger at `path` and gives every live attempt a fresh lease. Throws `LEDGER_IN_USE`, `LEDGER_CORRUPT`,
+ * `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`; what is there is never overwritten.
+ */
+export function openSqliteStore(path: string): SqliteStore {
+  const database = openDatabase(path);
+  try {
+    const store = new SqliteStoreHandle(database, path);
+    store.grace();
+    return store;
+  } catch (caught) {
+    database.close();
+    throw ledgerError(caught, path);
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    // SQLite would create it readable for everybody the umask lets.
+    closeSync(openSync(path, 'a', 0o600));
+    database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    // Exclusive before the first access: the lock stays ours for good, and the log's index stays in memory.
+    database.exec(
+      'PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;',
+    );
+    database.exec('BEGIN EXCLUSIVE; COMMIT;');
+    identify(database);
+    checkIntegrity(database);
+    database.exec(
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * 4_096 * 2};`,
+    );
+    migrate(database);
+    return database;
+  } catch (caught) {
+    database?.close();
+    throw ledgerError(caught, path);
+  }
+}
+
+function checkIntegrity(database: DatabaseSync): void {
+  const found = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+  if (found !== 'ok') throw new LedgerFault('LEDGER_CORRUPT', String(found));
+}
+
+class SqliteStoreHandle implements SqliteStore {
+  readonly database: DatabaseSync;
+  readonly #path: string;
+  readonly #statements: Statements;
+  readonly #caches: Caches = { jobs: createRowCache(CACHED_ROWS), agents: createRowCache(CACHED_ROWS) };
+  readonly #lookup: Lookup;
+  #meta: Meta;
+  #fault: CoPilotError | undefined;
+
+  constructor(database: DatabaseSync, path: string) {
+    this.database = database;
+    this.#path = path;
+    this.#statements = prepareAll(database);
+    this.#lookup = lookupIn(this.#statements, this.#caches);
+    this.#meta = readMeta(this.#statements);
+  }
+
+  get clockMs(): number {
+    return this.#meta.clockMs;
+  }
+
+  apply(commands: readonly Command[], nowMs: number): readonly Outcome[] {
+    return this.#guarded(() => {
+      const result = decideGroup(commands, this.#lookup, nowMs);
+      if (changesNothing(result)) return result.outcomes;
+      const meta = metaAfter(this.#meta, result, nowMs);
+      this.#transaction(() => {
+        this.#write(result);
+        this.#writeMeta(meta);
+      });
+      this.#meta = meta;
+      this.#remember(result);
+      return result.outcomes;
+    });
+  }
+
+  due(nowMs: number, limit: number): readonly string[] {
+    return this.#guarded(() => this.#statements.due.all(nowMs, limit).map((found) => String(found.id)));
+  }
+
+  list(query: JobQuery['kind'], after: string, limit: number): readonly StoredJob[] {
+    return this.#guarded(() =>
+      this.#statements[query].all(after, limit).map((found) => {
+        return storedJob(parseRow(found.row) as JobRow, this.#description(String(found.id)));
+      }),
+    );
+  }
+
+  job(id: string): StoredJob | undefined {
+    return this.#guarded(() => {
+      const job = this.#lookup.job(id);
+      return job && storedJob(job, this.#description(id));
+    });
+  }
+
+  agent(id: string): AgentRow | undefined {
+    return this.#guarded(() => this.#lookup.agent(id));
+  }
+
+  count(): Readonly<Partial<Record<JobState, number>>> {
+    return this.#meta.counts;
+  }
+
+  /** A broker that was down could answer no renewal. */
+  grace(): void {
+    let after = '';
+    for (;;) {
+      const jobs = this.#statements.live.all(after, GRACE_PAGE).map((found) => String(found.id));
+      const last = jobs.at(-1);
+      if (last === undefined) return;
+      this.apply(
+        jobs.map((job) => ({ kind: 'grace', job })),
+        this.#meta.clockMs,
+      );
+      after = last;
+    }
+  }
+
+  close(nowMs: number): void {
+    if (!this.database.isOpen) return;
+    try {
+      this.#guarded(() => {
+        this.#writeMeta({ ...this.#meta, clockMs: Math.max(nowMs, this.#meta.clockMs) });
+      });
+    } finally {
+      this.database.close();
+    }
+  }
+
+  #write(result: GroupResult): void {
+    const { insertJob, updateJob, updateJobRow, putDescription, putAgent, putOwner, putAudit } =
+      this.#statements;
+    for (const [id, { before, after }] of result.jobs) {
+      const row = JSON.stringify(after);
+      const columns = columnsOf(after);
+      if (before === undefined) insertJob.run(...columns, row, id);
+      else if (isSame(columns, columnsOf(before))) updateJobRow.run(row, id);
+      else updateJob.run(...columns, row, id);
+    }
+    for (const [id, text] of result.descriptions) putDescription.run(id, text);
+    for (const [id, agent] of result.agents) putAgent.run(id, JSON.stringify(agent));
+    for (const [id, owner] of result.owners) putOwner.run(id, JSON.stringify(owner));
+    const { audit } = result;
+    if (audit.length > 0) putAudit.run(this.#meta.nextAudit, audit.length, audit.join('\n'));
+  }
+
+  /** After the commit alone: nothing of a failed group is ever seen. A job that ended is hardly asked for again. */
+  #remember({ jobs, agents }: GroupResult): void {
+    for (const [id, { after }] of jobs) {
+      if (isFinal(after.state)) this.#caches.jobs.drop(id);
+      else this.#caches.jobs.put(id, after);
+    }
+    for (const [id, agent] of agents) this.#caches.agents.put(id, agent);
+  }
+
+  #writeMeta(meta: Meta): void {
+    this.#statements.putMeta.run('ledger', JSON.stringify(meta));
+  }
+
+  #description(id: string): string {
+    return this.#lookup.description(id) ?? '';
+  }
+
+  #transaction(write: () => void): void {
+    this.database.exec('BEGIN IMMEDIATE');
+    try {
+      write();
+      this.database.exec('COMMIT');
+    } catch (caught) {
+      // SQLite has rolled back by itself after some faults, a full disk among them.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      throw caught;
+    }
+  }
+
+  #guarded<Value>(action: () => Value): Value {
+    if (this.#fault !== undefined) throw this.#fault;
+    try {
+      return action();
+    } catch (caught) {
+      const error = ledgerError(caught, this.#path);
+      // After a failed sync nobody knows what is on disk: only opening the file again tells.
+      if (error.code === 'LEDGER_UNAVAILABLE' || error.code === 'LEDGER_CORRUPT') this.#fault = error;
+      throw error;
+    }
+  }
+}
+
+type Columns = readonly [state: JobState, deadline: number | null, duty: 0 | 1];
+
+function columnsOf(job: JobRow): Columns {
+  return [job.state, liveDeadline(job), matches(job, 'duties') ? 1 : 0];
+}
+
+function isSame(one: Columns, other: Columns): boolean {
+  return one.every((value, at) => value === other[at]);
+}
+
+function prepareAll(database: DatabaseSync): Statements {
+  const entries = Object.entries(STATEMENTS).map(([name, text]) => [name, database.prepare(text)]);
+  return Object.fromEntries(entries) as Statements;
+}
+
+interface Caches {
+  readonly jobs: RowCache<JobRow>;
+  readonly agents: RowCache<AgentRow>;
+}
+
+function lookupIn(statements: Statements, { jobs, agents }: Caches): Lookup {
+  const read = (statement: StatementSync, id: string): unknown => {
+    const found = statement.get(id);
+    return found === undefined ? undefined : parseRow(found.row);
+  };
+  return {
+    job: cached(jobs, (id) => read(statements.job, id) as JobRow | undefined),
+    agent: cached(agents, (id) => read(statements.agent, id) as AgentRow | undefined),
+    owner: (id) => read(statements.owner, id) as OwnerRow | undefined,
+    description: (id) => {
+      const found = statements.description.get(id);
+      return found === undefined ? undefined : String(found.text);
+    },
+  };
+}
+
+/** Rows are written by this file alone, so one that is no JSON is damage. */
+function parseRow(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch (cause) {
+    throw new LedgerFault('LEDGER_CORRUPT', 'a row is no JSON', { cause });
+  }
+}
+
+function readMeta(statements: Statements): Meta {
+  const found = statements.meta.get('ledger');
+  return found === undefined ? { clockMs: 0, nextAudit: 1, counts: {} } : (parseRow(found.value) as Meta);
+}
+
+function metaAfter(meta: Meta, result: GroupResult, nowMs: number): Meta {
+  const counts: Partial<Record<JobState, number>> = { ...meta.counts };
+  for (const { before, after } of result.jobs.values()) {
+    if (before !== undefined) counts[before.state] = (counts[before.state] ?? 0) - 1;
+    counts[after.state] = (counts[after.state] ?? 0) + 1;
+  }
+  return { clockMs: nowMs, nextAudit: meta.nextAudit + result.audit.length, counts };
+}
+
+function changesNothing({ jobs, agents, owners, audit }: GroupResult): boolean {
+  return jobs.size + agents.size + owners.size + audit.length === 0;
+}
