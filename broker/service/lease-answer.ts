@@ -19,6 +19,8 @@ export interface LeaseAnswerOptions {
 export interface Wanted {
   readonly get: Grant['get'];
   readonly put: Grant['put'];
+  /** Bytes of all uploads together. */
+  readonly totalBytes: number;
 }
 
 export interface LeaseAnswers {
@@ -79,7 +81,7 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
       jkt: thumbprint(crypto, caller.signingKey.raw),
       get: wanted.get,
       put: wanted.put,
-      totalBytes: wanted.put.reduce((sum, file) => sum + file.maxBytes, 0),
+      totalBytes: wanted.totalBytes,
       iat: now,
       exp: now + Math.max(1, Math.min(CAPABILITY_SECONDS, Math.ceil(queue.leaseMs / 1000))),
     };
@@ -130,22 +132,28 @@ function wantedBy(description: Description): Wanted {
   const put = description.outputs
     .slice(0, MAX_FILES)
     .map((output) => ({ name: output.name, maxBytes: boundOf(output, description) }));
-  return { get: description.inputs, put };
+  return { get: description.inputs, put, totalBytes: totalOf(put, description) };
 }
 
 function boundOf(output: Pick<Output, 'maxBytes'>, description: Description): number {
   return output.maxBytes ?? description.limits.diskMiB * MEBIBYTE;
 }
 
+/** Never more than the job may have on its disk. */
+function totalOf(put: Wanted['put'], description: Description): number {
+  const sum = put.reduce((total, file) => total + file.maxBytes, 0);
+  return Math.min(sum, description.limits.diskMiB * MEBIBYTE);
+}
+
 /** What an `outputs` message asks for: inputs again by name, or uploads whose size and digest are pinned. */
 export function wantedFiles(description: Description, verb: 'get' | 'put', files: readonly File[]): Wanted {
   if (verb === 'get') {
     const names = new Set(files.map((file) => file.name));
-    return { get: description.inputs.filter((input) => names.has(input.name)), put: [] };
+    return { get: description.inputs.filter((input) => names.has(input.name)), put: [], totalBytes: 0 };
   }
   const bounds = new Map(description.outputs.map((output) => [output.name, boundOf(output, description)]));
   const put = files
     .map((file) => ({ name: file.name, maxBytes: file.size, sha256: file.sha256 }))
     .filter((file) => file.maxBytes <= (bounds.get(file.name) ?? description.limits.diskMiB * MEBIBYTE));
-  return { get: [], put };
+  return { get: [], put, totalBytes: totalOf(put, description) };
 }

@@ -1,0 +1,73 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
+import type { Log } from '../../protocol/runtime/runtime.ts';
+import type { Enrolment } from '../enrolment/enrolment.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Broker } from '../service/broker.ts';
+
+export interface ControlOptions {
+  readonly broker: Broker;
+  readonly enrolment: Enrolment;
+  readonly ledger: Ledger;
+  readonly log: Log;
+}
+
+const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404 };
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_PAGE = 1000;
+const MAX_CODE_SECONDS = 30 * 24 * 3600;
+
+const codeSchema = {
+  body: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['owner', 'site', 'seconds'],
+    properties: {
+      owner: { type: 'string', pattern: '^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$' },
+      site: { type: 'string', pattern: '^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$' },
+      seconds: { type: 'integer', minimum: 1, maximum: MAX_CODE_SECONDS },
+    },
+  },
+} as const;
+
+/** What the operator's command line asks of a running broker, over a socket only its user reaches. */
+export function createControlServer({ broker, enrolment, ledger, log }: ControlOptions): FastifyInstance {
+  const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
+
+  server.setErrorHandler((caught, _request, reply) => {
+    const isInvalid = caught instanceof Error && 'validation' in caught;
+    const error = isInvalid ? new CoPilotError('INVALID_REQUEST', caught.message) : toCoPilotError(caught);
+    if (error.code === 'INTERNAL') log.error({ err: caught }, 'a control request failed');
+    void reply.code(STATUS[error.code] ?? 500).send({ code: error.code, message: error.message });
+  });
+  server.get('/v1/status', async () => ({ ...broker.status(), jobs: await ledger.count() }));
+  server.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => {
+    const stored = await ledger.job(params.id);
+    if (stored === undefined) throw new CoPilotError('NOT_FOUND', `no job ${params.id} in the ledger`);
+    return stored;
+  });
+  server.get<{ Querystring: { after?: string; limit?: string } }>('/v1/jobs', async ({ query }) => {
+    const limit = Math.min(MAX_PAGE, Math.max(1, Number(query.limit ?? MAX_PAGE) || MAX_PAGE));
+    return { jobs: await ledger.list({ kind: 'all' }, query.after ?? '', limit) };
+  });
+  server.post<{ Body: { owner: string; site: string; seconds: number } }>(
+    '/v1/codes',
+    { schema: codeSchema },
+    async ({ body }) => {
+      const { owner, site, seconds } = body;
+      return { code: await enrolment.issueCode({ owner, site, tier: 'untrusted' }, seconds), seconds };
+    },
+  );
+  server.get<{ Params: { id: string } }>('/v1/agents/:id', async ({ params }) => {
+    const agent = await ledger.agent(params.id);
+    if (agent === undefined) throw new CoPilotError('NOT_FOUND', `no agent ${params.id} in the ledger`);
+    return agent;
+  });
+  server.post<{ Params: { id: string } }>('/v1/agents/:id/revoke', async ({ params }) => {
+    if ((await ledger.agent(params.id)) === undefined)
+      throw new CoPilotError('NOT_FOUND', `no agent ${params.id} in the ledger`);
+    await broker.revoke(params.id, 'revoked by the operator');
+    return { agent: params.id, status: 'revoked' };
+  });
+  return server;
+}

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import { fromHex, newId } from '../protocol/encoding.ts';
+import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { loadKey } from '../protocol/runtime/key-file.ts';
+import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
+import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
+import type { Outcome } from './core/command.ts';
+import { createEnrolment } from './enrolment/enrolment.ts';
+import { openCodeStore } from './enrolment/sqlite-code-store.ts';
+import { createControlServer } from './http/control-routes.ts';
+import { createEnrolmentServer } from './http/enrolment-routes.ts';
+import { listen, listenLocally } from './http/listen.ts';
+import { openSqliteLedger } from './ledger/sqlite.ts';
+import type { BrokerProgramConfiguration } from './program-configuration.ts';
+import { createBroker } from './service/broker.ts';
+import type { BrokerConfiguration } from './service/configuration.ts';
+
+export interface BrokerProgramOptions {
+  /** The broker's own directory, 0700: ledger, codes, control socket. */
+  readonly directory: string;
+  readonly configuration: BrokerProgramConfiguration;
+  readonly log: Log;
+  /** Sees every durable outcome. */
+  readonly onOutcome?: (outcome: Outcome) => void;
+}
+
+export interface BrokerProgram {
+  readonly busUrl: string;
+  readonly enrolmentUrl: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a broker with its embedded bus, its ledger in SQLite, enrolment over HTTP and control over a socket of its own directory. */
+export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
+  const { directory, configuration, log } = options;
+  const runtime = createNodeRuntime(log);
+  const keys = mapKeys(runtime, configuration.keys);
+  const ledger = await openSqliteLedger({ path: join(directory, 'ledger.sqlite'), log });
+  const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const bus = createWebSocketHub({
+    host: configuration.host,
+    port: configuration.busPort,
+    services: new Map(configuration.services.map(({ name, secret }) => [name, secret])),
+    clock: runtime.clock,
+    random: runtime.random,
+    log,
+    limits: { rate: { perSecond: configuration.framesPerSecond, burst: 2 * configuration.framesPerSecond } },
+  });
+  const broker = createBroker({
+    runtime,
+    configuration: brokerConfiguration(configuration, runtime, keys),
+    bus,
+    ledger,
+    ...(options.onOutcome && { onOutcome: options.onOutcome }),
+  });
+  let enrolmentUrl = '';
+  const busUrl = (): string => `ws://${configuration.host}:${bus.address().port}/bus`;
+  const enrolment = createEnrolment({
+    runtime,
+    installation: configuration.installation,
+    identityKey: keys.identity,
+    certifier: keys.certifier.publicKey,
+    codes,
+    publicUrl: () => enrolmentUrl,
+    busUrls: () => [busUrl()],
+    agent: (id) => ledger.agent(id),
+  });
+  const enrolmentServer = createEnrolmentServer({ enrolment, clock: runtime.clock, log });
+  const controlServer = createControlServer({ broker, enrolment, ledger, log });
+  const stop = async (): Promise<void> => {
+    await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
+    await broker.stop();
+    await codes.close();
+  };
+  try {
+    enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
+    await broker.start();
+    await listenLocally(controlServer, join(directory, 'control.sock'));
+  } catch (caught) {
+    await stop();
+    throw caught;
+  }
+  return { busUrl: busUrl(), enrolmentUrl, stop };
+}
+
+type Keys = ReturnType<typeof mapKeys>;
+
+function mapKeys({ crypto }: Runtime, stored: BrokerProgramConfiguration['keys']) {
+  return {
+    session: loadKey(crypto, stored.session),
+    grant: loadKey(crypto, stored.grant),
+    certifier: loadKey(crypto, stored.certifier),
+    identity: loadKey(crypto, stored.identity),
+  };
+}
+
+function brokerConfiguration(
+  program: BrokerProgramConfiguration,
+  runtime: Runtime,
+  keys: Keys,
+): BrokerConfiguration {
+  const { installation, instance, queues, limits, sweepMs, parkMs, verdictWaitMs, maxParked } = program;
+  return {
+    installation,
+    instance,
+    start: newId(runtime.random),
+    keys: { ...keys, identity: keys.identity.publicKey },
+    services: program.services.map(({ name, key, keyId }) => ({
+      name,
+      keyId,
+      key: runtime.crypto.importPublic('x25519', fromHex(key)),
+    })),
+    queues,
+    limits,
+    sweepMs,
+    parkMs,
+    verdictWaitMs,
+    maxParked,
+  };
+}

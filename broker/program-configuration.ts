@@ -1,0 +1,34 @@
+import type { StoredKey } from '../protocol/runtime/key-file.ts';
+import type { Limits } from './core/command.ts';
+import type { QueueConfiguration } from './service/configuration.ts';
+
+/** What the broker program reads at start: a 0600 file of its own directory. */
+export interface BrokerProgramConfiguration {
+  readonly installation: string;
+  readonly instance: string;
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly busPort: number;
+  readonly enrolmentPort: number;
+  readonly keys: {
+    readonly session: StoredKey;
+    readonly grant: StoredKey;
+    readonly certifier: StoredKey;
+    readonly identity: StoredKey;
+  };
+  /** Adapters: name, session key (raw, hex), and the secret that admits it to the embedded bus. */
+  readonly services: readonly {
+    readonly name: string;
+    readonly key: string;
+    readonly keyId: number;
+    readonly secret: string;
+  }[];
+  readonly queues: readonly QueueConfiguration[];
+  readonly limits: Limits;
+  readonly sweepMs: number;
+  readonly parkMs: number;
+  readonly verdictWaitMs: number;
+  readonly maxParked: number;
+  /** Frames one connection may send each second; twice that at once. */
+  readonly framesPerSecond: number;
+}
