@@ -1,0 +1,106 @@
+import type { Readable } from 'node:stream';
+import { CoPilotError } from '../../../protocol/errors.ts';
+import type { Clock } from '../../../protocol/runtime/runtime.ts';
+import type { BridgeLimits } from './limits.ts';
+
+/** The bytes of one request, whose number its headers stated. */
+export interface Body {
+  readonly stream: Readable;
+  readonly length: number;
+}
+
+export interface Guard {
+  readonly clock: Clock;
+  readonly limits: BridgeLimits;
+  /** Ends the reading with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Hands a body over piece by piece, the next only after the last was taken, so that memory stays flat. Rejects with
+ * `UPLOAD_STALLED` where it is too slow, `UNREACHABLE` where the sender goes away, and leaves the stream paused and whole
+ * otherwise, so that an answer can still be sent.
+ */
+export function readBody(
+  body: Body,
+  take: (chunk: Uint8Array) => Promise<void>,
+  guard: Guard,
+): Promise<void> {
+  if (guard.signal.aborted) return Promise.reject(abortReason(guard.signal));
+  if (body.length === 0) return Promise.resolve();
+  if (body.stream.destroyed) return Promise.reject(new CoPilotError('UNREACHABLE', 'the sender went away'));
+  return new Promise((resolve, reject) => {
+    const { stream } = body;
+    const watch = watchPace(body.length, guard, (error) => finish(error));
+    let isTaking = false;
+    let hasEnded = false;
+    const onData = (chunk: Uint8Array): void => {
+      stream.pause();
+      isTaking = true;
+      watch.pause();
+      take(chunk).then(onTaken, finish);
+    };
+    const onTaken = (): void => {
+      isTaking = false;
+      if (hasEnded) finish();
+      watch.resume();
+      stream.resume();
+    };
+    const onEnd = (): void => {
+      hasEnded = true;
+      if (!isTaking) finish();
+    };
+    const onGone = (): void => {
+      if (!hasEnded) finish(new CoPilotError('UNREACHABLE', 'the sender went away'));
+    };
+    const onAbort = (): void => finish(abortReason(guard.signal));
+    const finish = (error?: unknown): void => {
+      stream.pause();
+      watch.stop();
+      stream.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      guard.signal.removeEventListener('abort', onAbort);
+      if (error === undefined) resolve();
+      else reject(error instanceof Error ? error : new CoPilotError('INTERNAL', 'the body failed'));
+    };
+    guard.signal.addEventListener('abort', onAbort, { once: true });
+    stream.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
+  });
+}
+
+interface Pace {
+  /** The sender is not to blame for what passes now. */
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
+/** One timer looks often enough, instead of one armed and cancelled for each piece. */
+function watchPace(length: number, guard: Guard, fail: (error: CoPilotError) => void): Pace {
+  const { clock, limits } = guard;
+  const allowedMs = limits.idleMs + (length / limits.minimumBytesPerSecond) * 1000;
+  const endsMs = clock.monotonicMs() + Math.min(allowedMs, limits.maxUploadMs);
+  let quietSinceMs: number | undefined = clock.monotonicMs();
+  const look = (): void => {
+    const nowMs = clock.monotonicMs();
+    const isQuiet = quietSinceMs !== undefined && nowMs - quietSinceMs >= limits.idleMs;
+    if (isQuiet || nowMs >= endsMs)
+      fail(new CoPilotError('UPLOAD_STALLED', 'the body comes too slowly: resume where it stopped'));
+    else cancel = clock.schedule(limits.idleMs / 4, look);
+  };
+  let cancel = clock.schedule(limits.idleMs / 4, look);
+  return {
+    pause: () => {
+      quietSinceMs = undefined;
+    },
+    resume: () => {
+      quietSinceMs = clock.monotonicMs();
+    },
+    stop: () => cancel(),
+  };
+}
+
+function abortReason(signal: AbortSignal): Error {
+  return signal.reason instanceof Error
+    ? signal.reason
+    : new CoPilotError('UNREACHABLE', 'the bridge gave up');
+}

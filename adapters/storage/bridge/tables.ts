@@ -1,0 +1,144 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { AttemptRef } from '../storage-adapter.ts';
+import { foldedName } from '../file-names.ts';
+
+export type AttemptState = 'open' | 'closed' | 'registered' | 'discarded';
+
+/** A file as the bridge knows it: whole and checked, or begun with its size and digest promised. */
+export interface StoredFile {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly isComplete: boolean;
+}
+
+export const SCHEMA = `
+  CREATE TABLE attempt (
+    job TEXT NOT NULL, attempt INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('closed', 'registered', 'discarded')),
+    PRIMARY KEY (job, attempt)
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX one_result_per_job ON attempt (job) WHERE state = 'registered';
+  CREATE TABLE file (
+    job TEXT NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL,
+    size INTEGER NOT NULL, sha256 TEXT NOT NULL, complete INTEGER NOT NULL,
+    PRIMARY KEY (job, attempt, name), UNIQUE (job, attempt, folded)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE input (sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+const STATEMENTS = {
+  state: 'SELECT state FROM attempt WHERE job = ? AND attempt = ?',
+  result: "SELECT attempt FROM attempt WHERE job = ? AND state = 'registered'",
+  setState:
+    'INSERT INTO attempt (job, attempt, state) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
+  files: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ?',
+  file: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ? AND name = ?',
+  putFile:
+    'INSERT INTO file (job, attempt, name, folded, size, sha256, complete) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, attempt, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, complete = excluded.complete',
+  deleteFile: 'DELETE FROM file WHERE job = ? AND attempt = ? AND name = ?',
+  otherAttempts: 'SELECT DISTINCT attempt FROM file WHERE job = ? AND attempt <> ?',
+  input: 'SELECT size FROM input WHERE sha256 = ?',
+  putInput: 'INSERT INTO input (sha256, size) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  usedBytes:
+    'SELECT (SELECT coalesce(sum(size), 0) FROM file) + (SELECT coalesce(sum(size), 0) FROM input) AS bytes',
+} as const;
+
+type Name = keyof typeof STATEMENTS;
+type Row = Readonly<Record<string, SQLOutputValue>>;
+
+/** The bridge's rows. Reads see what was written before them in the same group. */
+export class Tables {
+  readonly #statements: Readonly<Record<Name, StatementSync>>;
+
+  constructor(database: DatabaseSync) {
+    const prepare = (name: Name): StatementSync => database.prepare(STATEMENTS[name]);
+    this.#statements = {
+      state: prepare('state'),
+      result: prepare('result'),
+      setState: prepare('setState'),
+      files: prepare('files'),
+      file: prepare('file'),
+      putFile: prepare('putFile'),
+      deleteFile: prepare('deleteFile'),
+      otherAttempts: prepare('otherAttempts'),
+      input: prepare('input'),
+      putInput: prepare('putInput'),
+      usedBytes: prepare('usedBytes'),
+    };
+  }
+
+  /** Where an attempt stands: once another attempt of its job is registered, it is as good as discarded. */
+  state(ref: AttemptRef): AttemptState {
+    const result = this.result(ref.job);
+    if (result !== undefined) return result === ref.attempt ? 'registered' : 'discarded';
+    const state = this.#statements.state.get(ref.job, ref.attempt)?.state;
+    return state === 'closed' || state === 'discarded' ? state : 'open';
+  }
+
+  /** The attempt registered as a job's result. */
+  result(job: string): number | undefined {
+    const attempt = this.#statements.result.get(job)?.attempt;
+    return typeof attempt === 'number' ? attempt : undefined;
+  }
+
+  setState(ref: AttemptRef, state: Exclude<AttemptState, 'open'>): void {
+    this.#statements.setState.run(ref.job, ref.attempt, state);
+  }
+
+  files(ref: AttemptRef): readonly StoredFile[] {
+    return this.#statements.files.all(ref.job, ref.attempt).map(storedFile);
+  }
+
+  file(ref: AttemptRef, name: string): StoredFile | undefined {
+    const row = this.#statements.file.get(ref.job, ref.attempt, name);
+    return row === undefined ? undefined : storedFile(row);
+  }
+
+  putFile(ref: AttemptRef, file: StoredFile): void {
+    const { name, size, sha256 } = file;
+    this.#statements.putFile.run(
+      ref.job,
+      ref.attempt,
+      name,
+      foldedName(name),
+      size,
+      sha256,
+      Number(file.isComplete),
+    );
+  }
+
+  deleteFile(ref: AttemptRef, name: string): void {
+    this.#statements.deleteFile.run(ref.job, ref.attempt, name);
+  }
+
+  /** Other attempts of the job that have files. */
+  otherAttempts(ref: AttemptRef): readonly AttemptRef[] {
+    const rows = this.#statements.otherAttempts.all(ref.job, ref.attempt);
+    return rows.map((row) => ({ job: ref.job, attempt: Number(row.attempt) }));
+  }
+
+  /** Bytes of an input; undefined where there is none. */
+  input(sha256: string): number | undefined {
+    const size = this.#statements.input.get(sha256)?.size;
+    return typeof size === 'number' ? size : undefined;
+  }
+
+  putInput(sha256: string, size: number): void {
+    this.#statements.putInput.run(sha256, size);
+  }
+
+  /** Bytes of all files, those begun counted whole. */
+  usedBytes(): number {
+    return Number(this.#statements.usedBytes.get()?.bytes ?? 0);
+  }
+}
+
+function storedFile(row: Row): StoredFile {
+  return {
+    name: String(row.name),
+    size: Number(row.size),
+    sha256: String(row.sha256),
+    isComplete: row.complete === 1,
+  };
+}
