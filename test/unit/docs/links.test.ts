@@ -34,6 +34,15 @@ describe('a link', () => {
     expect(headed.filter(({ file, heading }) => !anchors(file).includes(heading))).toEqual([]);
   });
 
+  it.each(pages())('of $path to a file in code marks leads somewhere, too', ({ text }) => {
+    const named = [
+      ...prose(text).matchAll(/`((?:test|protocol|broker|agent|adapters|cli|bin|docs)\/[\w./-]*)`/g),
+    ];
+    expect(named.map(([, path]) => path ?? '').filter((path) => !existsSync(join(project, path)))).toEqual(
+      [],
+    );
+  });
+
   it.each(pages())('of $path to a page outside names no package registry', ({ text }) => {
     expect(text.match(/https?:\/\/(registry|www\.npmjs)\.[^)\s]*/g) ?? []).toEqual([]);
   });
