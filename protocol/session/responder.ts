@@ -199,6 +199,8 @@ class SessionResponder<P> implements Responder<P> {
       this.counters.malformed++;
       return;
     }
+    // Before a new session is made, or the jump would end that one too.
+    this.#endAfterJump();
     const nowMs = this.#nowMs();
     if (!this.#handshakeLimiter.take(from, nowMs)) {
       this.counters.rateLimited++;
@@ -387,7 +389,6 @@ class SessionResponder<P> implements Responder<P> {
   }
 
   #open(session: PeerSession<P>): void {
-    if (this.#sessions.size === 0 && this.#halfOpen.size === 0) this.#clockJump.restart();
     this.#sessions.set(sessionKey(session.id), session);
     this.#index(session);
     this.counters.opened++;

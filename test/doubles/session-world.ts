@@ -1,5 +1,5 @@
 import { createCrypto } from '../../protocol/runtime/node-runtime.ts';
-import type { Crypto, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { Crypto, PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { createInitiator, type Initiator, type LostReason } from '../../protocol/session/initiator.ts';
 import type { Pattern } from '../../protocol/session/noise.ts';
 import type { Prologue } from '../../protocol/session/prologue.ts';
@@ -41,6 +41,7 @@ export interface Delivered {
 export interface SessionWorld {
   readonly clock: ManualClock;
   readonly crypto: Crypto;
+  readonly responderStatic: PrivateKey;
   readonly initiator: Initiator;
   readonly toResponder: Uint8Array[];
   readonly toInitiator: Uint8Array[];
@@ -126,6 +127,7 @@ export function createSessionWorld(options: WorldOptions): SessionWorld {
   const world: SessionWorld = {
     clock,
     crypto,
+    responderStatic,
     initiator: createTestInitiator(runtime),
     toResponder: [],
     toInitiator: [],
