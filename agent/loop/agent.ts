@@ -214,7 +214,7 @@ class RunningAgent implements Agent {
   #onWelcome(welcome: Welcome): void {
     this.#agentId = welcome.agent;
     if (this.#isSettled) {
-      this.#context.renewals.renewNow();
+      this.#context.renewals.renewAnything();
       return;
     }
     this.#isSettled = true;

@@ -146,7 +146,7 @@ async function report(run: Run, ending: Ending): Promise<Next> {
     case 'answered': {
       const { verdict, reason, next } = answer.message;
       context.verdicts.named(seen);
-      context.verdicts.note([{ job, attempt, verdict, reason }]);
+      context.verdicts.answered({ job, attempt, verdict, reason });
       return nextOf(next);
     }
     case 'refused':

@@ -63,9 +63,14 @@ export class Renewals {
     this.#arm();
   }
 
-  /** Renews everything now: the broker asked for it, or a new session has to be told. */
+  /** Renews everything now: the broker asked for it. */
   renewNow(): void {
     void this.#renew();
+  }
+
+  /** Renews what there is: on a new session nobody knows what the last one still carried. */
+  renewAnything(): void {
+    if (this.#live().length > 0 || this.#options.verdicts.isAwaiting) void this.#renew();
   }
 
   close(): void {
@@ -82,7 +87,7 @@ export class Renewals {
     if (this.#closed) return;
     const delayMs = this.#nextDelayMs();
     if (delayMs === undefined) return;
-    this.#cancelTimer = this.#options.clock.schedule(delayMs, () => void this.#renew());
+    this.#cancelTimer = this.#options.clock.schedule(delayMs, () => this.renewAnything());
   }
 
   #nextDelayMs(): number | undefined {
@@ -90,7 +95,7 @@ export class Renewals {
     const live = this.#live();
     if (live.length > 0)
       return Math.max(0, Math.min(...live.map((holding) => holding.renewDueMs)) - clock.monotonicMs());
-    if (verdicts.unresolved === 0) return undefined;
+    if (!verdicts.isAwaiting) return undefined;
     return backOffMs(random, this.#verdictPolls, FIRST_VERDICT_POLL_MS, LONGEST_VERDICT_POLL_MS);
   }
 

@@ -31,6 +31,7 @@ export async function runSlot(context: Context, slot: number, kept: Work[]): Pro
 async function askForWork(context: Context, slot: number, next: Next): Promise<Answer<Job | None>> {
   if (next.kind === 'wait') await waitAsTold(context, slot, next.none);
   await waitForRoom(context, slot);
+  await context.verdicts.settled();
   if (context.draining.aborted) return { kind: 'given-up' };
   context.emit({ kind: 'slot', slot, phase: 'asking' });
   const seen = context.verdicts.toName();

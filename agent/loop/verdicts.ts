@@ -21,7 +21,8 @@ export interface VerdictsOptions {
 export class Verdicts {
   readonly #options: VerdictsOptions;
   readonly #unresolved = new Map<string, number>();
-  readonly #settling = new Set<string>();
+  readonly #awaited = new Set<string>();
+  readonly #settling = new Map<string, Promise<void>>();
   readonly #seen = new Map<string, Attempt>();
   #room = Promise.withResolvers<undefined>();
 
@@ -31,6 +32,16 @@ export class Verdicts {
 
   get unresolved(): number {
     return this.#unresolved.size;
+  }
+
+  /** Whether a report was answered without a verdict, which now has to be asked for. */
+  get isAwaiting(): boolean {
+    return this.#awaited.size > 0;
+  }
+
+  /** Resolves when the files of all verdicts noted so far are gone. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#settling.values());
   }
 
   /** Whether more work may be asked for. */
@@ -53,8 +64,15 @@ export class Verdicts {
     this.#unresolved.set(attemptKey(attempt), bytes);
   }
 
+  /** The report was answered; its verdict, if the answer had none, comes later. */
+  answered(item: VerdictItem): void {
+    if (isFinal(item)) this.note([item]);
+    else if (this.isExpected(item)) this.#awaited.add(attemptKey(item));
+  }
+
   /** The report was refused: no verdict will come. */
   forget(attempt: Attempt): void {
+    this.#awaited.delete(attemptKey(attempt));
     if (!this.#unresolved.delete(attemptKey(attempt))) return;
     this.#room.resolve(undefined);
     this.#room = Promise.withResolvers<undefined>();
@@ -66,8 +84,7 @@ export class Verdicts {
       if (!isFinal(item)) continue;
       const key = attemptKey(item);
       if (this.#settling.has(key) || this.#seen.has(key)) continue;
-      this.#settling.add(key);
-      void this.#settle(item, key);
+      this.#settling.set(key, this.#settle(item, key));
     }
   }
 
