@@ -16,8 +16,10 @@ import { createBroker } from './service/broker.ts';
 import type { BrokerConfiguration } from './service/configuration.ts';
 
 export interface BrokerProgramOptions {
-  /** The broker's own directory, 0700: ledger, codes, control socket. */
+  /** The broker's own directory, 0700: ledger and codes. */
   readonly directory: string;
+  /** Path of the socket the operator's commands come by; its directory is this user's alone. */
+  readonly controlSocket: string;
   readonly configuration: BrokerProgramConfiguration;
   readonly log: Log;
   /** Sees every durable outcome. */
@@ -75,7 +77,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   try {
     enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
     await broker.start();
-    await listenLocally(controlServer, join(directory, 'control.sock'));
+    await listenLocally(controlServer, options.controlSocket);
   } catch (caught) {
     await stop();
     throw caught;

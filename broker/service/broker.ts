@@ -152,7 +152,7 @@ export function createBroker(options: BrokerOptions): Broker {
     cancelSweep = runtime.clock.schedule(configuration.sweepMs, () => {
       sweep()
         .catch((caught: unknown) =>
-          runtime.log.error({ code: toCoPilotError(caught).code, err: caught }, 'the sweep failed'),
+          runtime.log.error({ errorCode: toCoPilotError(caught).code, err: caught }, 'the sweep failed'),
         )
         .finally(sweepLater);
     });

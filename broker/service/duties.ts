@@ -83,7 +83,7 @@ export function createDuties(options: DutiesOptions): Duties {
     if (stopped) return;
     const error = toCoPilotError(caught);
     runtime.log.warn(
-      { job: job.id, duty: duty.kind, code: error.code, err: error.message },
+      { job: job.id, duty: duty.kind, errorCode: error.code, err: error.message },
       'a step is tried again',
     );
     const jittered = retryMs * (0.5 + (runtime.random.bytes(1)[0] ?? 0) / 255);

@@ -68,7 +68,7 @@ export function createFetching(options: FetchingOptions): Fetching {
     fetchOnce(state)
       .catch((caught: unknown) => {
         runtime.log.warn(
-          { queue: state.queue.name, code: toCoPilotError(caught).code },
+          { queue: state.queue.name, errorCode: toCoPilotError(caught).code },
           'no jobs could be fetched',
         );
         retryLater(state);

@@ -59,7 +59,7 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
       log.warn({ job: job.id, attempt, answer }, 'the storage adapter minted nothing');
     } catch (caught) {
       log.warn(
-        { job: job.id, attempt, code: toCoPilotError(caught).code },
+        { job: job.id, attempt, errorCode: toCoPilotError(caught).code },
         'the storage adapter did not answer',
       );
     }

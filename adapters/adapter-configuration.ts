@@ -1,0 +1,15 @@
+import type { StoredKey } from '../protocol/runtime/key-file.ts';
+
+/** What every adapter program reads at start: a 0600 file of its own directory. */
+export interface AdapterConfiguration {
+  readonly installation: string;
+  /** The adapter's service name. */
+  readonly name: string;
+  readonly key: StoredKey;
+  readonly keyId: number;
+  /** Session keys of the brokers it serves, raw, in hex. */
+  readonly brokers: readonly string[];
+  readonly busUrl: string;
+  /** Admits it to the embedded bus under its name. */
+  readonly busSecret: string;
+}

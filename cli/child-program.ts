@@ -1,0 +1,128 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { CoPilotError } from '../protocol/errors.ts';
+
+/** How to start one program of ours. */
+export interface ChildCommand {
+  readonly name: string;
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly detached?: boolean;
+  /** Descriptor its standard error goes to. */
+  readonly stderr: number;
+}
+
+/** A program of ours that runs beside us and says in lines of JSON what it does. */
+export interface ChildProgram {
+  readonly name: string;
+  readonly pid: number;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  readonly isRunning: boolean;
+  /** Resolves with the first line that matches; rejects with `UNREACHABLE` where it ends before, `TIMEOUT` after `deadlineMs`. */
+  line(matches: (line: Line) => boolean, deadlineMs: number): Promise<Line>;
+  signal(signal: NodeJS.Signals): void;
+  /** Asks it to end, and ends it where it does not within `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export type Line = Readonly<Record<string, unknown>>;
+
+/** Standard input stays open as long as we live: a program of ours ends when it closes, so none outlives us. */
+export function startChild(command: ChildCommand, onLine: (line: Line) => void): ChildProgram {
+  const child = spawn(command.file, [...command.args], {
+    stdio: ['pipe', 'pipe', command.stderr],
+    ...(command.env && { env: command.env }),
+    ...(command.cwd !== undefined && { cwd: command.cwd }),
+    ...(command.detached !== undefined && { detached: command.detached }),
+  });
+  const listeners = new Set<(line: Line) => void>([onLine]);
+  readLines(child, (line) => {
+    for (const listener of [...listeners]) listener(line);
+  });
+  let isRunning = true;
+  const exited = exitOf(child).finally(() => {
+    isRunning = false;
+  });
+  return {
+    name: command.name,
+    pid: child.pid ?? 0,
+    exited,
+    get isRunning() {
+      return isRunning;
+    },
+    line: (matches, deadlineMs) => awaitLine(command.name, listeners, exited, matches, deadlineMs),
+    signal: (signal) => void child.kill(signal),
+    async stop(graceMs) {
+      if (!isRunning) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function readLines(child: ChildProcess, onLine: (line: Line) => void): void {
+  child.stdin?.on('error', () => undefined); // it ended: `exited` says so
+  if (child.stdout === null) return;
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = parseLine(text);
+    if (line !== undefined) onLine(line);
+  });
+}
+
+/** Lines that are no JSON object are a person's, not ours. */
+function parseLine(text: string): Line | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Line) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  if (child.pid === undefined) {
+    const [cause] = (await once(child, 'error')) as [Error];
+    throw new CoPilotError('UNREACHABLE', `a program cannot be started: ${cause.message}`, { cause });
+  }
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  return { code, signal };
+}
+
+function awaitLine(
+  name: string,
+  listeners: Set<(line: Line) => void>,
+  exited: ChildProgram['exited'],
+  matches: (line: Line) => boolean,
+  deadlineMs: number,
+): Promise<Line> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      listeners.delete(listen);
+      act();
+    };
+    const listen = (line: Line): void => {
+      if (matches(line)) settle(() => resolve(line));
+    };
+    const timer = setTimeout(
+      () =>
+        settle(() =>
+          reject(new CoPilotError('TIMEOUT', `${name} did not get ready within ${deadlineMs} ms`)),
+        ),
+      deadlineMs,
+    );
+    listeners.add(listen);
+    exited.then(
+      ({ code, signal }) =>
+        settle(() =>
+          reject(new CoPilotError('UNREACHABLE', `${name} ended with ${signal ?? `code ${code}`}`)),
+        ),
+      (caught: unknown) => settle(() => reject(caught instanceof Error ? caught : new Error(String(caught)))),
+    );
+  });
+}
