@@ -10,7 +10,7 @@ export interface Ledger {
   apply(commands: readonly Command[]): Promise<readonly Outcome[]>;
   /** At most `limit` jobs that are due for `expire`, that is whose earliest live deadline has passed. */
   due(limit: number): Promise<readonly string[]>;
-  /** Jobs by one condition, in id order after `after`; at most `limit`. Reads only what an index serves. */
+  /** Jobs by one condition in the order of their acceptance, from the one after job `after` (all, where there is no such job); at most `limit`. Reads only what an index serves. */
   list(query: JobQuery, after: string, limit: number): Promise<readonly StoredJob[]>;
   job(id: string): Promise<StoredJob | undefined>;
   agent(id: string): Promise<AgentRow | undefined>;

@@ -12,6 +12,8 @@ import { liveDeadline, matches, storedJob } from './stored-job.ts';
 /** What outlives a crash of the broker: rows, audit lines and the clock. It grows with the number of jobs. */
 export interface MemoryStore {
   readonly jobs: Map<string, JobRow>;
+  /** Number of each job in the order of acceptance, from 1. */
+  readonly order: Map<string, number>;
   readonly descriptions: Map<string, string>;
   readonly agents: Map<string, AgentRow>;
   readonly owners: Map<string, OwnerRow>;
@@ -45,6 +47,7 @@ export interface MemoryLedger extends Ledger {
 export function createMemoryStore(): MemoryStore {
   return {
     jobs: new Map(),
+    order: new Map(),
     descriptions: new Map(),
     agents: new Map(),
     owners: new Map(),
@@ -76,8 +79,7 @@ class MemoryLedgerHandle implements MemoryLedger {
     this.#syncMs = syncMs;
     this.#nowMs = createLedgerClock(clock, store.clockMs);
     this.#queue = createGroupQueue((commands) => this.#run(commands));
-    const live = [...store.found.live].sort(byCodeUnits);
-    this.#write(live.map((job) => ({ kind: 'grace', job })));
+    this.#write([...store.found.live].map((job) => ({ kind: 'grace', job })));
   }
 
   apply(commands: readonly Command[]): Promise<readonly Outcome[]> {
@@ -98,7 +100,7 @@ class MemoryLedgerHandle implements MemoryLedger {
   async list(query: JobQuery, after: string, limit: number): Promise<readonly StoredJob[]> {
     this.#check();
     return this.#ids(query.kind)
-      .filter((id) => id > after)
+      .filter((id) => this.#order(id) > this.#order(after))
       .slice(0, limit)
       .flatMap((id) => this.#stored(id) ?? []);
   }
@@ -169,9 +171,14 @@ class MemoryLedgerHandle implements MemoryLedger {
     });
   }
 
+  /** Ids in the order of acceptance. */
   #ids(query: JobQuery['kind']): readonly string[] {
-    const ids = query === 'all' ? this.store.jobs.keys() : this.store.found[query];
-    return [...ids].sort(byCodeUnits);
+    if (query === 'all') return [...this.store.order.keys()];
+    return [...this.store.found[query]].sort((one, other) => this.#order(one) - this.#order(other));
+  }
+
+  #order(id: string): number {
+    return this.store.order.get(id) ?? 0;
   }
 
   #deadline(id: string): number {
@@ -202,13 +209,9 @@ function keep(store: MemoryStore, result: GroupResult): void {
       else store.found[query].delete(id);
     }
   }
+  for (const id of result.descriptions.keys()) store.order.set(id, store.order.size + 1);
   for (const [id, text] of result.descriptions) store.descriptions.set(id, text);
   for (const [id, agent] of result.agents) store.agents.set(id, agent);
   for (const [id, owner] of result.owners) store.owners.set(id, owner);
   store.audit.push(...result.audit);
-}
-
-/** The order of ids is that of their code units, in every ledger. */
-function byCodeUnits(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }

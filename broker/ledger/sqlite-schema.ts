@@ -6,22 +6,24 @@ export const APPLICATION_ID = 0x436f5069;
 
 /**
  * Each entry brings a ledger from the version of its index to the next; released ones never change. A row's JSON is the truth, the columns
- * beside it repeat what indexes serve. Descriptions never change, so they are not written again with every change of their job.
+ * beside it repeat what indexes serve. `seq` is the order of acceptance: jobs are mostly leased in it, so that neighbours share pages.
+ * Descriptions never change, so they are not written again with every change of their job.
  */
 const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE job (
-    id TEXT PRIMARY KEY,
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL,
     deadline INTEGER,
     duty INTEGER NOT NULL,
     row TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX job_queued ON job (id) WHERE state = 'queued';
-  CREATE INDEX job_live ON job (id) WHERE deadline IS NOT NULL;
+  CREATE INDEX job_queued ON job (seq) WHERE state = 'queued';
+  CREATE INDEX job_live ON job (seq) WHERE deadline IS NOT NULL;
   CREATE INDEX job_due ON job (deadline) WHERE deadline IS NOT NULL;
-  CREATE INDEX job_duty ON job (id) WHERE duty = 1;
-  CREATE TABLE description (job TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
+  CREATE INDEX job_duty ON job (seq) WHERE duty = 1;
+  CREATE TABLE description (seq INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
   CREATE TABLE agent (id TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
   CREATE TABLE owner (id TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
   CREATE TABLE audit (

@@ -17,11 +17,11 @@ export const STATEMENTS = {
   job: 'SELECT row FROM job WHERE id = ?',
   agent: 'SELECT row FROM agent WHERE id = ?',
   owner: 'SELECT row FROM owner WHERE id = ?',
-  description: 'SELECT text FROM description WHERE job = ?',
+  description: 'SELECT text FROM description WHERE seq = (SELECT seq FROM job WHERE id = ?)',
   insertJob: 'INSERT INTO job (state, deadline, duty, row, id) VALUES (?, ?, ?, ?, ?)',
   updateJob: 'UPDATE job SET state = ?, deadline = ?, duty = ?, row = ? WHERE id = ?',
   updateJobRow: 'UPDATE job SET row = ? WHERE id = ?',
-  putDescription: 'INSERT INTO description (job, text) VALUES (?, ?)',
+  putDescription: 'INSERT INTO description (seq, text) VALUES (?, ?)',
   putAgent: 'INSERT INTO agent (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
   putOwner: 'INSERT INTO owner (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
   putAudit: 'INSERT INTO audit (first, count, lines) VALUES (?, ?, ?)',
@@ -29,11 +29,16 @@ export const STATEMENTS = {
     'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
   meta: 'SELECT value FROM meta WHERE name = ?',
   due: 'SELECT id FROM job WHERE deadline IS NOT NULL AND deadline < ? ORDER BY deadline LIMIT ?',
-  queued: "SELECT id, row FROM job WHERE state = 'queued' AND id > ? ORDER BY id LIMIT ?",
-  live: 'SELECT id, row FROM job WHERE deadline IS NOT NULL AND id > ? ORDER BY id LIMIT ?',
-  duties: 'SELECT id, row FROM job WHERE duty = 1 AND id > ? ORDER BY id LIMIT ?',
-  all: 'SELECT id, row FROM job WHERE id > ? ORDER BY id LIMIT ?',
+  queued: page("INDEXED BY job_queued WHERE state = 'queued' AND"),
+  live: page('INDEXED BY job_live WHERE deadline IS NOT NULL AND'),
+  duties: page('INDEXED BY job_duty WHERE duty = 1 AND'),
+  all: page('WHERE'),
 } as const;
+
+function page(where: string): string {
+  const after = 'coalesce((SELECT seq FROM job WHERE id = ?), 0)';
+  return `SELECT id, row FROM job ${where} seq > ${after} ORDER BY seq LIMIT ?`;
+}
 
 type Statements = Readonly<Record<keyof typeof STATEMENTS, StatementSync>>;
 
@@ -66,6 +71,8 @@ export interface SqliteStore {
 const BUSY_TIMEOUT_MS = 2_000;
 /** Pages of the write-ahead log before they move to the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4_096;
+/** Page cache in KiB: holds the index of a million job ids. */
+const CACHE_KIB = 65_536;
 const GRACE_PAGE = 1_000;
 /** Parsed rows kept, of jobs and of agents each; a row is 1 to 3 KiB. */
 const CACHED_ROWS = 8_192;
@@ -100,7 +107,7 @@ function openDatabase(path: string): DatabaseSync {
     identify(database);
     checkIntegrity(database);
     database.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * 4_096 * 2};`,
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * 4_096 * 2}; PRAGMA cache_size = -${CACHE_KIB};`,
     );
     migrate(database);
     return database;
@@ -205,20 +212,28 @@ class SqliteStoreHandle implements SqliteStore {
   }
 
   #write(result: GroupResult): void {
-    const { insertJob, updateJob, updateJobRow, putDescription, putAgent, putOwner, putAudit } =
-      this.#statements;
+    const { putAgent, putOwner, putAudit } = this.#statements;
     for (const [id, { before, after }] of result.jobs) {
-      const row = JSON.stringify(after);
-      const columns = columnsOf(after);
-      if (before === undefined) insertJob.run(...columns, row, id);
-      else if (isSame(columns, columnsOf(before))) updateJobRow.run(row, id);
-      else updateJob.run(...columns, row, id);
+      if (before === undefined) this.#insertJob(after, result.descriptions.get(id) ?? '');
+      else this.#updateJob(before, after);
     }
-    for (const [id, text] of result.descriptions) putDescription.run(id, text);
     for (const [id, agent] of result.agents) putAgent.run(id, JSON.stringify(agent));
     for (const [id, owner] of result.owners) putOwner.run(id, JSON.stringify(owner));
     const { audit } = result;
     if (audit.length > 0) putAudit.run(this.#meta.nextAudit, audit.length, audit.join('\n'));
+  }
+
+  #insertJob(job: JobRow, description: string): void {
+    const { insertJob, putDescription } = this.#statements;
+    const { lastInsertRowid } = insertJob.run(...columnsOf(job), JSON.stringify(job), job.id);
+    putDescription.run(lastInsertRowid, description);
+  }
+
+  #updateJob(before: JobRow, after: JobRow): void {
+    const columns = columnsOf(after);
+    const row = JSON.stringify(after);
+    if (isSame(columns, columnsOf(before))) this.#statements.updateJobRow.run(row, after.id);
+    else this.#statements.updateJob.run(...columns, row, after.id);
   }
 
   /** After the commit alone: nothing of a failed group is ever seen. A job that ended is hardly asked for again. */

@@ -1,0 +1,23 @@
+import type { ErrorCode } from '../../protocol/errors.ts';
+import type { Command } from '../core/command.ts';
+import type { JobQuery } from './ledger.ts';
+
+/** What the handle asks of the worker: one message a call, answered in order. `elapsedMs` counts from opening. */
+export type Call =
+  | { readonly kind: 'apply'; readonly commands: readonly Command[]; readonly elapsedMs: number }
+  | { readonly kind: 'due'; readonly limit: number; readonly elapsedMs: number }
+  | {
+      readonly kind: 'list';
+      readonly query: JobQuery['kind'];
+      readonly after: string;
+      readonly limit: number;
+    }
+  | { readonly kind: 'job'; readonly id: string }
+  | { readonly kind: 'agent'; readonly id: string }
+  | { readonly kind: 'count' }
+  | { readonly kind: 'close'; readonly elapsedMs: number };
+
+/** The first answer is to the opening itself. */
+export type Answer =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'fault'; readonly code: ErrorCode; readonly message: string };

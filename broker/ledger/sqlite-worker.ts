@@ -1,0 +1,52 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { toCoPilotError } from '../../protocol/errors.ts';
+import type { Answer, Call } from './sqlite-call.ts';
+import { openSqliteStore, type SqliteStore } from './sqlite-store.ts';
+
+/** The thread that waits for the disk, so that the broker's loop does not: a store, and calls answered one by one. */
+function main(path: string): void {
+  let store: SqliteStore | undefined;
+  answer(() => {
+    store = openSqliteStore(path);
+    return null;
+  });
+  const openedMs = store?.clockMs ?? 0;
+  if (store === undefined) parentPort?.close();
+  parentPort?.on('message', (call: Call) => {
+    answer(() => store && perform(store, openedMs, call));
+    if (call.kind === 'close') parentPort?.close();
+  });
+}
+
+function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
+  switch (call.kind) {
+    case 'apply':
+      return store.apply(call.commands, openedMs + call.elapsedMs);
+    case 'due':
+      return store.due(openedMs + call.elapsedMs, call.limit);
+    case 'list':
+      return store.list(call.query, call.after, call.limit);
+    case 'job':
+      return store.job(call.id);
+    case 'agent':
+      return store.agent(call.id);
+    case 'count':
+      return store.count();
+    case 'close':
+      store.close(openedMs + call.elapsedMs);
+      return null;
+  }
+}
+
+function answer(action: () => unknown): void {
+  let message: Answer;
+  try {
+    message = { kind: 'value', value: action() };
+  } catch (caught) {
+    const { code, message: text } = toCoPilotError(caught);
+    message = { kind: 'fault', code, message: text };
+  }
+  parentPort?.postMessage(message);
+}
+
+main(String(workerData));

@@ -1,0 +1,167 @@
+import { Worker } from 'node:worker_threads';
+import { CoPilotError } from '../../protocol/errors.ts';
+import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
+import type { Command, Outcome } from '../core/command.ts';
+import type { AgentRow, JobState } from '../core/state.ts';
+import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
+import { createLedgerClock } from './ledger-clock.ts';
+import type { Answer, Call } from './sqlite-call.ts';
+
+export interface SqliteLedgerOptions {
+  /** The file; made where there is none, readable for its owner alone. Its folder must exist. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Opens the ledger in a worker thread and gives every live attempt a fresh lease before it serves. Rejects with `LEDGER_IN_USE`,
+ * `LEDGER_CORRUPT`, `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`, each with the next step in its message.
+ */
+export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
+  const thread = new SqliteThread(options.path, options.log);
+  await thread.opened;
+  return new SqliteLedger(thread, options.clock);
+}
+
+/** Queries waiting for the thread; beyond this they are rejected at once. Groups come one at a time. */
+const MAX_CALLS = 1_000;
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: CoPilotError) => void;
+}
+
+/** The worker as a function: calls are answered in order, and all of them fail with it. */
+class SqliteThread {
+  /** Resolves once the file is open; rejects with why it is not. */
+  readonly opened: Promise<unknown>;
+  readonly #worker: Worker;
+  readonly #log: Log;
+  readonly #ended: Promise<void>;
+  #waiting: Waiting[] = [];
+  #failure: CoPilotError | undefined;
+
+  constructor(path: string, log: Log) {
+    this.#log = log;
+    this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
+      workerData: path,
+      execArgv: [],
+      env: {},
+    });
+    this.opened = this.#answer();
+    this.#worker.on('message', (answer: Answer) => {
+      this.#settle(answer);
+    });
+    this.#worker.on('error', (cause: Error) => {
+      this.#log.error({ error: cause.message }, 'the ledger thread died');
+      this.#fail(
+        new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger thread died: restart the broker', { cause }),
+      );
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        this.#fail(new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is closed'));
+        resolve();
+      });
+    });
+  }
+
+  ask(call: Call): Promise<unknown> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#waiting.length >= MAX_CALLS)
+      return Promise.reject(new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is busy: too many questions'));
+    this.#worker.postMessage(call);
+    return this.#answer();
+  }
+
+  /** Waits for the thread to be gone. */
+  async end(): Promise<void> {
+    await this.#ended;
+  }
+
+  #answer(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.shift();
+    if (answer.kind === 'value') waiting?.resolve(answer.value);
+    else waiting?.reject(this.#faultOf(answer));
+  }
+
+  #faultOf({ code, message }: Extract<Answer, { kind: 'fault' }>): CoPilotError {
+    this.#log.error({ code }, message);
+    return new CoPilotError(code, message);
+  }
+
+  #fail(error: CoPilotError): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting) reject(this.#failure);
+    this.#waiting = [];
+  }
+}
+
+class SqliteLedger implements Ledger {
+  readonly #thread: SqliteThread;
+  readonly #elapsedMs: () => number;
+  readonly #queue: GroupQueue;
+  #closing: Promise<void> | undefined;
+
+  constructor(thread: SqliteThread, clock: Clock) {
+    this.#thread = thread;
+    this.#elapsedMs = createLedgerClock(clock, 0);
+    this.#queue = createGroupQueue((commands) => {
+      return this.#ask<readonly Outcome[]>({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() });
+    });
+  }
+
+  apply(commands: readonly Command[]): Promise<readonly Outcome[]> {
+    return this.#closing === undefined ? this.#queue.apply(commands) : Promise.reject(closed());
+  }
+
+  due(limit: number): Promise<readonly string[]> {
+    return this.#ask({ kind: 'due', limit, elapsedMs: this.#elapsedMs() });
+  }
+
+  list({ kind: query }: JobQuery, after: string, limit: number): Promise<readonly StoredJob[]> {
+    return this.#ask({ kind: 'list', query, after, limit });
+  }
+
+  job(id: string): Promise<StoredJob | undefined> {
+    return this.#ask({ kind: 'job', id });
+  }
+
+  agent(id: string): Promise<AgentRow | undefined> {
+    return this.#ask({ kind: 'agent', id });
+  }
+
+  count(): Promise<Readonly<Partial<Record<JobState, number>>>> {
+    return this.#ask({ kind: 'count' });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#queue.drained();
+    try {
+      await this.#thread.ask({ kind: 'close', elapsedMs: this.#elapsedMs() });
+    } finally {
+      await this.#thread.end();
+    }
+  }
+
+  async #ask<Value>(call: Call): Promise<Value> {
+    return (await this.#thread.ask(call)) as Value;
+  }
+}
+
+function closed(): CoPilotError {
+  return new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is closed');
+}
