@@ -18,7 +18,7 @@ export interface HubLimits {
   readonly limitLoopback: boolean;
   /** Handlers that run at once for one connection; 16. Beyond, its socket is not read. */
   readonly handlersPerConnection: number;
-  /** Handlers that run at once in all; 1,024. */
+  /** Handlers that run at once for all anonymous connections; 1,024. */
   readonly handlers: number;
   /** Frames of one connection; 200 a second, 400 at once. Beyond, its socket is not read. Services have no such bound. */
   readonly rate: FrameRate;
@@ -273,8 +273,8 @@ class Hub implements WebSocketHub {
       clock: this.#options.clock,
       handler: (from, frame) => this.#handler(from, frame),
       concurrency: this.#limits.handlersPerConnection,
-      ...(!isTrusted && { rate: this.#limits.rate }),
-      shared: this.#handlers,
+      // Services neither wait for the crowd nor count with it.
+      ...(!isTrusted && { rate: this.#limits.rate, shared: this.#handlers }),
       flow: socket,
       onError: (error) => this.#options.log.error({ error, address }, 'the handling of a frame failed'),
     });
