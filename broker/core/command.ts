@@ -188,7 +188,13 @@ export type Outcome =
       readonly agent: AgentRow;
       readonly description: string;
     }
-  | { readonly kind: 'renewed'; readonly leaseMs: number; readonly order: 'continue' | 'cancel' }
+  /** The row is there so that the framework can be told that the attempt is alive. */
+  | {
+      readonly kind: 'renewed';
+      readonly job: JobRow;
+      readonly leaseMs: number;
+      readonly order: 'continue' | 'cancel';
+    }
   | { readonly kind: 'reported'; readonly job: JobRow; readonly agent: AgentRow }
   | { readonly kind: 'released'; readonly job: JobRow; readonly agent: AgentRow }
   /** The same counter again: answer as before. */

@@ -107,7 +107,8 @@ export function decideRenew(rows: Rows, command: Renew, nowMs: number): Decision
   const admission = admit(rows, command.start);
   if (admission.kind === 'answer') return admission.decision;
   if (rows.job === undefined) return refuse('ATTEMPT_NOT_LIVE');
-  if (isCancelledUnder(rows.job, command)) return without({ kind: 'renewed', leaseMs: 0, order: 'cancel' });
+  if (isCancelledUnder(rows.job, command))
+    return without({ kind: 'renewed', job: rows.job, leaseMs: 0, order: 'cancel' });
   const attempt = heldAttempt(rows.job, command.agent, command.attempt, nowMs);
   if (attempt === undefined) return refuse('ATTEMPT_NOT_LIVE');
   const job = withAttempt(rows.job, {
@@ -121,7 +122,7 @@ export function decideRenew(rows: Rows, command: Renew, nowMs: number): Decision
   return decision(
     rows,
     { ...rows, job },
-    { kind: 'renewed', leaseMs: attempt.leaseMs, order: 'continue' },
+    { kind: 'renewed', job, leaseMs: attempt.leaseMs, order: 'continue' },
     [],
   );
 }

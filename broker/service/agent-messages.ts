@@ -331,6 +331,11 @@ export function createAgentMessages(
       caller.dismiss(farewellCode(last.code));
       return;
     }
+    for (const [index, { job: id, attempt, progress }] of message.leases.entries()) {
+      const outcome = outcomes[index];
+      if (outcome?.kind === 'renewed' && outcome.order === 'continue')
+        tell(outcome.job, { op: 'renewed', job: id, attempt, progress });
+    }
     const leases = message.leases.map(({ job, attempt }, index) => ({
       job,
       attempt,
@@ -440,7 +445,6 @@ export function createAgentMessages(
     ]);
     if (outcome?.kind !== 'released') return answerOutcome(caller, message, outcome ?? { kind: 'unchanged' });
     follow(outcome);
-    tell(outcome.job, { op: 'released', job, attempt, reason });
     caller.send({ kind: 'released', slot, counter, job, attempt, verdicts: outcome.agent.verdicts });
   }
 

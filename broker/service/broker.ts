@@ -103,11 +103,22 @@ export function createBroker(options: BrokerOptions): Broker {
 
   function followJob(job: JobRow): void {
     if (stopped) return;
-    if (job.state === 'queued') offer(job);
-    else jobs.withdraw(job);
+    if (job.state === 'queued') {
+      offer(job);
+      tellReleased(job);
+    } else jobs.withdraw(job);
     duties.take(job);
     verdicts.changed(job);
     if (job.state === 'leased') fetching.look();
+  }
+
+  /** The framework hears that an attempt ended without a result; advisory, the final state is told until acknowledged. */
+  function tellReleased(job: JobRow): void {
+    const last = job.attempts.at(-1);
+    const queue = configuration.queues.find((entry) => entry.name === job.queue);
+    if (last?.state !== 'void' || !last.discard || queue === undefined) return;
+    const body = { op: 'released', job: job.id, attempt: last.number, reason: last.reason } as const;
+    ask(queue.jobAdapter, body).catch(() => undefined);
   }
 
   function offer(job: JobRow): void {

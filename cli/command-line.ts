@@ -1,0 +1,82 @@
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+
+/** Exit codes of every command, after sysexits.h; docs/operator.md lists them. */
+export const EXIT = {
+  ok: 0,
+  /** The command worked, and what it waited for failed. */
+  failed: 1,
+  usage: 64,
+  /** The file given is wrong: it says where. */
+  data: 65,
+  noInput: 66,
+  /** Nothing answers: start `co-pilot up`. */
+  unavailable: 69,
+  internal: 70,
+  /** A port or directory is taken. */
+  cannotCreate: 73,
+  noPermission: 77,
+  /** The machine lacks something, such as a way to isolate jobs. */
+  configuration: 78,
+  interrupted: 130,
+} as const;
+
+const CODES: Readonly<Record<string, number>> = {
+  INVALID_CAMPAIGN: EXIT.data,
+  INVALID_REQUEST: EXIT.data,
+  CLASSAD_SYNTAX: EXIT.data,
+  NOT_FOUND: EXIT.noInput,
+  UNREACHABLE: EXIT.unavailable,
+  TIMEOUT: EXIT.unavailable,
+  BUS_CLOSED: EXIT.unavailable,
+  PORT_TAKEN: EXIT.cannotCreate,
+  LEDGER_IN_USE: EXIT.cannotCreate,
+  QUEUE_IN_USE: EXIT.cannotCreate,
+  STORAGE_IN_USE: EXIT.cannotCreate,
+  NOT_AUTHORIZED: EXIT.noPermission,
+  REVOKED: EXIT.noPermission,
+  ENROLMENT_REFUSED: EXIT.noPermission,
+  INVALID_CONFIGURATION: EXIT.configuration,
+  NO_ISOLATION: EXIT.configuration,
+};
+
+/** How a command talks: results on standard output, everything else on standard error. */
+export interface Output {
+  readonly json: boolean;
+  readonly write: (text: string) => void;
+  readonly note: (text: string) => void;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    write: (text) => process.stdout.write(`${text}\n`),
+    note: (text) => process.stderr.write(`${text}\n`),
+  };
+}
+
+/** Shows a result: one JSON document with `--json`, lines for people otherwise. */
+export function show(output: Output, value: object, lines: () => readonly string[]): void {
+  output.write(output.json ? JSON.stringify(value) : lines().join('\n'));
+}
+
+/** Shows an error once and gives the exit code that belongs to it. */
+export function fail(output: Output, caught: unknown): number {
+  const error = toCoPilotError(caught);
+  if (output.json) output.write(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  else output.note(`co-pilot: ${error.message} [${error.code}]`);
+  if (error.code === 'INTERNAL' && caught instanceof Error && !(caught instanceof CoPilotError))
+    output.note(caught.stack ?? '');
+  return CODES[error.code] ?? EXIT.internal;
+}
+
+/** A table with aligned columns; numbers to the right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

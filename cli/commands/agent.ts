@@ -1,0 +1,89 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { createOutput, EXIT, show } from '../command-line.ts';
+import { askBroker } from '../connection.ts';
+import type { IsolationMethod } from '../../agent/executors/index.ts';
+import { runAgent } from '../../agent/main.ts';
+import { readFile } from 'node:fs/promises';
+import { action, type CommonOptions, withCommon } from './common.ts';
+
+interface RunOptions {
+  readonly directory: string;
+  readonly code?: string;
+  readonly codeFile?: string;
+  readonly slots: string;
+  readonly isolation?: IsolationMethod;
+  readonly drain: string;
+  readonly json?: boolean;
+}
+
+interface CodeOptions extends CommonOptions {
+  readonly owner: string;
+  readonly site: string;
+  readonly hours: string;
+}
+
+/** `co-pilot agent …`: run an agent here, or manage those a broker serves. */
+export function addAgentCommands(program: Command): void {
+  const agent = program.command('agent').description('run an agent, and manage agents');
+  agent
+    .command('run')
+    .description('run an agent on this machine')
+    .requiredOption('--directory <directory>', 'where the agent keeps its keys and its jobs; its own, 0700')
+    .option('--code <code>', 'one-use code from `co-pilot agent code`; needed once')
+    .option('--code-file <file>', 'the same, from a file')
+    .option('--slots <number>', 'jobs at once', '1')
+    .option(
+      '--isolation <method>',
+      'bubblewrap, unshare, uid or none; the strongest that works where left out',
+    )
+    .option('--drain <seconds>', 'how long running jobs may go on after SIGTERM', '0')
+    .option('--json', 'events as lines of JSON')
+    .action(action(run));
+  withCommon(agent.command('code'))
+    .description('make a one-use code that enrols one agent')
+    .option('--owner <name>', 'who answers for the agent', 'volunteer')
+    .option('--site <name>', 'where it runs', 'home')
+    .option('--hours <hours>', 'how long the code is good', '24')
+    .action(action(code));
+  withCommon(agent.command('revoke').argument('<agent>'))
+    .description('take an agent out for good; its attempts end at once')
+    .action(action(revoke));
+}
+
+async function run(options: RunOptions): Promise<number> {
+  const code =
+    options.codeFile === undefined ? options.code : (await readFile(options.codeFile, 'utf8')).trim();
+  return runAgent({
+    directory: resolve(options.directory),
+    ...(code !== undefined && { code }),
+    slots: Number(options.slots),
+    ...(options.isolation !== undefined && { isolation: options.isolation }),
+    drainSeconds: Number(options.drain),
+    json: options.json === true,
+  });
+}
+
+async function code(options: CodeOptions): Promise<number> {
+  const seconds = Math.round(Number(options.hours) * 3600);
+  const body = { owner: options.owner, site: options.site, seconds };
+  const made = await askBroker<{ readonly code: string; readonly seconds: number }>(
+    resolve(options.data),
+    'POST',
+    '/v1/codes',
+    body,
+  );
+  show(createOutput(options.json === true), made, () => [made.code]);
+  return EXIT.ok;
+}
+
+async function revoke(agent: string, options: CommonOptions): Promise<number> {
+  const answer = await askBroker<{ readonly agent: string; readonly status: string }>(
+    resolve(options.data),
+    'POST',
+    `/v1/agents/${encodeURIComponent(agent)}/revoke`,
+    {},
+  );
+  show(createOutput(options.json === true), answer, () => [`${answer.agent} is ${answer.status}`]);
+  return EXIT.ok;
+}
