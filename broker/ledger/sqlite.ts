@@ -19,8 +19,13 @@ export interface SqliteLedgerOptions {
  * Opens the ledger in a worker thread and gives every live attempt a fresh lease before it serves. Rejects with `LEDGER_IN_USE`,
  * `LEDGER_CORRUPT`, `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`, each with the next step in its message.
  */
-export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
-  const thread = new SqliteThread(options.path, options.log);
+export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
+  return openLedgerIn(new URL('./sqlite-worker.ts', import.meta.url), options);
+}
+
+/** As `openSqliteLedger`, with the program that the thread runs. */
+export async function openLedgerIn(program: URL, options: SqliteLedgerOptions): Promise<Ledger> {
+  const thread = new SqliteThread(program, options.path, options.log);
   await thread.opened;
   return new SqliteLedger(thread, options.clock);
 }
@@ -43,13 +48,9 @@ class SqliteThread {
   #waiting: Waiting[] = [];
   #failure: CoPilotError | undefined;
 
-  constructor(path: string, log: Log) {
+  constructor(program: URL, path: string, log: Log) {
     this.#log = log;
-    this.#worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
-      workerData: path,
-      execArgv: [],
-      env: {},
-    });
+    this.#worker = new Worker(program, { workerData: path, execArgv: [], env: {} });
     this.opened = this.#answer();
     this.#worker.on('message', (answer: Answer) => {
       this.#settle(answer);
@@ -152,9 +153,10 @@ class SqliteLedger implements Ledger {
     await this.#queue.drained();
     try {
       await this.#thread.ask({ kind: 'close', elapsedMs: this.#elapsedMs() });
-    } finally {
-      await this.#thread.end();
+    } catch {
+      // Why is logged; the file is as the last group left it, and there is nothing else to close.
     }
+    await this.#thread.end();
   }
 
   async #ask<Value>(call: Call): Promise<Value> {
