@@ -3,6 +3,8 @@
  * `docs/errors.md` says for each what it means and what to do next.
  */
 export type ErrorCode =
+  | 'AGENT_CORRUPT'
+  | 'AGENT_IN_USE'
   | 'ATTEMPT_CLOSED'
   | 'ATTEMPT_NOT_LIVE'
   | 'BAD_SIGNATURE'

@@ -108,7 +108,14 @@ class RunningAgent implements Agent {
     const { store, bus } = this.#ports;
     this.#journal = await store.load();
     this.#emit({ kind: 'link', state: 'connecting' });
-    await bus.start();
+    if (this.#isEnding) return;
+    try {
+      await bus.start();
+    } catch (caught) {
+      // Told to end while the bus was still looking for the broker.
+      if (this.#closing.signal.aborted) return;
+      throw caught;
+    }
     this.#context.link.begin();
   }
 
@@ -127,7 +134,7 @@ class RunningAgent implements Agent {
   }
 
   identityRenewed(): void {
-    this.#context.link.connect();
+    this.#context.link.identityRenewed();
   }
 
   #giveBack(): void {

@@ -141,6 +141,11 @@ export class Link {
     if (!this.#greeting) this.connect();
   }
 
+  /** Sessions made with the old identity end with it. */
+  identityRenewed(): void {
+    if (!this.#renewing && this.#greeting) this.connect();
+  }
+
   /** A new handshake; a session that is there serves until the new one does. */
   connect(): void {
     if (this.#closing.signal.aborted) return;

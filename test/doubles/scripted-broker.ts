@@ -1,6 +1,6 @@
 import { base64url, bytesOf, fromBase64url, fromHex, hex } from '../../protocol/encoding.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
-import type { MemoryNetwork } from '../../protocol/bindings/memory.ts';
+import type { Bus } from '../../protocol/bindings/bus.ts';
 import type { Attempt, BrokerHello, Identity, Verdicts, Welcome } from '../../protocol/generated/types.ts';
 import { isAgentHello } from '../../protocol/generated/validators.js';
 import { decodeAgentMessage, decodeAs, encodeMessage, PROTOCOL_VERSION } from '../../protocol/messages.ts';
@@ -81,11 +81,7 @@ export interface ScriptedBroker {
   stop(): Promise<void>;
 }
 
-export async function startScriptedBroker(
-  runtime: Runtime,
-  network: MemoryNetwork,
-  cast: Cast,
-): Promise<ScriptedBroker> {
+export async function startScriptedBroker(runtime: Runtime, bus: Bus, cast: Cast): Promise<ScriptedBroker> {
   const manners: Manners = {
     welcome: { slots: [], held: [], verdicts: [] },
     farewell: undefined,
@@ -99,7 +95,6 @@ export async function startScriptedBroker(
   const starts: string[] = [];
   let heard = 0;
   let newest: Session<string> | undefined;
-  const bus = network.bus(BROKER_ADDRESS);
   const createBrokerResponder = () =>
     createResponder<string>({
       runtime,

@@ -8,6 +8,7 @@ import { createMemoryStore } from '../../../agent/store/memory.ts';
 import type { MemoryStore } from '../../../agent/store/memory.ts';
 import { createMemoryTransfers } from '../../../agent/transfers/memory.ts';
 import type { MemoryTransfers } from '../../../agent/transfers/memory.ts';
+import { BROKER_ADDRESS } from '../../../protocol/bindings/bus.ts';
 import { createMemoryNetwork } from '../../../protocol/bindings/memory.ts';
 import type { MemoryNetwork } from '../../../protocol/bindings/memory.ts';
 import type {
@@ -257,6 +258,6 @@ export async function setStage(seed = 1): Promise<Stage> {
   const runtime: Runtime = { clock, random, crypto: createCrypto(random), log };
   const network = createMemoryNetwork({ clock, random });
   const cast = createCast(runtime);
-  const broker = await startScriptedBroker(runtime, network, cast);
+  const broker = await startScriptedBroker(runtime, network.bus(BROKER_ADDRESS), cast);
   return new Stage({ clock, runtime, network, cast, broker });
 }
