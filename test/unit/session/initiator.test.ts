@@ -266,7 +266,77 @@ describe.each(patterns)('%s initiator', (pattern) => {
   });
 });
 
+describe('how much one key may seal', () => {
+  // Sealing a GiB takes seconds; what counts here is the counting.
+  const cheap = (length: number) => {
+    const sealed = new Uint8Array(length);
+    let isCheap = false;
+    const world = createSessionWorld({
+      pattern: 'XX',
+      limits: WIDE,
+      wrapCrypto: (crypto) => ({
+        ...crypto,
+        seal: (...given) => (isCheap ? sealed : crypto.seal(...given)),
+      }),
+    });
+    const session = world.open();
+    isCheap = true;
+    const hellosAfter = (times: number): number => {
+      const message = new Uint8Array(length - 17);
+      let hellos = 0;
+      for (let at = 0; at < times; at++) {
+        world.initiator.send(message);
+        for (const frame of take(world.toResponder)) if (frame[0] === 1) hellos++;
+      }
+      return hellos;
+    };
+    return { world, session, hellosAfter };
+  };
+
+  it('renews after 1 GiB, once, and goes on meanwhile', () => {
+    const { hellosAfter } = cheap(32 * 1024 + 17);
+    expect(hellosAfter(32_700)).toBe(0);
+    expect(hellosAfter(100)).toBe(1);
+    expect(hellosAfter(100)).toBe(0);
+  });
+
+  it('renews after 2^20 frames', () => {
+    const { hellosAfter } = cheap(18);
+    expect(hellosAfter(2 ** 20 - 2)).toBe(0);
+    expect(hellosAfter(2)).toBe(1);
+  });
+});
+
 describe('an initiator that refuses its responder', () => {
+  it('throws where its own identity is too large, instead of sending what nobody takes', () => {
+    const world = createSessionWorld({ pattern: 'XX' });
+    const sent: Uint8Array[] = [];
+    const initiator = createInitiator({
+      runtime: {
+        clock: createManualClock(),
+        random: createSeededRandom(3),
+        crypto: world.crypto,
+        log: silentLog,
+      },
+      pattern: 'XX',
+      staticKey: world.crypto.generate('x25519'),
+      prologue: { installation: 'test', responderRole: 'broker' },
+      onResponderHello: (payload2) => ({
+        payload3: new Uint8Array(33 * 1024),
+        sessionId: payload2.slice(0, 8),
+      }),
+      send: (frame) => void sent.push(frame),
+      onOpen: () => expect.unreachable(),
+      onMessage: () => expect.unreachable(),
+      onLost: () => expect.unreachable(),
+    });
+    initiator.connect();
+    world.responder.receive(ADDRESS, sent.splice(0)[0]!);
+    const [answer] = take(world.toInitiator);
+    expect(() => initiator.receive(answer!)).toThrow(expect.objectContaining({ code: 'FRAME_TOO_LARGE' }));
+    expect(sent).toEqual([]);
+  });
+
   it.each([
     ['says no', () => undefined],
     [
