@@ -94,9 +94,9 @@ export async function startScriptedBroker(runtime: Runtime, bus: Bus, cast: Cast
   const inbox: AgentMessage[] = [];
   const starts: string[] = [];
   let heard = 0;
-  let newest: Session<string> | undefined;
+  let newest: Session<Caller> | undefined;
   const createBrokerResponder = () =>
-    createResponder<string>({
+    createResponder<Caller>({
       runtime,
       pattern: 'XX',
       staticKeys: new Map([[0, cast.brokerKey]]),
@@ -106,8 +106,8 @@ export async function startScriptedBroker(runtime: Runtime, bus: Bus, cast: Cast
       send: (to, frame) => void bus.send(to, frame).catch(() => undefined),
       onSession(session) {
         newest = session;
-        starts.push(session.principal);
-        session.send(encodeMessage(greeting(cast, manners)));
+        starts.push(session.principal.start);
+        session.send(encodeMessage(greeting(session.principal, manners)));
       },
       onMessage(_session, bytes) {
         heard += 1;
@@ -142,9 +142,15 @@ export async function startScriptedBroker(runtime: Runtime, bus: Bus, cast: Cast
   };
 }
 
-function greeting(cast: Cast, { welcome, farewell }: Manners): BrokerMessage {
+/** Whom a session belongs to. */
+interface Caller {
+  readonly agent: string;
+  readonly start: string;
+}
+
+function greeting({ agent }: Caller, { welcome, farewell }: Manners): BrokerMessage {
   return farewell === undefined
-    ? { kind: 'welcome', agent: cast.agentId, ...welcome }
+    ? { kind: 'welcome', agent, ...welcome }
     : { kind: 'farewell', code: farewell, message: 'as the test says' };
 }
 
@@ -171,10 +177,11 @@ function authenticate(
   cast: Cast,
   payload: Uint8Array,
   remoteStatic: Uint8Array,
-): { readonly principal: string; readonly peerSessionId: Uint8Array } | undefined {
+): { readonly principal: Caller; readonly peerSessionId: Uint8Array } | undefined {
   const hello = decodeAs(payload, isAgentHello);
   const judged = judgeIdentity(crypto, cast.identityKey.publicKey, hello.identity, clock.wallMs());
   if (judged.kind !== 'valid') return undefined;
   if (hex(fromBase64url(judged.claims.kex)!) !== hex(remoteStatic)) return undefined;
-  return { principal: hello.start, peerSessionId: fromHex(hello.session) };
+  const principal = { agent: judged.claims.sub, start: hello.start };
+  return { principal, peerSessionId: fromHex(hello.session) };
 }
