@@ -13,7 +13,7 @@ type Ban = Extract<Command, { kind: 'ban' }>;
 
 /** A superseded start that comes back more often than this within `FLIP_WINDOW_MS` means a cloned key. */
 export const MAX_FLIPS = 3;
-export const FLIP_WINDOW_MS = 3_600_000;
+const FLIP_WINDOW_MS = 3_600_000;
 
 /** An agent is there: first start, same start, new start, or one that was superseded and comes back. */
 export function decideHello(rows: Rows, command: Hello, nowMs: number): Decision {

@@ -19,7 +19,7 @@ type Renew = Extract<Command, { kind: 'renew' }>;
 type Release = Extract<Command, { kind: 'release' }>;
 
 /** Attempts of one job that may be given back for draining before the next counts as a loss. */
-export const FREE_RELEASES = 3;
+const FREE_RELEASES = 3;
 
 /** Leases the job the matcher chose to the agent that asks. */
 export function decideLease(rows: Rows, command: Lease, nowMs: number): Decision {

@@ -401,7 +401,11 @@ describe('cancel', () => {
     const world = leasedWorld('b');
     world.do(cancel('j1'));
     expect(world.job('j1').state).toBe('cancelled');
-    expect(world.do(renew('a', 'j1', 1)).outcome).toMatchObject({ kind: 'renewed', leaseMs: 0, order: 'cancel' });
+    expect(world.do(renew('a', 'j1', 1)).outcome).toMatchObject({
+      kind: 'renewed',
+      leaseMs: 0,
+      order: 'cancel',
+    });
     expect(answer(world, renew('b', 'j1', 1))).toBe('ATTEMPT_NOT_LIVE');
     expect(answer(world, report('a', 'j1', 1, 2))).toBe('ATTEMPT_NOT_LIVE');
     expect(world.agent('a').held).toEqual([]);
