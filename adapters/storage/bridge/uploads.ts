@@ -80,7 +80,10 @@ export class Uploads {
   /** How far a file is; undefined where it was not begun. Finishes one whose bytes were all there when the bridge stopped. */
   async state(ref: AttemptRef, name: string): Promise<UploadState | undefined> {
     const stored = this.#parts.registry.tables.file(ref, name);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      this.#requireNoWriter(ref, name);
+      return undefined;
+    }
     if (stored.isComplete) return { offset: stored.size, length: stored.size };
     return this.#writing(ref, name, () => this.#catchUp(ref, stored));
   }
@@ -138,6 +141,11 @@ export class Uploads {
     if (stored?.isComplete !== true) return false;
     if (isSame(stored, declared)) return true;
     throw new CoPilotError('FILE_EXISTS', 'the file is there with other bytes, and files are written once');
+  }
+
+  #requireNoWriter(ref: AttemptRef, name: string): void {
+    if (this.#parts.writers.names(ref).includes(name))
+      throw new CoPilotError('UPLOAD_BUSY', 'another request is writing the file');
   }
 
   #requireOpen(ref: AttemptRef): void {
