@@ -49,7 +49,7 @@ async function sendWhole(parts: TransferParts, job: Upload, file: FileHandle): P
 function sendPieces(parts: TransferParts, job: Upload, file: FileHandle): () => Promise<'done' | 'on'> {
   let offset: number | undefined;
   return async () => {
-    const from = offset ?? (await storedBytes(parts, job));
+    const from = offset ?? (await storedBytes(parts, job)) ?? 0;
     offset = undefined;
     if (from === job.facts.size) return 'done';
     const end = Math.min(from + parts.tuning.chunkBytes, job.facts.size);
@@ -60,13 +60,14 @@ function sendPieces(parts: TransferParts, job: Upload, file: FileHandle): () => 
   };
 }
 
-async function storedBytes(parts: TransferParts, job: Upload): Promise<number> {
+/** Undefined where storage knows nothing of the file, which is not the same as none of its bytes. */
+async function storedBytes(parts: TransferParts, job: Upload): Promise<number | undefined> {
   try {
     const incoming = await ask(parts, job, { method: 'HEAD', headers: {} });
     const offset = Number(incoming.header('upload-offset'));
     return Number.isSafeInteger(offset) && offset >= 0 && offset <= job.facts.size ? offset : 0;
   } catch (error) {
-    if (error instanceof CoPilotError && error.code === 'NOT_FOUND') return 0;
+    if (error instanceof CoPilotError && error.code === 'NOT_FOUND') return undefined;
     throw error;
   }
 }

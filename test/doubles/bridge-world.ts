@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
+import { freePort } from './free-port.ts';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +70,8 @@ export interface BridgeWorld {
   readonly transfers: Transfers;
   bridge(): Bridge;
   url(): string;
+  /** The port it really listens on, whatever its public address says. */
+  listeningPort(): number;
   restart(): Promise<void>;
   close(): Promise<void>;
 }
@@ -78,11 +81,12 @@ export type WorldOptions = Partial<BridgeOptions> & { readonly tuning?: Partial<
 /** A bridge on a directory of its own, and an agent that may use it. */
 export async function openBridgeWorld(options: WorldOptions = {}): Promise<BridgeWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'bridge-'));
-  const open = async (port: number): Promise<{ bridge: Bridge; url: string }> => {
+  const open = async (): Promise<{ bridge: Bridge; url: string }> => {
     const bridge = createBridge({ ...defaults(directory, port), ...options });
     return { bridge, url: (await bridge.start()).url };
   };
-  let live = await open(0);
+  const port = await freePort();
+  let live = await open();
   const agent = createTestAgent();
   const transfers = createTransfers({
     clock: nodeClock,
@@ -98,9 +102,10 @@ export async function openBridgeWorld(options: WorldOptions = {}): Promise<Bridg
     transfers,
     bridge: () => live.bridge,
     url: () => live.url,
+    listeningPort: () => port,
     async restart() {
       await live.bridge.stop();
-      live = await open(Number(new URL(live.url).port));
+      live = await open();
     },
     async close() {
       await live.bridge.stop();

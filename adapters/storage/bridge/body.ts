@@ -32,35 +32,45 @@ export function readBody(
   return new Promise((resolve, reject) => {
     const { stream } = body;
     const watch = watchPace(body.length, guard, (error) => finish(error));
-    let isTaking = false;
+    let taking: Promise<void> | undefined;
     let hasEnded = false;
+    let isOver = false;
     const onData = (chunk: Uint8Array): void => {
       stream.pause();
-      isTaking = true;
       watch.pause();
-      take(chunk).then(onTaken, finish);
+      taking = take(chunk).then(onTaken, finish);
     };
     const onTaken = (): void => {
-      isTaking = false;
-      if (hasEnded) finish();
+      taking = undefined;
+      if (isOver) return;
+      if (hasEnded) {
+        finish();
+        return;
+      }
       watch.resume();
       stream.resume();
     };
     const onEnd = (): void => {
       hasEnded = true;
-      if (!isTaking) finish();
+      if (taking === undefined) finish();
     };
     const onGone = (): void => {
       if (!hasEnded) finish(new CoPilotError('UNREACHABLE', 'the sender went away'));
     };
     const onAbort = (): void => finish(abortReason(guard.signal));
+    const settle = (error: unknown): void => {
+      if (error === undefined) resolve();
+      else reject(error instanceof Error ? error : new CoPilotError('INTERNAL', 'the body failed'));
+    };
     const finish = (error?: unknown): void => {
+      isOver = true;
       stream.pause();
       watch.stop();
       stream.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       guard.signal.removeEventListener('abort', onAbort);
-      if (error === undefined) resolve();
-      else reject(error instanceof Error ? error : new CoPilotError('INTERNAL', 'the body failed'));
+      // A piece still on its way to the disk counts: whoever asked may look at the file only after it.
+      if (taking === undefined) settle(error);
+      else void taking.then(() => settle(error));
     };
     guard.signal.addEventListener('abort', onAbort, { once: true });
     stream.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);

@@ -112,6 +112,24 @@ describe('reading a body', () => {
     expect(await settled).toMatchObject({ code: 'UNREACHABLE' });
   });
 
+  it('whose sender goes away while a piece is being taken is over only when the piece is', async () => {
+    const stream = new PassThrough();
+    const clock = createManualClock();
+    let release: () => void = () => undefined;
+    let outcome = 'reading';
+    const take = (): Promise<void> => new Promise((resolve) => (release = resolve));
+    const guard = { clock, limits, signal: new AbortController().signal };
+    const reading = readBody({ stream, length: 10 }, take, guard).catch(() => (outcome = 'failed'));
+    stream.write(Uint8Array.of(1));
+    await clock.run(0);
+    stream.destroy();
+    await clock.run(0);
+    expect(outcome).toBe('reading');
+    release();
+    await reading;
+    expect(outcome).toBe('failed');
+  });
+
   it('that is aborted ends with the reason, its stream still whole', async () => {
     const { stream, controller, settled } = open(10);
     controller.abort(new Error('closed'));

@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+
+/** A TCP proxy on the loopback interface that can break what goes through it. */
+export interface FaultProxy {
+  readonly port: number;
+  /** Where connections go from now on. */
+  target(port: number): void;
+  /** Each of the next connections is cut once so many bytes went that way. */
+  cutNext(direction: 'up' | 'down', ...afterBytes: readonly number[]): void;
+  /** Connections made so far. */
+  connections(): number;
+  close(): Promise<void>;
+}
+
+export async function openFaultProxy(): Promise<FaultProxy> {
+  const sockets = new Set<Socket>();
+  const cuts: { readonly direction: 'up' | 'down'; readonly afterBytes: number }[] = [];
+  let targetPort = 0;
+  let connections = 0;
+  const server = createServer((client) => {
+    connections++;
+    const cut = cuts.shift();
+    const upstream = connect(targetPort, '127.0.0.1');
+    const end = (): void => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', end).on('close', () => {
+        sockets.delete(socket);
+        end();
+      });
+    }
+    forward(client, upstream, cut?.direction === 'up' ? cut.afterBytes : Infinity, end);
+    forward(upstream, client, cut?.direction === 'down' ? cut.afterBytes : Infinity, end);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port was given');
+  return {
+    port: address.port,
+    target: (port) => void (targetPort = port),
+    cutNext: (direction, ...afterBytes) =>
+      void cuts.push(...afterBytes.map((bytes) => ({ direction, afterBytes: bytes }))),
+    connections: () => connections,
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}
+
+function forward(from: Socket, to: Socket, bytes: number, end: () => void): void {
+  let left = bytes;
+  from.on('data', (chunk: Uint8Array) => {
+    const passed = chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left < 0) to.end(passed, end);
+    else if (!to.write(passed)) {
+      from.pause();
+      to.once('drain', () => from.resume());
+    }
+  });
+}
