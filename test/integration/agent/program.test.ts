@@ -214,6 +214,29 @@ describe('the agent as a program', () => {
   });
 });
 
+it('isolates jobs by the strongest method that works: they have node, and cannot see the agent', async (context) => {
+  const agent = world.launch('--code-file', await codeFile(world, await world.newCode()));
+  await until(() => agent.events.length > 0);
+  const [first] = agent.events;
+  if (first?.['code'] === 78 && process.env['CI'] !== 'true') context.skip('no isolation works here');
+  expect(first).toMatchObject({ kind: 'isolation', method: expect.not.stringMatching('none') });
+  const own = world.agentDirectory();
+  const script = `cat "${own}/keys.json" "${own}/identity.json" "${own}/lock.sqlite"; ls "${own}"; kill -9 ${String(agent.child.pid)}; node -p 6*7`;
+  give(
+    await world.hears('request'),
+    shell(0, script, {}, { limits: { wallSeconds: 30, memoryMiB: 512, diskMiB: 64 } }),
+  );
+  const report = await world.hears('report');
+  // Of the agent's directory there is nothing but the way to its own.
+  expect(report.logTail.split('\n').slice(0, 2)).toEqual(['attempts', '42']);
+  const keys = JSON.parse(await readFile(join(own, 'keys.json'), 'utf8'));
+  expect(report.logTail).not.toContain(keys.signing.private);
+  expect(report.logTail).not.toContain('signing');
+  expect(report.exit).toEqual({ kind: 'exited', code: 0 });
+  agent.child.kill('SIGTERM');
+  expect(await agent.ended).toBe(0);
+});
+
 describe('the agent’s exit code says why it ended', () => {
   it('69: the code is spent by another key', async () => {
     const code = await world.newCode();
