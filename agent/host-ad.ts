@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { arch, availableParallelism, freemem, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, platform, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { IsolationMethod } from './executors/launcher.ts';
 
@@ -46,7 +46,6 @@ export async function describeHost(request: HostAdRequest): Promise<HostAd> {
     CoPilotVersion: request.coPilotVersion,
     Cpus: availableParallelism(),
     DiskMiB: await diskMiB(request.workDirectory),
-    FreeMemoryMiB: toMiB(freemem()),
     HasCvmfs: existsSync('/cvmfs'),
     HasNode: request.nodePath !== undefined || hasProgram('node'),
     HasPython3: hasProgram('python3'),

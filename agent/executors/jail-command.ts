@@ -188,6 +188,7 @@ function bubblewrapStage(spec: JailSpec, identity: Identity, steps: readonly Vie
       '--unshare-uts',
       '--die-with-parent',
       '--new-session',
+      '--as-pid-1',
       ...privileges,
     ],
     ...(spec.network === 'none' ? ['--unshare-net'] : []),
@@ -208,7 +209,7 @@ function bubblewrapStage(spec: JailSpec, identity: Identity, steps: readonly Vie
     ],
     ...bubblewrapSteps(steps),
     ...['--remount-ro', '/', '--'],
-    ...(identity.dropped ? inlineScript('uncover.sh') : []),
+    ...[...inlineScript('init.sh'), identity.dropped ? 'root' : 'user'],
     ...confinedStage(spec, identity),
   ];
 }

@@ -82,6 +82,7 @@ class Job implements Running {
   readonly #startedMs: number;
   #usage: Usage = { wallSeconds: 0, cpuSeconds: 0, memoryMiB: 0, diskMiB: 0 };
   #breach: LimitName | undefined;
+  #isKilled = false;
   #state: 'running' | 'ending' | 'ended' = 'running';
 
   constructor(parts: Parts) {
@@ -183,6 +184,7 @@ class Job implements Running {
   }
 
   #kill(): void {
+    this.#isKilled = true;
     this.#parts.processes.kill();
     this.#after(killRepeatMs, () => this.#kill());
   }
@@ -210,6 +212,8 @@ class Job implements Running {
         reason: this.#report.reason || `the isolation ended at once: ${describe(ending)}`,
       };
     }
+    // Not every layer passes on how the one inside it was ended.
+    if (this.#isKilled) return { kind: 'signalled', signal: 'SIGKILL' };
     return late === undefined ? ending : { kind: 'limit', limit: late };
   }
 
