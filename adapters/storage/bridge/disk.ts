@@ -17,7 +17,7 @@ export interface DiskFile {
 
 /** The files of the bridge. Rejects with `STORAGE_FULL` where the disk or its quota is full. */
 export interface Disk {
-  /** Opens a file of our own for writing, never through a link; `create` empties it, `append` keeps what is there. */
+  /** Opens a file of our own for writing, made where a power cut took it, never through a link; `create` empties it. */
   open(path: string, mode: 'create' | 'append'): Promise<DiskFile>;
   /** Makes a directory with its parents, durably; harmless where it exists. */
   makeDirectory(path: string): Promise<void>;
@@ -54,7 +54,7 @@ export function createNodeDisk(): Disk {
 
 async function openFile(path: string, mode: 'create' | 'append'): Promise<DiskFile> {
   const { O_CREAT, O_TRUNC, O_WRONLY, O_NOFOLLOW } = constants;
-  const flags = O_WRONLY | O_NOFOLLOW | (mode === 'create' ? O_CREAT | O_TRUNC : 0);
+  const flags = O_WRONLY | O_NOFOLLOW | O_CREAT | (mode === 'create' ? O_TRUNC : 0);
   const handle = await open(path, flags, FILE_MODE);
   return {
     write: (bytes, position) => translated(writeAll(handle, bytes, position)),

@@ -31,7 +31,7 @@ const STATEMENTS = {
   state: 'SELECT state FROM attempt WHERE job = ? AND attempt = ?',
   result: "SELECT attempt FROM attempt WHERE job = ? AND state = 'registered'",
   setState:
-    'INSERT INTO attempt (job, attempt, state) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
+    'INSERT INTO attempt (job, attempt, state) VALUES (?, ?, ?) ON CONFLICT (job, attempt) DO UPDATE SET state = excluded.state',
   files: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ?',
   file: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ? AND name = ?',
   putFile:
