@@ -16,7 +16,7 @@ export const ENROLMENT_PATHS = {
 export const MAX_ENROLMENT_BYTES = 16 * 1024;
 
 /** Longest one-use code as text. */
-export const MAX_CODE_LENGTH = 1024;
+const MAX_CODE_LENGTH = 1024;
 
 const PREFIX = 'cpc1.';
 const SECRET = /^[A-Za-z0-9_-]{16,128}$/;

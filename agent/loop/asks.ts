@@ -44,6 +44,8 @@ export interface AsksOptions {
 
 /** The longest wait before the same is sent again; a parked request is sent again only after it. */
 export const MAX_RESEND_MS = 60_000;
+/** The least a parked request waits beyond that, give or take a quarter. */
+const PARKED_SPREAD_MS = 10_000;
 const SILENT_AFTER_TRIES = 4;
 
 /**
@@ -161,7 +163,7 @@ export class Asks {
     open.cancelResend();
     const delayMs =
       open.resendMs >= MAX_RESEND_MS
-        ? jittered(random, MAX_RESEND_MS)
+        ? MAX_RESEND_MS + jittered(random, PARKED_SPREAD_MS)
         : backOffMs(random, open.tries, open.resendMs, MAX_RESEND_MS);
     open.cancelResend = clock.schedule(delayMs, () => {
       open.tries += 1;

@@ -233,6 +233,18 @@ it('isolates jobs by the strongest method that works: they have node, and cannot
   expect(report.logTail).not.toContain(keys.signing.private);
   expect(report.logTail).not.toContain('signing');
   expect(report.exit).toEqual({ kind: 'exited', code: 0 });
+  const { slot, counter, job, attempt } = report;
+  world.broker.say({
+    kind: 'reported',
+    slot,
+    counter,
+    job,
+    attempt,
+    verdict: 'committed',
+    reason: '',
+    verdicts: [],
+  });
+  await world.hears('request');
   agent.child.kill('SIGTERM');
   expect(await agent.ended).toBe(0);
 });

@@ -44,11 +44,11 @@ describe('lost and repeated messages', () => {
     expect(waits[2]).toBeGreaterThan(14_000);
   });
 
-  it('a parked request is not sent again for three quarters of a minute at least', async () => {
+  it('a parked request is not sent again within a minute', async () => {
     await stage.start();
     await stage.hears('request');
-    expect(await stage.next(44_000)).toBeUndefined();
-    expect(await stage.hears('request', 32_000)).toMatchObject({ counter: 1 });
+    expect(await stage.next(60_000)).toBeUndefined();
+    expect(await stage.hears('request', 16_000)).toMatchObject({ counter: 1 });
   });
 
   it('the same answer twice starts the job once', async () => {
