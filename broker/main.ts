@@ -37,7 +37,11 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const { directory, configuration, log } = options;
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
-  const ledger = await openSqliteLedger({ path: join(directory, 'ledger.sqlite'), clock: runtime.clock, log });
+  const ledger = await openSqliteLedger({
+    path: join(directory, 'ledger.sqlite'),
+    clock: runtime.clock,
+    log,
+  });
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
   const bus = createWebSocketHub({
     host: configuration.host,

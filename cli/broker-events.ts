@@ -9,6 +9,7 @@ export type BrokerEvent =
       readonly ref: string;
       readonly attempt: number;
       readonly agent: string;
+      readonly owner: string;
     }
   | {
       readonly event: 'lost';
@@ -25,7 +26,7 @@ export function outcomeEvents(onEvent: (event: BrokerEvent) => void): (outcome: 
   return (outcome) => {
     if (outcome.kind === 'leased') {
       const { job, attempt, agent } = outcome;
-      onEvent({ event: 'leased', job: job.id, ref: job.ref, attempt, agent: agent.id });
+      onEvent({ event: 'leased', job: job.id, ref: job.ref, attempt, agent: agent.id, owner: agent.owner });
       return;
     }
     for (const job of 'job' in outcome ? [outcome.job] : 'jobs' in outcome ? outcome.jobs : [])

@@ -24,6 +24,10 @@ export interface ChildProgram {
   /** Resolves with the first line that matches; rejects with `UNREACHABLE` where it ends before, `TIMEOUT` after `deadlineMs`. */
   line(matches: (line: Line) => boolean, deadlineMs: number): Promise<Line>;
   signal(signal: NodeJS.Signals): void;
+  /** Tells it that we are gone. */
+  closeInput(): void;
+  /** Whether it ended by itself within that time. */
+  exitsWithin(ms: number): Promise<boolean>;
   /** Asks it to end, and ends it where it does not within `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
@@ -55,12 +59,13 @@ export function startChild(command: ChildCommand, onLine: (line: Line) => void):
     },
     line: (matches, deadlineMs) => awaitLine(command.name, listeners, exited, matches, deadlineMs),
     signal: (signal) => void child.kill(signal),
+    closeInput: () => child.stdin?.end(),
+    exitsWithin: (ms) => within(exited, ms),
     async stop(graceMs) {
       if (!isRunning) return;
       child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      if (!(await within(exited, graceMs))) child.kill('SIGKILL');
       await exited;
-      clearTimeout(timer);
     },
   };
 }
@@ -125,4 +130,14 @@ function awaitLine(
       (caught: unknown) => settle(() => reject(caught instanceof Error ? caught : new Error(String(caught)))),
     );
   });
+}
+
+async function within(exited: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const isGone = await Promise.race([exited.then(() => true as const), late]);
+  clearTimeout(timer);
+  return isGone;
 }

@@ -35,13 +35,13 @@ export interface InstallationOptions {
   readonly host?: string;
   /** The first of three ports in a row: bus, enrolment, bridge. Free ones are chosen where it is left out. */
   readonly port?: number;
-  readonly leaseSeconds?: number;
-  readonly firstRenewSeconds?: number;
-  readonly sweepSeconds?: number;
 }
 
 const NAME = 'home';
-const QUEUE = 'main';
+const MAIN_QUEUE = 'main';
+/** Short leases, so that a person who watches sees lost attempts leased again. */
+const DEMO_QUEUE = 'demo';
+const SWEEP_MS = 1000;
 const GIBIBYTE = 1024 ** 3;
 const MAX_SOCKET_PATH = 100;
 
@@ -136,7 +136,7 @@ async function newConfigurations(options: InstallationOptions): Promise<RoleConf
     busSecret: secrets[name],
   });
   return {
-    broker: brokerConfiguration(options, crypto, keys, { host, busPort, enrolmentPort, secrets }),
+    broker: brokerConfiguration(crypto, keys, { host, busPort, enrolmentPort, secrets }),
     local: adapter('local', 1),
     bridge: {
       ...adapter('bridge', 2),
@@ -164,13 +164,9 @@ interface Places {
   readonly secrets: Readonly<Record<'local' | 'bridge', string>>;
 }
 
-function brokerConfiguration(
-  options: InstallationOptions,
-  crypto: Crypto,
-  keys: Keys,
-  places: Places,
-): BrokerProgramConfiguration {
+function brokerConfiguration(crypto: Crypto, keys: Keys, places: Places): BrokerProgramConfiguration {
   const { host, busPort, enrolmentPort, secrets } = places;
+  const queue = { jobAdapter: 'local', storageAdapter: 'bridge', maxLost: 20, prefetch: 64 };
   return {
     installation: NAME,
     instance: 'broker-1',
@@ -190,18 +186,11 @@ function brokerConfiguration(
       secret: secrets[name],
     })),
     queues: [
-      {
-        name: QUEUE,
-        jobAdapter: 'local',
-        storageAdapter: 'bridge',
-        leaseMs: 1000 * (options.leaseSeconds ?? 900),
-        firstRenewMs: 1000 * (options.firstRenewSeconds ?? 60),
-        maxLost: 20,
-        prefetch: 64,
-      },
+      { ...queue, name: MAIN_QUEUE, leaseMs: 900_000, firstRenewMs: 60_000 },
+      { ...queue, name: DEMO_QUEUE, leaseMs: 10_000, firstRenewMs: 5_000 },
     ],
     limits: DEFAULT_LIMITS,
-    sweepMs: 1000 * (options.sweepSeconds ?? 5),
+    sweepMs: SWEEP_MS,
     parkMs: 55_000,
     verdictWaitMs: 2_000,
     maxParked: 20_000,

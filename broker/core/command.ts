@@ -132,8 +132,8 @@ export type Command =
       readonly reason: string;
     }
   | { readonly kind: 'cancel'; readonly job: string; readonly reason: string }
-  /** Voids live attempts whose deadline is past; harmless otherwise. */
-  | { readonly kind: 'expire'; readonly job: string }
+  /** Voids live attempts whose deadline is past; harmless otherwise. One that was never renewed counts as a quick failure. */
+  | { readonly kind: 'expire'; readonly job: string; readonly limits: Limits }
   /** After a broker outage: every live attempt of the job gets a fresh lease from now. */
   | { readonly kind: 'grace'; readonly job: string }
   | { readonly kind: 'revoke'; readonly agent: string; readonly reason: string }

@@ -43,7 +43,7 @@ export function decide(rows: Rows, command: Command, nowMs: number): Decision {
     case 'cancel':
       return decideCancel(rows, command, nowMs);
     case 'expire':
-      return decideExpire(rows, nowMs);
+      return decideExpire(rows, command, nowMs);
     case 'grace':
       return decideGrace(rows, nowMs);
     case 'revoke':

@@ -14,6 +14,7 @@ import { type Caller, endsSession, farewellCode } from './agent-sessions.ts';
 import type { AvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { type LeaseAnswers, parseDescription, wantedFiles } from './lease-answer.ts';
+import { verdictOf } from './verdict-of.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export interface AgentMessagesOptions {
@@ -287,6 +288,7 @@ export function createAgentMessages(
         return;
       case 'leased': {
         const lease = await answers.leaseAgain(caller, job, attempt);
+        if (turn.kind === 'report') return answerReported(caller, turn, lease ?? NO_WORK, pending);
         if (lease === undefined)
           throw new CoPilotError('ATTEMPT_NOT_LIVE', 'the attempt this message was answered with has ended');
         caller.send({ kind: 'job', slot, counter, lease, verdicts: pending });
@@ -294,21 +296,22 @@ export function createAgentMessages(
       }
       case 'reported': {
         const next = reply.next && (await answers.leaseAgain(caller, reply.next.job, reply.next.attempt));
-        const stored = await ledger.job(job);
-        const said = verdictOf(stored?.job, attempt);
-        caller.send({
-          kind: 'reported',
-          slot,
-          counter,
-          job,
-          attempt,
-          ...said,
-          next: next ?? NO_WORK,
-          verdicts: pending,
-        });
-        return;
+        return answerReported(caller, { slot, counter, job, attempt }, next ?? NO_WORK, pending);
       }
     }
+  }
+
+  /** What a report was answered with, as far as its attempt is by now. */
+  async function answerReported(
+    caller: Caller,
+    turn: Pick<types.Report, 'slot' | 'counter' | 'job' | 'attempt'>,
+    next: types.Lease | types.NoWork,
+    pending: types.Verdicts,
+  ): Promise<void> {
+    const { slot, counter, job, attempt } = turn;
+    const stored = await ledger.job(job);
+    const said = verdictOf(stored?.job, attempt);
+    caller.send({ kind: 'reported', slot, counter, job, attempt, ...said, next, verdicts: pending });
   }
 
   async function onRenew(caller: Caller, message: types.Renew): Promise<void> {
@@ -479,26 +482,4 @@ function orderOf(outcome: Outcome | undefined): {
   return outcome?.kind === 'renewed'
     ? { order: outcome.order, leaseSeconds: outcome.leaseMs / 1000 }
     : { order: 'cancel', leaseSeconds: 0 };
-}
-
-/** How far a report is, by the row alone. */
-export function verdictOf(
-  job: JobRow | undefined,
-  number: number,
-): { readonly verdict: types.Verdict; readonly reason: string } {
-  const attempt = job?.attempts.find((entry) => entry.number === number);
-  switch (attempt?.state) {
-    case 'live':
-    case 'reported':
-    case 'committing':
-      return { verdict: 'verifying', reason: '' };
-    case 'waiting':
-      return { verdict: 'waiting', reason: '' };
-    case 'committed':
-      return { verdict: 'committed', reason: '' };
-    case 'void':
-      return { verdict: 'refused', reason: attempt.reason };
-    case undefined:
-      return { verdict: 'refused', reason: 'the attempt is not known any more' };
-  }
 }

@@ -175,7 +175,9 @@ export function createBroker(options: BrokerOptions): Broker {
     for (;;) {
       const due = await ledger.due(SWEEP_LIMIT);
       if (due.length === 0 || stopped) return;
-      const outcomes = await ledger.apply(due.map((job) => ({ kind: 'expire', job })));
+      const outcomes = await ledger.apply(
+        due.map((job) => ({ kind: 'expire', job, limits: configuration.limits })),
+      );
       for (const outcome of outcomes) follow(outcome);
       if (outcomes.every((outcome) => outcome.kind === 'unchanged') || due.length < SWEEP_LIMIT) return;
     }

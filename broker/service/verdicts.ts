@@ -1,7 +1,7 @@
 import type { JobRow } from '../core/state.ts';
 import type { Verdict } from '../../protocol/generated/types.ts';
 import type { Cancel, Clock } from '../../protocol/runtime/runtime.ts';
-import { verdictOf } from './agent-messages.ts';
+import { verdictOf } from './verdict-of.ts';
 
 interface Said {
   readonly verdict: Verdict;

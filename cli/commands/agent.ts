@@ -3,8 +3,7 @@ import type { Command } from 'commander';
 import { createOutput, EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
-import { runAgent } from '../../agent/main.ts';
-import { readFile } from 'node:fs/promises';
+import { runAgentProgram } from '../../agent/program.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
 
 interface RunOptions {
@@ -52,15 +51,16 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const code =
-    options.codeFile === undefined ? options.code : (await readFile(options.codeFile, 'utf8')).trim();
-  return runAgent({
-    directory: resolve(options.directory),
+  const { directory, code, codeFile, slots, isolation, drain, json } = options;
+  return runAgentProgram({
+    directory,
+    slots: Number(slots),
+    drainSeconds: Number(drain),
+    json: json === true,
+    withParent: false,
     ...(code !== undefined && { code }),
-    slots: Number(options.slots),
-    ...(options.isolation !== undefined && { isolation: options.isolation }),
-    drainSeconds: Number(options.drain),
-    json: options.json === true,
+    ...(codeFile !== undefined && { codeFile }),
+    ...(isolation !== undefined && { isolation }),
   });
 }
 

@@ -341,6 +341,7 @@ describe('I4 failures, losses and what is kept of them', () => {
       expect(answer(world, expire('j1'))).toBe('unchanged');
       world.advance(TERMS.firstRenewMs + 1);
       expect(answer(world, expire('j1'))).toBe('changed');
+      world.advance(LIMITS.maxCoolDownMs);
     }
     expect(world.job('j1')).toMatchObject({ state: 'failed', losses: 4 });
     expect(world.job('j1').reason).toBe('lost 4 times, last: not renewed in time after the lease began');
@@ -369,6 +370,20 @@ describe('I4 failures, losses and what is kept of them', () => {
     expect(answer(world, renew('a', 'j1', 1))).toBe('renewed');
   });
 
+  it('an agent that takes jobs and vanishes, again and again, cools down before it uses up their tries', () => {
+    const world = createWorld();
+    world.do(hello('a'));
+    world.do(accept('j1', { maxLost: 100 }));
+    for (let attempt = 1; attempt <= LIMITS.quickFailuresAllowed + 1; attempt++) {
+      world.do(lease('a', 'j1', attempt));
+      world.advance(TERMS.firstRenewMs + 1);
+      world.do(expire('j1'));
+    }
+    expect(world.do(lease('a', 'j1', 90)).outcome).toMatchObject({ kind: 'refused', code: 'COOLING_DOWN' });
+    world.do(hello('b'));
+    expect(answer(world, lease('b', 'j1', 1))).toBe('leased');
+  });
+
   it('I9 a job lost for ever keeps only its last attempts, first dropping those already discarded', () => {
     const world = createWorld();
     world.do(hello('a'));
@@ -378,6 +393,7 @@ describe('I4 failures, losses and what is kept of them', () => {
       world.advance(TERMS.firstRenewMs + 1);
       world.do(expire('j1'));
       if (attempt > 1 && attempt < 6) world.do(discarded('j1', attempt));
+      world.advance(LIMITS.maxCoolDownMs);
     }
     const numbers = world.job('j1').attempts.map(({ number }) => number);
     expect(numbers).toHaveLength(32);

@@ -215,7 +215,7 @@ export function cancel(job: string, reason = 'no longer wanted'): Command {
 }
 
 export function expire(job: string): Command {
-  return { kind: 'expire', job };
+  return { kind: 'expire', job, limits: LIMITS };
 }
 
 export function grace(job: string): Command {

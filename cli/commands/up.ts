@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { IsolationMethod } from '../../agent/executors/index.ts';
+import { noIsolationText } from '../../agent/present.ts';
+import { CoPilotError } from '../../protocol/errors.ts';
+import { detectAgentIsolation } from '../agent-fleet.ts';
+import { EXIT } from '../command-line.ts';
+import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
+import { type Role, ROLES } from '../installation.ts';
+import { createJsonView } from '../plain-view.ts';
+import { runRole } from '../role-program.ts';
+import { createView } from '../view.ts';
+import { action, type CommonOptions, withCommon } from './common.ts';
+
+interface UpOptions extends CommonOptions {
+  readonly once?: boolean;
+  readonly chaos?: boolean;
+  readonly agents: string;
+  readonly isolation?: IsolationMethod;
+  readonly port?: string;
+  /** False with `--no-demo`. */
+  readonly demo: boolean;
+  readonly role?: Role;
+  readonly withParent?: boolean;
+}
+
+const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
+const MAX_AGENTS = 64;
+
+/** `co-pilot up`: everything of one machine in one command. */
+export function addUpCommand(program: Command): void {
+  withCommon(program.command('up').argument('[campaign.yaml]', 'your own campaign instead of the example'))
+    .description('start broker, adapters and agents on this machine, and run a campaign')
+    .option('--once', 'end when the campaign has ended; exit 0 if every job finished')
+    .option(
+      '--chaos',
+      'kill and stop agents and the broker meanwhile, and prove from the ledger that nothing was lost or counted twice',
+    )
+    .option('--agents <number>', 'agents to start', '4')
+    .option(
+      '--isolation <method>',
+      `how agents and jobs are kept apart: ${METHODS.join(', ')}; the strongest that works where left out`,
+    )
+    .option(
+      '--port <number>',
+      'first of three ports in a row (bus, enrolment, bridge); free ones where left out',
+    )
+    .option('--no-demo', 'run no campaign unless one is named')
+    .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
+    .option('--with-parent', 'end when standard input does')
+    .action(action(up));
+}
+
+async function up(file: string | undefined, options: UpOptions): Promise<number> {
+  const directory = resolve(options.data);
+  if (options.role !== undefined)
+    return runRole(directory, roleOf(options.role), options.withParent === true);
+  const agents = wholeNumber(options.agents, '--agents', MAX_AGENTS);
+  const method = await isolation(options, agents);
+  if (method === undefined) return EXIT.configuration;
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  const json = options.json === true;
+  try {
+    return await runDemo({
+      directory,
+      campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
+      agents,
+      method,
+      port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
+      once: options.once === true,
+      chaos: options.chaos === true,
+      view: json ? createJsonView((line) => process.stdout.write(`${line}\n`)) : createView(process.stdout),
+      print: json ? (text) => process.stderr.write(`${text}\n`) : (text) => process.stdout.write(`${text}\n`),
+      columns: process.stdout.columns || 80,
+      signal: stop.signal,
+    });
+  } catch (caught) {
+    if (stop.signal.aborted) return EXIT.interrupted;
+    throw caught;
+  } finally {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+  }
+}
+
+/** Undefined where nothing works and nobody chose to go without: the reasons and the remedy have been printed. */
+async function isolation(options: UpOptions, agents: number): Promise<IsolationMethod | undefined> {
+  const preferred = options.isolation;
+  if (preferred !== undefined && !METHODS.includes(preferred))
+    throw new CoPilotError('INVALID_REQUEST', `--isolation is one of ${METHODS.join(', ')}`);
+  if (preferred === 'none' || agents === 0) return 'none';
+  const found = await detectAgentIsolation(preferred);
+  if (found.kind === 'found') return found.method;
+  process.stderr.write(`${noIsolationText(found.attempts, sameCommand())}\n`);
+  return undefined;
+}
+
+function sameCommand(): string {
+  const words = process.argv.slice(3).filter((word) => word !== '--isolation');
+  return ['npm start --', ...words, '--isolation none'].join(' ');
+}
+
+function roleOf(text: string): Role {
+  const role = ROLES.find((entry) => entry === text);
+  if (role === undefined) throw new CoPilotError('INVALID_REQUEST', `--role is one of ${ROLES.join(', ')}`);
+  return role;
+}
+
+function wholeNumber(text: string, option: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new CoPilotError('INVALID_REQUEST', `${option} takes a whole number up to ${most}, not ${text}`);
+}

@@ -1,0 +1,28 @@
+import { toCoPilotError } from '../protocol/errors.ts';
+import { EXIT } from './command-line.ts';
+import { startRole } from './role.ts';
+import type { Role } from './installation.ts';
+
+/** Runs one role until it is told to end, or whoever started it is gone. Says what happens in lines of JSON. */
+export async function runRole(directory: string, role: Role, withParent: boolean): Promise<number> {
+  const say = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
+  // Whoever reads us may be gone first.
+  process.stdout.on('error', () => undefined);
+  const ended = new Promise<void>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve());
+    if (withParent) process.stdin.on('end', () => resolve()).resume();
+  });
+  try {
+    const program = await startRole({ directory, role, onEvent: say });
+    await ended;
+    await program.stop();
+    return EXIT.ok;
+  } catch (caught) {
+    const { code, message } = toCoPilotError(caught);
+    say({ event: 'failed', role, code, message });
+    process.stderr.write(`${message} [${code}]\n`);
+    return code === 'INTERNAL' ? EXIT.internal : EXIT.cannotCreate;
+  } finally {
+    process.stdin.destroy();
+  }
+}

@@ -1,0 +1,121 @@
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type ChildProgram, type Line, startChild } from './child-program.ts';
+import { type Role, ROLES, roleDirectory } from './installation.ts';
+
+export interface ServicesOptions {
+  readonly directory: string;
+  readonly onLine: (role: Role, line: Line) => void;
+  /** A role ended though nobody asked it to; it is started again. */
+  readonly onRestart: (role: Role, reason: string) => void;
+}
+
+const ROOT = dirname(import.meta.dirname);
+const READY_MS = 30_000;
+const STOP_MS = 10_000;
+/** A role that ends again and again before it is ready is not started a fourth time. */
+const MAX_FAILED_STARTS = 3;
+
+/** Broker and adapters as processes of their own, started again when one ends unasked. */
+export class Services {
+  readonly #options: ServicesOptions;
+  readonly #programs = new Map<Role, ChildProgram>();
+  readonly #failedStarts = new Map<Role, number>();
+  readonly #held = new Set<Role>();
+  #isStopping = false;
+  /** Rejects when a role cannot be kept running. */
+  readonly broken: Promise<never>;
+  #break: (reason: Error) => void = () => undefined;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+    this.broken = new Promise((_, reject) => {
+      this.#break = reject;
+    });
+    this.broken.catch(() => undefined); // whoever races against it hears of it
+  }
+
+  async start(): Promise<void> {
+    await this.#start('broker');
+    await Promise.all(ROLES.filter((role) => role !== 'broker').map((role) => this.#start(role)));
+  }
+
+  /** Ends a role as a power cut does; it is started again like any that ends. */
+  kill(role: Role): void {
+    this.#programs.get(role)?.signal('SIGKILL');
+  }
+
+  /** Ends a role and leaves it ended until `resume`. */
+  async hold(role: Role): Promise<void> {
+    this.#held.add(role);
+    await this.#programs.get(role)?.stop(STOP_MS);
+  }
+
+  async resume(role: Role): Promise<void> {
+    this.#held.delete(role);
+    await this.#start(role);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    // Adapters first: the broker then has nothing more to ask anybody.
+    for (const role of ROLES.toReversed()) await this.#programs.get(role)?.stop(STOP_MS);
+  }
+
+  async #start(role: Role): Promise<void> {
+    const log = await open(join(roleDirectory(this.#options.directory, role), 'log'), 'a', 0o600);
+    const args = [
+      join(ROOT, 'co-pilot.ts'),
+      'up',
+      '--role',
+      role,
+      '--data',
+      this.#options.directory,
+      '--with-parent',
+    ];
+    const command = { name: role, file: process.execPath, args, stderr: log.fd };
+    const program = startChild(command, (line) => this.#options.onLine(role, line));
+    await log.close();
+    this.#programs.set(role, program);
+    void program.exited.then(({ code, signal }) => this.#onExit(role, signal ?? `code ${code}`));
+    await program
+      .line((line) => line['event'] === 'ready' || line['event'] === 'failed', READY_MS)
+      .then(throwFailure);
+    this.#failedStarts.delete(role);
+  }
+
+  #onExit(role: Role, reason: string): void {
+    if (this.#isStopping || this.#held.has(role)) return;
+    const failures = (this.#failedStarts.get(role) ?? 0) + 1;
+    this.#failedStarts.set(role, failures);
+    if (failures > MAX_FAILED_STARTS) {
+      this.#break(new Error(`the ${role} ends each time it is started (${reason}); see ${this.logOf(role)}`));
+      return;
+    }
+    this.#options.onRestart(role, reason);
+    this.#start(role).catch((caught: unknown) => {
+      if (!this.#programs.get(role)?.isRunning) return; // its exit was counted
+      this.#break(caught instanceof Error ? caught : new Error(String(caught)));
+    });
+  }
+
+  logOf(role: Role): string {
+    return join(roleDirectory(this.#options.directory, role), 'log');
+  }
+}
+
+/** A role says why it cannot start, with its code, before it ends. */
+function throwFailure(line: Line): void {
+  if (line['event'] !== 'failed') return;
+  throw new RoleFailure(String(line['code']), String(line['message']));
+}
+
+/** Why a role could not start, as it said itself. */
+export class RoleFailure extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'RoleFailure';
+    this.code = code;
+  }
+}
