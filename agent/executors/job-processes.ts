@@ -30,7 +30,9 @@ export interface JobProcesses {
   anyLeft(): boolean;
 }
 
+/** 0 and -1 mean to the kernel our own group and every process of ours: never by way of a pid that was not there. */
 function send(pid: number, signal: NodeJS.Signals): void {
+  if (!Number.isInteger(pid) || Math.abs(pid) <= 1) return;
   try {
     process.kill(pid, signal);
   } catch {
@@ -47,19 +49,29 @@ const isSame = (a: ProcessEntry, b: ProcessEntry): boolean =>
 /** What was seen of a job that may outlive its outermost process; at most one entry per process it ever had at a sample. */
 const maxRemembered = 10_000;
 
+/** Of a job whose outermost process could not even be started. */
+const noProcesses: JobProcesses = {
+  measure: () => ({ cpuSeconds: 0, memoryMiB: 0 }),
+  unnamedMiB: () => 0,
+  signal: () => undefined,
+  kill: () => undefined,
+  anyLeft: () => false,
+};
+
 /**
  * `outer` is the process we spawned. A namespace's processes are all below it, whatever they fork; under a uid of its own a job
  * is all that has the uid; without isolation it is the session and what was ever seen below it.
  */
 export function createJobProcesses(
   method: IsolationMethod,
-  outer: number,
+  outer: number | undefined,
   uid: number | undefined,
 ): JobProcesses {
+  if (outer === undefined || outer <= 1) return noProcesses;
   let remembered: ProcessEntry[] = [];
 
   const belongs = (table: readonly ProcessEntry[]): ProcessEntry[] => {
-    if (method === 'uid') return table.filter((entry) => realUid(entry.pid) === uid);
+    if (method === 'uid') return table.filter((entry) => uid !== undefined && realUid(entry.pid) === uid);
     const below = descendants(outer, table).filter((entry) => entry.pid !== outer);
     const seen = table.filter((entry) => remembered.some((known) => isSame(known, entry)));
     const session = method === 'none' ? table.filter((entry) => entry.session === outer) : [];

@@ -5,6 +5,8 @@ const maxArguments = 1024;
 const maxArgumentBytes = 65_536;
 const maxVariables = 256;
 const maxEnvironmentBytes = 131_072;
+/** The kernel takes no single string of 128 KiB. */
+const maxVariableBytes = 65_536;
 const maxPaths = 64;
 const maxPathLength = 1024;
 const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
@@ -66,6 +68,7 @@ function checkEnvironment(environment: Readonly<Record<string, string>>): void {
     if (!variableName.test(name))
       refuse(`no environment variable name: ${JSON.stringify(name.slice(0, 200))}`);
     if (value.includes('\0')) refuse(`the environment variable ${name} holds NUL`);
+    if (Buffer.byteLength(value) > maxVariableBytes) refuse(`the environment variable ${name} is too long`);
   }
   const bytes = pairs.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 2, 0);
   if (bytes > maxEnvironmentBytes) refuse(`an environment longer than ${maxEnvironmentBytes} bytes`);

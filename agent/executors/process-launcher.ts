@@ -299,7 +299,7 @@ export function createProcessLauncher(method: IsolationMethod, options: ProcessL
           ...(uid !== undefined && { uid }),
         };
         const child = spawnJailed(method, jail, outputs);
-        const processes = createJobProcesses(method, child.pid ?? 0, uid);
+        const processes = createJobProcesses(method, child.pid, uid);
         return new Job({ clock: options.clock, spec, child, processes, outputs, onEnd });
       } catch (caught) {
         for (const output of outputs) output.finish(Number.MAX_SAFE_INTEGER / 1_048_576);
