@@ -4,7 +4,7 @@ export type LocalState = 'pending' | 'handed' | 'accepted' | 'running' | 'finish
 /** What the queue knows of a job's way; everything that a message of the broker can change. */
 export interface JobProgress {
   readonly state: LocalState;
-  /** The newest attempt heard of; 0 before the first. */
+  /** The newest attempt heard of, 0 before the first; of a finished job the one that has the result. */
   readonly attempt: number;
   /** The newest attempt known to have ended without a result; nothing said of it or of older ones restarts the job. */
   readonly ended: number;
@@ -84,7 +84,10 @@ export interface Finish {
   readonly answer: 'ok' | 'refused';
 }
 
-/** The first result stays: the same attempt again is the repeat of a lost answer, any other is refused. */
+/**
+ * The first result stays: the same attempt again is the repeat of a lost answer, any other is refused. Which attempt wins is
+ * the broker's decision: replicas run side by side, so it need not be the newest.
+ */
 export function finish(job: JobProgress, attempt: number): Finish {
   if (job.state === 'finished') return { job, answer: job.attempt === attempt ? 'ok' : 'refused' };
   if (isFinal(job)) return { job, answer: 'refused' };

@@ -49,7 +49,7 @@ describe('the control interface of the local queue', () => {
     method: string,
     address: string,
     body?: string,
-  ): Promise<{ status: number; text: string }> => {
+  ): Promise<{ status: number | undefined; text: string }> => {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
     const outgoing = request({ socketPath: path, method, path: address, headers, agent: false });
     outgoing.end(body);
@@ -150,7 +150,6 @@ describe('the control interface of the local queue', () => {
       400,
       'INVALID_REQUEST',
     ],
-    ['a huge body', 'POST', '/v1/jobs', ' '.repeat(16 * 1024 * 1024 + 1), 400, 'INVALID_REQUEST'],
     ['no body', 'POST', '/v1/jobs', undefined, 400, 'INVALID_REQUEST'],
     ['an unknown state', 'GET', '/v1/jobs?state=asleep', undefined, 400, 'INVALID_REQUEST'],
     ['an unknown filter', 'GET', '/v1/jobs?sql=drop', undefined, 400, 'INVALID_REQUEST'],
@@ -163,6 +162,15 @@ describe('the control interface of the local queue', () => {
     const answer = await raw(method, address, body);
     expect([answer.status, JSON.parse(answer.text)]).toEqual([status, { code, message: expect.any(String) }]);
     expect(queue.list({}).jobs).toEqual([]);
+  });
+
+  it('refuses a huge body by its announcement', async () => {
+    const headers = { 'content-type': 'application/json', 'content-length': 16 * 1024 * 1024 + 1 };
+    const outgoing = request({ socketPath: path, method: 'POST', path: '/v1/jobs', headers, agent: false });
+    outgoing.flushHeaders();
+    const response = await answerOf(outgoing);
+    expect(response.statusCode).toBe(400);
+    outgoing.destroy();
   });
 
   it('names the job and field that is wrong', async () => {
@@ -235,7 +243,7 @@ describe('the control interface of the local queue', () => {
   });
 });
 
-/** The server may answer and close before it took a whole body: what then breaks on our side is no error. */
+/** An error after the answer is no error: the server may close before it took a whole body. */
 function answerOf(outgoing: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     outgoing.once('response', resolve);
