@@ -18,7 +18,18 @@ const pure = [
   'agent/loop/**/*.ts',
 ];
 
-const bannedGlobals = ['Date', 'setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'fetch', 'process', 'performance', 'crypto'];
+const bannedGlobals = [
+  'Date',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'clearTimeout',
+  'clearInterval',
+  'fetch',
+  'process',
+  'performance',
+  'crypto',
+];
 
 export default tseslint.config(
   { ignores: ['node_modules', '.tools', '.run', 'dist', 'coverage', 'protocol/generated'] },
@@ -28,9 +39,18 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/prefer-readonly': 'error',
@@ -52,18 +72,30 @@ export default tseslint.config(
     rules: {
       'no-restricted-globals': [
         'error',
-        ...bannedGlobals.map((name) => ({ name, message: 'Reach the world through a port (protocol/runtime), never directly.' })),
+        ...bannedGlobals.map((name) => ({
+          name,
+          message: 'Reach the world through a port (protocol/runtime), never directly.',
+        })),
       ],
       'no-restricted-imports': [
         'error',
         {
           patterns: [
-            { group: ['node:*', '!node:assert'], message: 'Reach the world through a port (protocol/runtime), never directly.' },
-            { group: ['ws', 'fastify', 'pino', 'amqplib', '@xmpp/*'], message: 'Transports and servers stay outside the simulated boundary.' },
+            {
+              group: ['node:*', '!node:assert'],
+              message: 'Reach the world through a port (protocol/runtime), never directly.',
+            },
+            {
+              group: ['ws', 'fastify', 'pino', 'amqplib', '@xmpp/*'],
+              message: 'Transports and servers stay outside the simulated boundary.',
+            },
           ],
         },
       ],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Use the Random port.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Use the Random port.' },
+      ],
     },
   },
 );

@@ -1,16 +1,26 @@
 import { defineConfig } from 'vitest/config';
 
-const project = (name: string, include: string, extra: object = {}) => ({
-  test: { name, include: [include], environment: 'node', testTimeout: 20_000, ...extra },
+const project = (name: string, extra: object = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    setupFiles: ['test/setup.ts'],
+    environment: 'node',
+    testTimeout: 20_000,
+    ...extra,
+  },
 });
+
+const slow = { testTimeout: 300_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
     projects: [
-      project('unit', 'test/unit/**/*.test.ts'),
-      project('integration', 'test/integration/**/*.test.ts', { testTimeout: 60_000, hookTimeout: 60_000 }),
-      project('simulation', 'test/simulation/**/*.test.ts', { testTimeout: 300_000 }),
-      project('e2e', 'test/e2e/**/*.test.ts', { testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false }),
+      project('unit'),
+      project('integration', { testTimeout: 60_000, hookTimeout: 60_000 }),
+      project('simulation', slow),
+      project('e2e', { ...slow, fileParallelism: false }),
+      project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
   },
 });
