@@ -1,21 +1,14 @@
 import { toCoPilotError } from '../../protocol/errors.ts';
 import type {
   Ask,
-  OpFailed,
   OpFetch,
   OpFinished,
-  OpReleased,
-  OpRenewed,
-  OpStarted,
   ResultJobs,
   ResultOk,
   ResultRefused,
 } from '../../protocol/generated/types.ts';
 import { fitting, MAX_FETCH_JOBS } from './fetch-bound.ts';
 import type { JobAdapter } from './job-adapter.ts';
-
-/** What a broker may ask a job adapter. */
-export type JobItem = OpFetch | OpStarted | OpRenewed | OpReleased | OpFinished | OpFailed;
 
 /** One item of the trusted side, whatever adapter it is for. */
 export type AskItem = Ask['items'][number];

@@ -19,7 +19,7 @@ export interface Histogram {
 }
 
 /** Largest file that is read as a histogram. */
-export const MAX_HISTOGRAM_BYTES = 1024 * 1024;
+const MAX_HISTOGRAM_BYTES = 1024 * 1024;
 
 const MAX_BINS = 1000;
 const MAX_EDGE = 1e9;

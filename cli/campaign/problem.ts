@@ -14,7 +14,7 @@ export interface Problem {
 export type FieldPath = readonly (string | number)[];
 
 /** Most problems that are told at once. */
-export const MAX_PROBLEMS = 50;
+const MAX_PROBLEMS = 50;
 
 const MAX_SHOWN = 48;
 

@@ -1,13 +1,13 @@
 import type { CampaignProgress } from './state.ts';
 
 /** How fast a campaign goes and how long it will still take, as far as that can be known. */
-export interface Pace {
+interface Pace {
   readonly jobsPerMinute: number | undefined;
   readonly leftMs: number | undefined;
 }
 
 /** The mean since the campaign began; unknown before the first job finished. */
-export function paceOf(campaign: CampaignProgress, elapsedMs: number): Pace {
+function paceOf(campaign: CampaignProgress, elapsedMs: number): Pace {
   if (campaign.finished === 0 || elapsedMs <= 0) return { jobsPerMinute: undefined, leftMs: undefined };
   const perMs = campaign.finished / elapsedMs;
   return { jobsPerMinute: perMs * 60_000, leftMs: (campaign.running + campaign.waiting) / perMs };

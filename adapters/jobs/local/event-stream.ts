@@ -12,10 +12,10 @@ export type StreamLine =
   | { readonly kind: 'lagged' };
 
 /** A line comes at least this often, so that a reader notices a dead queue. */
-export const ALIVE_MS = 10_000;
+const ALIVE_MS = 10_000;
 
 /** Most followers at once; more are refused with `QUEUE_UNAVAILABLE`. */
-export const MAX_FOLLOWERS = 64;
+const MAX_FOLLOWERS = 64;
 
 /** Most bytes that wait for a slow reader. */
 const MAX_UNREAD_BYTES = 1024 * 1024;

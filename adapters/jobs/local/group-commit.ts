@@ -3,7 +3,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import { queueFault } from './queue-fault.ts';
 
 /** Most actions that wait for a sync at once; more are refused with `QUEUE_UNAVAILABLE`. */
-export const MAX_WAITING_ACTIONS = 10_000;
+const MAX_WAITING_ACTIONS = 10_000;
 
 /** Runs actions on the database so that all of one turn of the event loop share one transaction and one sync. */
 export interface GroupCommit {

@@ -4,7 +4,7 @@ import type { JobAdapter, Work } from '../job-adapter.ts';
 import type { LocalQueue } from './local-queue.ts';
 
 /** How often what is still true (jobs wait, jobs are to end) is said again. */
-export const REMIND_MS = 10_000;
+const REMIND_MS = 10_000;
 
 /** Most jobs named as unwanted at one reminder. */
 const MAX_KILLS = 256;

@@ -14,7 +14,7 @@ import { LOCAL_SITE } from './queue-submit.ts';
 import type { StoredJob } from './queued-job.ts';
 
 /** How long a job that was handed over waits to be named as accepted before it is handed over again. */
-export const HAND_AGAIN_MS = 10_000;
+const HAND_AGAIN_MS = 10_000;
 
 /** Notes what the broker has; answers those it should end, because they were cancelled meanwhile. */
 export function acceptJobs(store: QueueStore, accepted: readonly string[]): readonly StoredJob[] {

@@ -5,7 +5,7 @@ import { findJob, mustFindJob, type QueueStore, saveProgress } from './queue-sto
 import type { StoredJob } from './queued-job.ts';
 
 /** Attempts of one job whose failure is kept: the newest. */
-export const MAX_KEPT_FAILURES = 32;
+const MAX_KEPT_FAILURES = 32;
 
 /** Applies one piece of news of a job; undefined where the queue does not know it, else the job as it was before. */
 export function advance(

@@ -104,12 +104,12 @@ function storedProgress(row: SqlRow): JobProgress {
   };
 }
 
-export function stateColumn(row: SqlRow): LocalState {
+function stateColumn(row: SqlRow): LocalState {
   const state = textColumn(row, 'state');
   if (!isLocalState(state)) throw new CoPilotError('QUEUE_CORRUPT', 'the local queue holds an unknown state');
   return state;
 }
 
-export function isLocalState(text: string): text is LocalState {
+function isLocalState(text: string): text is LocalState {
   return STATES.has(text);
 }

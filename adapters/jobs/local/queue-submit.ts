@@ -9,10 +9,10 @@ import type { StoredJob, Submission, Submitted, SubmittedJob } from './queued-jo
 import { numberColumn, textColumn } from './row-reader.ts';
 
 /** Most jobs of one submission; more go in several, each with its own key. */
-export const MAX_SUBMISSION_JOBS = 10_000;
+const MAX_SUBMISSION_JOBS = 10_000;
 
 /** Most jobs the queue holds, finished ones included; more are refused with `QUEUE_FULL`. */
-export const MAX_QUEUED_JOBS = 4_000_000;
+const MAX_QUEUED_JOBS = 4_000_000;
 
 /** What a job's `site` is where no site is behind it. */
 export const LOCAL_SITE = 'local';
