@@ -52,7 +52,8 @@ export function createView(stream: DisplayStream): DemoView {
       draw();
     },
     losses(losses) {
-      lost = losses.map((loss) => lostAttempt(loss, startedMs));
+      // An attempt that its agent went on with after all was not lost.
+      lost = losses.filter(isLost).map((loss) => lostAttempt(loss, startedMs));
       draw();
     },
     finish: () => display.close(),
@@ -87,15 +88,16 @@ function activityOf({
   return { kind: 'idle' };
 }
 
+function isLost({ end }: Loss): boolean {
+  return end === undefined || end.kind === 'leased-again';
+}
+
 function lostAttempt({ job, attempt, cause, atMs, end }: Loss, startedMs: number): LostAttempt {
-  const leasedAgainAfterMs = end?.kind === 'leased-again' ? end.afterMs : undefined;
-  const reason =
-    end === undefined || end.kind === 'leased-again' ? cause : `${cause}; ${end.kind} by the same agent`;
   return {
     job: job.slice(0, SHORT_ID),
     attempt,
-    reason,
+    reason: cause,
     lostMs: Math.max(0, atMs - startedMs),
-    leasedAgainAfterMs,
+    leasedAgainAfterMs: end?.afterMs,
   };
 }

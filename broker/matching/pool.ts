@@ -2,6 +2,9 @@ import type { Bucket } from './bucket.ts';
 import { classMatches, type HostClass } from './host-class.ts';
 import { isBefore, JobHeap, type Waiting } from './job-heap.ts';
 
+/** More than jobs ever arrive in one life of the broker. */
+const AHEAD = 2 ** 50;
+
 /**
  * The jobs that may be leased now, by bucket: soft state, rebuilt from the ledger at start. Choosing costs one look per
  * non-empty bucket and nothing per job; the ledger decides whether the job chosen is still to be had.
@@ -21,10 +24,14 @@ export class Pool {
     return this.#perQueue.get(queue) ?? 0;
   }
 
-  /** Adds a job behind its equals; one that is there already stays where it is. */
-  add(job: Omit<Waiting, 'order' | 'bucket'>, bucket: Bucket): void {
+  /**
+   * Adds a job behind its equals, or, where it was leased before and lost, ahead of those that never were: it has waited
+   * longest. One that is there already stays where it is.
+   */
+  add(job: Omit<Waiting, 'order' | 'bucket'>, bucket: Bucket, wasLeased = false): void {
     this.#order += 1;
-    this.#insert({ ...job, bucket: bucket.key, order: this.#order }, bucket);
+    const order = wasLeased ? this.#order - AHEAD : this.#order;
+    this.#insert({ ...job, bucket: bucket.key, order }, bucket);
   }
 
   /** Gives back a job that was taken, to the place it had. */

@@ -75,7 +75,7 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
   }
 
   function add(job: JobRow, bucket: Bucket): void {
-    pool.add({ job: job.id, queue: job.queue, priority: job.priority }, bucket);
+    pool.add({ job: job.id, queue: job.queue, priority: job.priority }, bucket, job.lastAttempt > 0);
     wakeOne(bucket);
   }
 
