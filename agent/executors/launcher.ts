@@ -8,7 +8,7 @@ export interface Limits {
   readonly cpuSeconds?: number;
   /** Resident memory. The private /tmp and /dev/shm hold at most half of this again (`temporaryMiB`). */
   readonly memoryMiB: number;
-  /** The work directory with deleted files still held open, and the size of any single file. */
+  /** The work directory, inputs included, with deleted files still held open; and the size of any single file. */
   readonly diskMiB: number;
   /** Standard output and standard error, each; over it the job ends with `disk` and the file is cut there. Default: `diskMiB`. */
   readonly outputMiB?: number;

@@ -10,7 +10,7 @@ import { useAgent } from './use-agent.ts';
 const anySecret = new RegExp(Object.values(secrets).join('|'));
 
 /** Tries to read a file or list a directory each way a shell can; ends with 0 only where one worked. */
-const tryToRead = 'cat "$1" || ls "$1"/ || cat "$1"/* || head -c 1 "$1"';
+const tryToRead = 'cat "$1" || ls "$1"/ || cat "$1"/* || (exec 3<"$1")';
 
 describe.each(settings(['bubblewrap', 'unshare', 'uid']))('$name', (setting) => {
   const agentOf = useAgent(setting);
@@ -236,6 +236,19 @@ describe.each(settings(['bubblewrap', 'unshare']))('$name', (setting) => {
     for (const name of ['shadow', 'sudoers', 'ssh', 'machine-id', 'fstab'])
       expect(entries).not.toContain(name);
     expect(entries).toContain('passwd');
+  });
+
+  it('a job is shown a tree below a private directory, and nothing beside it', async () => {
+    const home = join(agent.base, 'agent', 'home');
+    await mkdir(join(home, 'tree'), { recursive: true });
+    await writeFile(join(home, 'tree', 'file'), 'shown');
+    await writeFile(join(home, 'private'), secrets.key);
+    for (const path of [home, join(home, 'tree'), join(home, 'tree', 'file')]) await agent.giveToAgent(path);
+    await chmod(home, 0o700);
+    const outcome = await agent.runShell(`cat ${home}/tree/file; ls ${home}`, {
+      readOnly: [join(home, 'tree')],
+    });
+    expect(outcome.stdout).toBe('showntree\n');
   });
 
   it('a job can make no user namespace', async () => {
