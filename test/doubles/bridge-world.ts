@@ -106,6 +106,7 @@ export async function openBridgeWorld(options: WorldOptions = {}): Promise<Bridg
     async restart() {
       await live.bridge.stop();
       live = await open();
+      await live.bridge.swept(); // an attempt being swept answers STORAGE_BUSY for a moment
     },
     async close() {
       await live.bridge.stop();
@@ -190,7 +191,14 @@ export function send(ask: Ask): Promise<Answer> {
   const path = ask.url.slice(url.origin.length);
   return new Promise((resolve, reject) => {
     const outgoing = request(
-      { host: url.hostname, port: url.port, path, method: ask.method, headers: { ...ask.headers } },
+      {
+        host: url.hostname,
+        port: url.port,
+        path,
+        method: ask.method,
+        headers: { ...ask.headers },
+        agent: false,
+      },
       (incoming) => {
         const chunks: Uint8Array[] = [];
         incoming.on('data', (chunk: Uint8Array) => chunks.push(chunk));

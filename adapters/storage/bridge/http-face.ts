@@ -281,6 +281,8 @@ function refuse(
   else parts.log.debug(fields, 'refused');
   const challenge = CHALLENGES[code];
   if (challenge !== undefined) reply.header('WWW-Authenticate', challenge);
+  // The nonce of the answer may have ended with the very request it answers.
+  if (reply.hasHeader('DPoP-Nonce')) reply.header('DPoP-Nonce', parts.freshness.nonce());
   if (code === 'STORAGE_BUSY') reply.header('Retry-After', 1);
   if (code === 'UPLOAD_STALLED' || parts.stopping.aborted) reply.header('Connection', 'close');
   else drain(request.raw);
