@@ -24,6 +24,8 @@ export interface BrokerProgramOptions {
   readonly log: Log;
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
+  /** Opens the ledger; SQLite in the directory where it is left out. */
+  readonly openLedger?: typeof openSqliteLedger;
 }
 
 export interface BrokerProgram {
@@ -34,15 +36,18 @@ export interface BrokerProgram {
 
 /** Starts a broker with its embedded bus, its ledger in SQLite, enrolment over HTTP and control over a socket of its own directory. */
 export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
-  const { directory, configuration, log } = options;
+  const { directory, configuration, log, openLedger = openSqliteLedger } = options;
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
-  const ledger = await openSqliteLedger({
+  const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const ledger = await openLedger({
     path: join(directory, 'ledger.sqlite'),
     clock: runtime.clock,
     log,
+  }).catch(async (caught: unknown) => {
+    await codes.close();
+    throw caught;
   });
-  const codes = openCodeStore(join(directory, 'codes.sqlite'));
   const bus = createWebSocketHub({
     host: configuration.host,
     port: configuration.busPort,

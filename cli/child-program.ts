@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { CoPilotError } from '../protocol/errors.ts';
+import { lineReader } from './line-reader.ts';
 
 /** How to start one program of ours. */
 export interface ChildCommand {
@@ -72,11 +72,11 @@ export function startChild(command: ChildCommand, onLine: (line: Line) => void):
 
 function readLines(child: ChildProcess, onLine: (line: Line) => void): void {
   child.stdin?.on('error', () => undefined); // it ended: `exited` says so
-  if (child.stdout === null) return;
-  createInterface({ input: child.stdout }).on('line', (text) => {
+  const read = lineReader((text) => {
     const line = parseLine(text);
     if (line !== undefined) onLine(line);
   });
+  child.stdout?.setEncoding('utf8').on('data', read);
 }
 
 /** Lines that are no JSON object are a person's, not ours. */

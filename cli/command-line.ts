@@ -14,6 +14,8 @@ export const EXIT = {
   internal: 70,
   /** A port or directory is taken. */
   cannotCreate: 73,
+  /** The disk is full, or what lies on it is damaged; it was left as it is. */
+  disk: 74,
   noPermission: 77,
   /** The machine lacks something, such as a way to isolate jobs. */
   configuration: 78,
@@ -32,6 +34,14 @@ const CODES: Readonly<Record<string, number>> = {
   LEDGER_IN_USE: EXIT.cannotCreate,
   QUEUE_IN_USE: EXIT.cannotCreate,
   STORAGE_IN_USE: EXIT.cannotCreate,
+  LEDGER_CORRUPT: EXIT.disk,
+  LEDGER_FULL: EXIT.disk,
+  LEDGER_UNAVAILABLE: EXIT.disk,
+  QUEUE_CORRUPT: EXIT.disk,
+  QUEUE_FULL: EXIT.disk,
+  QUEUE_UNAVAILABLE: EXIT.disk,
+  STORAGE_CORRUPT: EXIT.disk,
+  STORAGE_FULL: EXIT.disk,
   NOT_AUTHORIZED: EXIT.noPermission,
   REVOKED: EXIT.noPermission,
   ENROLMENT_REFUSED: EXIT.noPermission,
@@ -66,7 +76,11 @@ export function fail(output: Output, caught: unknown): number {
   else output.note(`co-pilot: ${error.message} [${error.code}]`);
   if (error.code === 'INTERNAL' && caught instanceof Error && !(caught instanceof CoPilotError))
     output.note(caught.stack ?? '');
-  return CODES[error.code] ?? EXIT.internal;
+  return exitCodeOf(error);
+}
+
+export function exitCodeOf({ code }: CoPilotError): number {
+  return CODES[code] ?? EXIT.internal;
 }
 
 /** A table with aligned columns; numbers to the right. */

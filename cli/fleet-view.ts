@@ -1,6 +1,8 @@
 import type { AgentView } from './demo-view.ts';
 import type { Line } from './child-program.ts';
 
+const MAX_TEXT = 64;
+
 /** Follows what the agents say of themselves (agent/loop/events.ts), one view each. */
 export class FleetView {
   readonly #views = new Map<number, AgentView>();
@@ -57,8 +59,9 @@ function changedBy(view: AgentView, line: Line): AgentView | undefined {
   }
 }
 
+/** Words of an agent end up on a terminal, which obeys more than letters. */
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return typeof value === 'string' ? value.replaceAll(/[^ -~]/g, '').slice(0, MAX_TEXT) : '';
 }
 
 function number(value: unknown): number {

@@ -1,5 +1,5 @@
 import { toCoPilotError } from '../protocol/errors.ts';
-import { EXIT } from './command-line.ts';
+import { EXIT, exitCodeOf } from './command-line.ts';
 import { startRole } from './role.ts';
 import type { Role } from './installation.ts';
 
@@ -18,10 +18,11 @@ export async function runRole(directory: string, role: Role, withParent: boolean
     await program.stop();
     return EXIT.ok;
   } catch (caught) {
-    const { code, message } = toCoPilotError(caught);
+    const error = toCoPilotError(caught);
+    const { code, message } = error;
     say({ event: 'failed', role, code, message });
     process.stderr.write(`${message} [${code}]\n`);
-    return code === 'INTERNAL' ? EXIT.internal : EXIT.cannotCreate;
+    return exitCodeOf(error);
   } finally {
     process.stdin.destroy();
   }

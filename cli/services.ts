@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
 import { type ChildProgram, type Line, startChild } from './child-program.ts';
 import { type Role, ROLES, roleDirectory } from './installation.ts';
 
@@ -107,15 +108,6 @@ export class Services {
 /** A role says why it cannot start, with its code, before it ends. */
 function throwFailure(line: Line): void {
   if (line['event'] !== 'failed') return;
-  throw new RoleFailure(String(line['code']), String(line['message']));
-}
-
-/** Why a role could not start, as it said itself. */
-export class RoleFailure extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = 'RoleFailure';
-    this.code = code;
-  }
+  // Our own program of the same version said it: the code is one of ours.
+  throw new CoPilotError(line['code'] as ErrorCode, String(line['message']));
 }

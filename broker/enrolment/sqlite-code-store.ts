@@ -1,16 +1,18 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Identity } from '../../protocol/generated/types.ts';
+import { ledgerError } from '../ledger/sqlite-errors.ts';
 import type { CodeStore } from './code-store.ts';
 
 const TIERS: readonly Identity['tier'][] = ['untrusted', 'semi-trusted', 'trusted'];
 
-/** One-use codes in a SQLite file of their own; every change is synced. */
+const SCHEMA = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
+  CREATE TABLE IF NOT EXISTS code (
+    digest TEXT PRIMARY KEY, owner TEXT NOT NULL, site TEXT NOT NULL, tier TEXT NOT NULL, expires INTEGER NOT NULL, spent_by TEXT
+  ) STRICT, WITHOUT ROWID;`;
+
+/** One-use codes in a SQLite file of their own; every change is synced. Throws as the ledger does where the file is no good. */
 export function openCodeStore(path: string): CodeStore {
-  const database = new DatabaseSync(path);
-  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
-    CREATE TABLE IF NOT EXISTS code (
-      digest TEXT PRIMARY KEY, owner TEXT NOT NULL, site TEXT NOT NULL, tier TEXT NOT NULL, expires INTEGER NOT NULL, spent_by TEXT
-    ) STRICT, WITHOUT ROWID;`);
+  const database = open(path);
   const insert = database.prepare(
     'INSERT INTO code (digest, owner, site, tier, expires) VALUES (?, ?, ?, ?, ?)',
   );
@@ -32,4 +34,16 @@ export function openCodeStore(path: string): CodeStore {
       database.close();
     },
   };
+}
+
+function open(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path);
+    database.exec(SCHEMA);
+    return database;
+  } catch (caught) {
+    database?.close();
+    throw ledgerError(caught, path);
+  }
 }
