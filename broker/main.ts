@@ -22,6 +22,8 @@ export interface BrokerProgramOptions {
   readonly controlSocket: string;
   readonly configuration: BrokerProgramConfiguration;
   readonly log: Log;
+  /** Nothing can be served any more: end, and be started again. */
+  readonly onFatal?: () => void;
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
   /** Opens the ledger; SQLite in the directory where it is left out. */
@@ -76,7 +78,12 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     busUrls: () => [busUrl()],
     agent: (id) => ledger.agent(id),
   });
-  const enrolmentServer = createEnrolmentServer({ enrolment, clock: runtime.clock, log });
+  const enrolmentServer = createEnrolmentServer({
+    enrolment,
+    clock: runtime.clock,
+    log,
+    ...(options.onFatal && { onDeath: options.onFatal }),
+  });
   const controlServer = createControlServer({ broker, enrolment, ledger, log });
   const stop = async (): Promise<void> => {
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);

@@ -1,5 +1,5 @@
-import { chownSync } from 'node:fs';
-import { chmod, mkdir, open, realpath, writeFile } from 'node:fs/promises';
+import { chownSync, existsSync } from 'node:fs';
+import { chmod, mkdir, open, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { descendants, listProcesses } from '../agent/executors/process-table.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type IsolationMethod,
   jailCommand,
 } from '../agent/executors/index.ts';
+import { secretFiles } from '../agent/store/agent-files.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { nodeClock } from '../protocol/runtime/node-runtime.ts';
 import { type ChildProgram, type Line, startChild } from './child-program.ts';
@@ -24,6 +25,8 @@ export interface FleetOptions {
   /** Each agent has a directory of its own in here. */
   readonly directory: string;
   readonly method: IsolationMethod;
+  /** How agents keep their jobs apart where a person chose it; each agent finds out for itself otherwise. */
+  readonly jobMethod: IsolationMethod | undefined;
   readonly issueCode: (owner: string) => Promise<string>;
   readonly onLine: (agent: number, line: Line) => void;
 }
@@ -67,11 +70,21 @@ export class AgentFleet {
     const name = `agent-${index + 1}`;
     const directory = join(this.#options.directory, name);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const codeFile = join(directory, 'code');
-    await writeFile(codeFile, await this.#options.issueCode(name), { mode: 0o600 });
+    await this.#hand(name, directory);
     const agent = { index, name, directory, program: await this.#launch(index, directory) };
     this.#agents.set(index, agent);
     return agent;
+  }
+
+  /**
+   * A code for an agent that has not enrolled. It lies beside the agent's directory: inside, the agent could have put a link in
+   * its place that leads to a file of ours.
+   */
+  async #hand(name: string, directory: string): Promise<void> {
+    const file = codeFileOf(directory);
+    await rm(file, { force: true });
+    if (secretFiles(directory).every((path) => existsSync(path))) return;
+    await writeFile(file, await this.#options.issueCode(name), { mode: 0o400, flag: 'wx' });
   }
 
   async #launch(index: number, directory: string): Promise<ChildProgram> {
@@ -88,28 +101,30 @@ export class AgentFleet {
   }
 
   async #command(method: IsolationMethod, index: number, directory: string) {
+    const { jobMethod } = this.#options;
+    const codes = [codeFileOf(directory)].filter((path) => existsSync(path));
     const args = [
       join(ROOT, 'agent/program.ts'),
-      '--directory',
-      directory,
-      '--code-file',
-      join(directory, 'code'),
-      '--json',
-      '--with-parent',
+      ...['--directory', directory, '--json', '--with-parent'],
+      ...codes.flatMap((path) => ['--code-file', path]),
+      ...(jobMethod === undefined ? [] : ['--isolation', jobMethod]),
     ];
-    const jobs = method === 'none' ? [...args, '--isolation', 'none'] : args;
-    if (method === 'none') return { file: process.execPath, args: jobs, cwd: directory };
-    if (process.getuid?.() === 0) await this.#give(directory, FIRST_UID + index);
+    const environment = { NODE_NO_WARNINGS: '1' };
+    if (method === 'none') {
+      const env = { ...environment, PATH: process.env['PATH'] };
+      return { file: process.execPath, args, cwd: directory, env };
+    }
+    if (process.getuid?.() === 0) await this.#give([directory, ...codes], FIRST_UID + index);
     const {
       file,
       args: jailed,
       options,
     } = jailCommand(method, {
       command: process.execPath,
-      arguments: jobs,
-      environment: { NODE_NO_WARNINGS: '1' },
+      arguments: args,
+      environment,
       workDirectory: directory,
-      readOnly: await ownFiles(),
+      readOnly: [...(await ownFiles()), ...codes],
       limits: LIMITS,
       network: 'host',
       nesting: true,
@@ -119,11 +134,10 @@ export class AgentFleet {
     return { file, args: jailed, ...options };
   }
 
-  /** The agent's user must own its directory and be able to pass through to it. */
-  async #give(directory: string, uid: number): Promise<void> {
-    await chmod(dirname(directory), 0o711);
-    chownSync(directory, uid, uid);
-    chownSync(join(directory, 'code'), uid, uid);
+  /** The agent's user must own what is its own, and be able to pass through to it. */
+  async #give(paths: readonly string[], uid: number): Promise<void> {
+    await chmod(this.#options.directory, 0o711);
+    for (const path of paths) chownSync(path, uid, uid);
   }
 
   /** Ends the agent and everything it runs at once, as a power cut does. */
@@ -165,6 +179,10 @@ export class AgentFleet {
     const inner = descendants(agent.program.pid, listProcesses()).map(({ pid }) => pid);
     return [...new Set([agent.program.pid, ...inner])];
   }
+}
+
+function codeFileOf(directory: string): string {
+  return `${directory}.code`;
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -27,6 +27,7 @@ export interface DemoOptions {
   readonly campaignFile: string | undefined;
   readonly agents: number;
   readonly method: IsolationMethod;
+  readonly jobMethod: IsolationMethod | undefined;
   readonly port: number | undefined;
   /** End when the campaign has ended. */
   readonly once: boolean;
@@ -112,11 +113,12 @@ class Demo {
   }
 
   async #startAgents(directory: string): Promise<void> {
-    const { agents, method, view } = this.#options;
+    const { agents, method, jobMethod, view } = this.#options;
     if (agents === 0) return;
     const fleet = new AgentFleet({
       directory: join(directory, 'agents'),
       method,
+      jobMethod,
       issueCode: async (owner) => {
         const body = { owner, site: 'here', seconds: CODE_SECONDS };
         return (await askBroker<{ readonly code: string }>(directory, 'POST', '/v1/codes', body)).code;
@@ -267,10 +269,17 @@ async function fetchAll(
   const { result } = job;
   if (result === undefined) return [];
   await mkdir(directory, { recursive: true });
-  const to = join(directory, job.label);
+  const to = join(directory, safeName(job.label));
   return Promise.all(
     result.manifest.map((file) => results.fetch({ job: job.job, attempt: result.attempt }, file, to)),
   );
+}
+
+/** A folder for a job's files: the label without the campaign's name, whatever stands in it. */
+function safeName(label: string): string {
+  const [, ...own] = label.split('/');
+  const text = (own.length === 0 ? label : own.join('_')).replaceAll(/[^\w=.,@+-]/g, '_');
+  return text.replace(/^\.+/, '_') || 'job';
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

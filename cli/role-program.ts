@@ -8,15 +8,22 @@ export async function runRole(directory: string, role: Role, withParent: boolean
   const say = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   // Whoever reads us may be gone first.
   process.stdout.on('error', () => undefined);
+  let isFatal = false;
+  let endNow: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
+    endNow = resolve;
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve());
     if (withParent) process.stdin.on('end', () => resolve()).resume();
   });
   try {
-    const program = await startRole({ directory, role, onEvent: say });
+    const onFatal = (): void => {
+      isFatal = true;
+      endNow();
+    };
+    const program = await startRole({ directory, role, onEvent: say, onFatal });
     await ended;
     await program.stop();
-    return EXIT.ok;
+    return isFatal ? EXIT.internal : EXIT.ok;
   } catch (caught) {
     const error = toCoPilotError(caught);
     const { code, message } = error;

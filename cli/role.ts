@@ -13,6 +13,8 @@ export interface RoleOptions {
   readonly role: Role;
   /** Takes one JSON line an event: `ready`, and what happens to jobs. */
   readonly onEvent: (event: object) => void;
+  /** The role cannot go on: end the process. */
+  readonly onFatal: () => void;
 }
 
 /** Starts one role of an installation in this process. */
@@ -28,7 +30,7 @@ export async function startRole({
     case 'broker': {
       const configuration = await configured<BrokerProgramConfiguration>(directory, role);
       const onOutcome = outcomeEvents(onEvent);
-      const broker = await startBroker({ ...own, ...socket, configuration, onOutcome });
+      const broker = await startBroker({ ...own, ...socket, configuration, onOutcome, onFatal });
       onEvent({ event: 'ready', role, busUrl: broker.busUrl, enrolmentUrl: broker.enrolmentUrl });
       return broker;
     }

@@ -13,6 +13,8 @@ export interface SqliteLedgerOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** The thread died though nobody closed it: nothing is answered any more, and only a restart helps. */
+  readonly onDeath?: () => void;
 }
 
 /**
@@ -25,7 +27,7 @@ export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> 
 
 /** As `openSqliteLedger`, with the program that the thread runs. */
 export async function openLedgerIn(program: URL, options: SqliteLedgerOptions): Promise<Ledger> {
-  const thread = new SqliteThread(program, options.path, options.log);
+  const thread = new SqliteThread(program, options);
   await thread.opened;
   return new SqliteLedger(thread, options.clock);
 }
@@ -48,7 +50,7 @@ class SqliteThread {
   #waiting: Waiting[] = [];
   #failure: CoPilotError | undefined;
 
-  constructor(program: URL, path: string, log: Log) {
+  constructor(program: URL, { path, log, onDeath }: SqliteLedgerOptions) {
     this.#log = log;
     this.#worker = new Worker(program, { workerData: path, execArgv: [], env: {} });
     this.opened = this.#answer();
@@ -60,6 +62,7 @@ class SqliteThread {
       this.#fail(
         new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger thread died: restart the broker', { cause }),
       );
+      onDeath?.();
     });
     this.#ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {

@@ -68,6 +68,8 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
       campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
       agents,
       method,
+      // An agent is never root, hence cannot give its jobs another user id.
+      jobMethod: options.isolation === 'uid' ? undefined : options.isolation,
       port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
       once: options.once === true,
       chaos: options.chaos === true,
