@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { coverInherited } from '../agent/executors/index.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { lineReader } from './line-reader.ts';
 
@@ -36,12 +38,15 @@ export type Line = Readonly<Record<string, unknown>>;
 
 /** Standard input stays open as long as we live: a program of ours ends when it closes, so none outlives us. */
 export function startChild(command: ChildCommand, onLine: (line: Line) => void): ChildProgram {
+  // What was open when we were started is nobody's business below us, an agent's least of all.
+  const nowhere = openSync('/dev/null', 'r');
   const child = spawn(command.file, [...command.args], {
-    stdio: ['pipe', 'pipe', command.stderr],
+    stdio: coverInherited<'pipe' | number>(['pipe', 'pipe', command.stderr], nowhere),
     ...(command.env && { env: command.env }),
     ...(command.cwd !== undefined && { cwd: command.cwd }),
     ...(command.detached !== undefined && { detached: command.detached }),
   });
+  closeSync(nowhere);
   const listeners = new Set<(line: Line) => void>([onLine]);
   readLines(child, (line) => {
     for (const listener of [...listeners]) listener(line);

@@ -22,6 +22,7 @@ export async function startRole({
   directory,
   role,
   onEvent,
+  onFatal,
 }: RoleOptions): Promise<{ stop(): Promise<void> }> {
   const log = createLog(role, { level: 'info' });
   const own = { directory: roleDirectory(directory, role), log };
