@@ -8,7 +8,7 @@ import type { Capability } from '../../protocol/generated/types.ts';
 import { readSpan, writeAll } from './file-bytes.ts';
 import { reasonOf } from './http-exchange.ts';
 import type { Incoming } from './http-exchange.ts';
-import type { TransferParts } from './http-transfers.ts';
+import type { TransferParts } from './transfer-parts.ts';
 import { persist } from './patience.ts';
 import type { FileFacts, OnProgress } from './transfers.ts';
 

@@ -4,37 +4,13 @@ import type { Bearer } from './bearer.ts';
 import { download } from './download.ts';
 import type { PatienceOptions } from './patience.ts';
 import type { Transfers } from './transfers.ts';
+import type { TransferParts, TransferTuning } from './transfer-parts.ts';
 import { upload } from './upload.ts';
 
 export interface TransferOptions {
   readonly clock: Clock;
   readonly crypto: Crypto;
-  /** The agent's Ed25519 key. */
-  readonly key: PrivateKey;
-  readonly log: Log;
-  readonly random: Random;
-  readonly tuning?: Partial<TransferTuning>;
-}
-
-export interface TransferTuning {
-  /** Files up to this size go in one request, larger ones in pieces of it. */
-  readonly chunkBytes: number;
-  readonly idleMs: number;
-  readonly attempts: number;
-  readonly baseMs: number;
-  readonly maxMs: number;
-}
-
-/** What both directions use. */
-export interface TransferParts {
-  readonly bearer: Bearer;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly patience: PatienceOptions;
-  readonly tuning: TransferTuning;
-}
-
-const DEFAULT_TUNING: TransferTuning = {
+  const DEFAULT_TUNING: TransferTuning = {
   chunkBytes: 8 * 1024 * 1024,
   idleMs: 30_000,
   attempts: 8,
@@ -50,8 +26,7 @@ export function createTransfers(options: TransferOptions): Transfers {
   const parts: TransferParts = {
     bearer: createBearer({ clock, crypto, key, random }),
     clock,
-    log,
-    patience: { clock, random, attempts, baseMs, maxMs },
+    patience: { clock, log, random, attempts, baseMs, maxMs },
     tuning,
   };
   return {

@@ -1,10 +1,11 @@
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
-import type { Clock, Random } from '../../protocol/runtime/runtime.ts';
+import type { Clock, Log, Random } from '../../protocol/runtime/runtime.ts';
 import { reasonOf } from './http-exchange.ts';
 
 export interface PatienceOptions {
   readonly clock: Clock;
+  readonly log: Log;
   readonly random: Random;
   /** Failures in a row, without a byte moved between them, before giving up. */
   readonly attempts: number;
@@ -44,12 +45,13 @@ export async function persist(
     } catch (error) {
       failures++;
       if (!mayPass(error) || failures >= options.attempts) throw error;
+      options.log.debug({ failures, code: error.code }, 'a transfer waits and tries again');
       await wait(options, failures, signal);
     }
   }
 }
 
-function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is CoPilotError {
   return error instanceof CoPilotError && PASSING.has(error.code);
 }
 

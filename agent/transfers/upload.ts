@@ -9,7 +9,7 @@ import type { Ask } from './bearer.ts';
 import { readSpan } from './file-bytes.ts';
 import { finish } from './http-exchange.ts';
 import type { Incoming } from './http-exchange.ts';
-import type { TransferParts } from './http-transfers.ts';
+import type { TransferParts } from './transfer-parts.ts';
 import { persist } from './patience.ts';
 import type { FileFacts, OnProgress } from './transfers.ts';
 

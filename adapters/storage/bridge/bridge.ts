@@ -95,6 +95,7 @@ interface Running {
   readonly app: FastifyInstance;
   readonly registry: Registry;
   readonly writers: Writers;
+  readonly served: ReadonlySet<Promise<unknown>>;
   readonly stopping: AbortController;
   readonly sweeping: Promise<number>;
   readonly options: BridgeOptions;
@@ -140,11 +141,14 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     tokenKey,
   };
   const stopping = new AbortController();
+  const served = new Set<Promise<unknown>>();
   let url = '';
   const app = createHttpFace({
     ...shared,
     freshness: createFreshness({ clock, random, crypto, nonceMs: limits.nonceMs, proofs: limits.proofs }),
     uploads: new Uploads(shared),
+    downloads: { count: 0 },
+    served,
     operatorDigest: createHash('sha256').update(options.operatorToken).digest(),
     baseUrl: () => url,
     stopping: stopping.signal,
@@ -157,7 +161,7 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     return 0;
   });
   const adapter = createAttempts({ ...shared, baseUrl: url });
-  return { url, adapter, app, registry, writers, stopping, sweeping, options, limits };
+  return { url, adapter, app, registry, writers, served, stopping, sweeping, options, limits };
 }
 
 async function listen(app: FastifyInstance, options: BridgeOptions): Promise<string> {
@@ -177,18 +181,23 @@ async function listen(app: FastifyInstance, options: BridgeOptions): Promise<str
 }
 
 async function stop(running: Running): Promise<void> {
-  const { app, options, registry, stopping, writers, limits } = running;
+  const { app, options, registry, limits } = running;
   const cancel = options.clock.schedule(limits.stopGraceMs, () => {
-    writers.abortAll();
-    stopping.abort(new CoPilotError('UNREACHABLE', 'the bridge stops'));
+    cutShort(running);
     app.server.closeAllConnections();
   });
   try {
     await app.close();
   } finally {
     cancel();
-    stopping.abort(new CoPilotError('UNREACHABLE', 'the bridge stops'));
-    await running.sweeping;
+    cutShort(running);
+    await Promise.allSettled([...running.served, running.sweeping]);
     registry.close();
   }
+}
+
+/** Ends uploads, inputs on their way and the sweep; what came of begun files stays. */
+function cutShort(running: Running): void {
+  running.writers.abortAll();
+  running.stopping.abort(new CoPilotError('UNREACHABLE', 'the bridge stops'));
 }

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createNodeDisk } from '../../../adapters/storage/bridge/disk.ts';
+import type { Disk } from '../../../adapters/storage/bridge/disk.ts';
 import { digestField } from '../../../protocol/digest-field.ts';
 import { createDpopProof } from '../../../protocol/dpop.ts';
 import type { Capability } from '../../../protocol/generated/types.ts';
@@ -15,6 +17,7 @@ import {
   mintPut,
   openBridgeWorld,
   putInput,
+  send,
   sha256Of,
   someBytes,
 } from '../../doubles/bridge-world.ts';
@@ -236,4 +239,40 @@ it('stop ends what does not end by itself, and leaves the port free', async () =
   await closed;
   await world.restart();
   expect((await world.agent.put(right, bytes)).status).toBe(201);
+});
+
+it('stop waits for a request whose connection is gone but whose file is still being made', async () => {
+  const disk = createNodeDisk();
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  let opened = 0;
+  const slow: Disk = {
+    ...disk,
+    open: async (path, mode) => {
+      opened++;
+      await gate;
+      return disk.open(path, mode);
+    },
+  };
+  const other = await openBridgeWorld({ limits, disk: slow });
+  const own = world;
+  world = other;
+  try {
+    const socket = await beginPut(await mintPut(other, 'a'));
+    await expect.poll(() => opened).toBe(1);
+    socket.destroy();
+    let hasStopped = false;
+    const stopping = other
+      .bridge()
+      .stop()
+      .then(() => (hasStopped = true));
+    await expect.poll(() => send({ method: 'GET', url: other.url() }).catch(() => 'closed')).toBe('closed');
+    expect(hasStopped).toBe(false);
+    open();
+    await stopping;
+  } finally {
+    open();
+    await other.close();
+    world = own;
+  }
 });

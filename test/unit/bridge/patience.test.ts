@@ -5,10 +5,18 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { ErrorCode } from '../../../protocol/errors.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
+import { silentLog } from '../../doubles/silent-log.ts';
 
 function open() {
   const clock = createManualClock();
-  const options = { clock, random: createSeededRandom(1), attempts: 4, baseMs: 500, maxMs: 15_000 };
+  const options = {
+    clock,
+    log: silentLog,
+    random: createSeededRandom(1),
+    attempts: 4,
+    baseMs: 500,
+    maxMs: 15_000,
+  };
   return { clock, options, signal: new AbortController() };
 }
 
