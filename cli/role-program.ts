@@ -8,7 +8,7 @@ export async function runRole(directory: string, role: Role, withParent: boolean
   const say = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   // Whoever reads us may be gone first.
   process.stdout.on('error', () => undefined);
-  let isFatal = false;
+  const fatal = new AbortController();
   let endNow: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
     endNow = resolve;
@@ -17,13 +17,13 @@ export async function runRole(directory: string, role: Role, withParent: boolean
   });
   try {
     const onFatal = (): void => {
-      isFatal = true;
+      fatal.abort();
       endNow();
     };
     const program = await startRole({ directory, role, onEvent: say, onFatal });
     await ended;
     await program.stop();
-    return isFatal ? EXIT.internal : EXIT.ok;
+    return fatal.signal.aborted ? EXIT.internal : EXIT.ok;
   } catch (caught) {
     const error = toCoPilotError(caught);
     const { code, message } = error;

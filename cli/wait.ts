@@ -42,6 +42,6 @@ async function follow(
   }
 }
 
-export function isOver({ states, total, retried }: CampaignCounts): boolean {
+function isOver({ states, total, retried }: CampaignCounts): boolean {
   return states.finished + states.failed + states.cancelled >= total - retried;
 }

@@ -3,12 +3,12 @@ import { bytesOf, textOf } from './encoding.ts';
 import type * as types from './generated/types.ts';
 import * as validators from './generated/validators.js';
 import type { Validator } from './generated/validators.js';
+import { MAX_MESSAGE_BYTES } from './session/transport.ts';
+
+export { MAX_MESSAGE_BYTES } from './session/transport.ts';
 
 /** Version of the protocol this code speaks first; N and N-1 are served once there is a second. */
 export const PROTOCOL_VERSION = 1;
-
-/** Largest message before sealing (docs/protocol.md, F-4). */
-export const MAX_MESSAGE_BYTES = 32 * 1024;
 
 /** Largest job description as JSON, so that a lease with its capabilities fits a message. */
 export const MAX_DESCRIPTION_BYTES = 12 * 1024;

@@ -1,28 +1,5 @@
-export {
-  collectOutputs,
-  openOutput,
-  type CollectedOutput,
-  type DeclaredOutput,
-  type OpenedOutput,
-  type OutputProblem,
-  type RefusedOutput,
-} from './collect-outputs.ts';
-export { detectIsolation, type Attempt, type Detection, type DetectionOptions } from './detect-isolation.ts';
-export { coverInherited, inheritedDescriptors } from './inherited-descriptors.ts';
-export { jailCommand, type JailCommand, type JailSpec } from './jail-command.ts';
-export { openJobDirectory, removeJobDirectory } from './job-directory.ts';
-export type {
-  Ending,
-  Exit,
-  IsolationMethod,
-  JobSignal,
-  Launcher,
-  LaunchSpec,
-  LimitName,
-  Limits,
-  Running,
-  Usage,
-} from './launcher.ts';
+export { detectIsolation, type Detection } from './detect-isolation.ts';
+export { coverInherited } from './inherited-descriptors.ts';
+export { jailCommand } from './jail-command.ts';
+export type { IsolationMethod, Launcher, LaunchSpec, Running } from './launcher.ts';
 export { createMemoryLauncher, type MemoryLauncher, type ScriptedJob } from './memory-launcher.ts';
-export { createProcessLauncher, type ProcessLauncherOptions } from './process-launcher.ts';
-export { createUidPool, defaultUidRange, type UidPool, type UidRange } from './uid-pool.ts';

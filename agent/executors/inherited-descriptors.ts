@@ -14,7 +14,7 @@ function leaks(descriptor: number): boolean {
 }
 
 /** Descriptors above 2 that whoever started us left open and that every child of ours would get; empty where /proc is missing. */
-export function inheritedDescriptors(): number[] {
+function inheritedDescriptors(): number[] {
   let names: string[];
   try {
     names = readdirSync('/proc/self/fdinfo');

@@ -8,7 +8,7 @@ export interface UidRange {
   readonly count: number;
 }
 
-export const defaultUidRange: UidRange = { first: 200_000, count: 10_000 };
+const defaultUidRange: UidRange = { first: 200_000, count: 10_000 };
 
 /** Lends each running job a uid of its own. */
 export interface UidPool {

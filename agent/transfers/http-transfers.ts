@@ -1,8 +1,6 @@
 import type { Clock, Crypto, Log, PrivateKey, Random } from '../../protocol/runtime/runtime.ts';
 import { createBearer } from './bearer.ts';
-import type { Bearer } from './bearer.ts';
 import { download } from './download.ts';
-import type { PatienceOptions } from './patience.ts';
 import type { Transfers } from './transfers.ts';
 import type { TransferParts, TransferTuning } from './transfer-parts.ts';
 import { upload } from './upload.ts';
@@ -10,7 +8,14 @@ import { upload } from './upload.ts';
 export interface TransferOptions {
   readonly clock: Clock;
   readonly crypto: Crypto;
-  const DEFAULT_TUNING: TransferTuning = {
+  /** The agent's Ed25519 key. */
+  readonly key: PrivateKey;
+  readonly log: Log;
+  readonly random: Random;
+  readonly tuning?: Partial<TransferTuning>;
+}
+
+const DEFAULT_TUNING: TransferTuning = {
   chunkBytes: 8 * 1024 * 1024,
   idleMs: 30_000,
   attempts: 8,

@@ -1,13 +1,6 @@
-import type { Clock, Log, Random } from '../../protocol/runtime/runtime.ts';
+import type { Clock } from '../../protocol/runtime/runtime.ts';
 import type { Bearer } from './bearer.ts';
 import type { PatienceOptions } from './patience.ts';
-
-/** The agent's Ed25519 key. */
-  readonly key: PrivateKey;
-  readonly log: Log;
-  readonly random: Random;
-  readonly tuning?: Partial<TransferTuning>;
-}
 
 export interface TransferTuning {
   /** Files up to this size go in one request, larger ones in pieces of it. */

@@ -33,7 +33,7 @@ export function invariants(snapshot: Snapshot): readonly string[] {
 type Check = readonly [isWell: boolean, fault: string];
 
 /** What is wrong with one job's row by itself. */
-export function jobFaults(job: JobRow): readonly string[] {
+function jobFaults(job: JobRow): readonly string[] {
   const numbers = job.attempts.map((attempt) => attempt.number);
   const active = job.attempts.filter((attempt) => attempt.state !== 'void');
   const checks: readonly Check[] = [

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { LedgerFault } from './sqlite-errors.ts';
 
 /** Marks the file as a ledger of ours ("CoPi"). */
-export const APPLICATION_ID = 0x436f5069;
+const APPLICATION_ID = 0x436f5069;
 
 /**
  * Each entry brings a ledger from the version of its index to the next; released ones never change. A row's JSON is the truth, the columns

@@ -8,7 +8,6 @@ import {
   type BrokerMessage,
   decodeAgentMessage,
   decodeAs,
-  encodeMessage,
   PROTOCOL_VERSION,
 } from '../../protocol/messages.ts';
 import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
@@ -19,6 +18,7 @@ import type { AgentRow } from '../core/state.ts';
 import type { Outcome } from '../core/command.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { BrokerConfiguration } from './configuration.ts';
+import { encodeFitting } from './fit.ts';
 
 /** Whom a session belongs to, as the handshake proved it (I8). */
 export interface AgentPrincipal {
@@ -183,7 +183,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       start,
       signingKey,
       identity,
-      send: (message) => session.send(encodeMessage(message)),
+      send: (message) => session.send(encodeFitting(message)),
       dismiss: (code) => dismiss(identity.sub, code),
     };
   }

@@ -8,7 +8,7 @@ export interface CommonOptions {
 }
 
 /** Where an installation lies unless told otherwise. */
-export const DEFAULT_DIRECTORY = '.run';
+const DEFAULT_DIRECTORY = '.run';
 
 export function withCommon(command: Command): Command {
   return command

@@ -28,7 +28,7 @@ export interface HubLimits {
   readonly pingEveryMs: number;
 }
 
-export const DEFAULT_HUB_LIMITS: HubLimits = {
+const DEFAULT_HUB_LIMITS: HubLimits = {
   connections: 20_000,
   connectionsPerIp: 2000,
   limitLoopback: false,

@@ -33,7 +33,7 @@ export interface ResponderLimits {
   readonly hints: RateLimit;
 }
 
-export const DEFAULT_RESPONDER_LIMITS: ResponderLimits = {
+const DEFAULT_RESPONDER_LIMITS: ResponderLimits = {
   halfOpenPerAddress: 4,
   halfOpen: 1024,
   sessions: 20_000,

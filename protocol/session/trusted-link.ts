@@ -69,13 +69,13 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   let flushing = false;
   let closed = false;
   let cancelResend: Cancel = () => undefined;
+  let cancelFlush: Cancel = () => undefined;
 
   function flushSoon(): void {
     if (flushing || closed) return;
     flushing = true;
-    queueMicrotask(() => {
+    cancelFlush = clock.schedule(0, () => {
       flushing = false;
-      if (closed) return;
       flushAnswers();
       flushAsks();
     });
@@ -190,6 +190,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     close() {
       closed = true;
       cancelResend();
+      cancelFlush();
       for (const number of [...open.keys()])
         settle(number)?.reject(new CoPilotError('BUS_CLOSED', 'the link is closed'));
     },
