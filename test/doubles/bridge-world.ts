@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTransfers } from '../../agent/transfers/http-transfers.ts';
-import type { TransferTuning } from '../../agent/transfers/http-transfers.ts';
+import type { TransferTuning } from '../../agent/transfers/transfer-parts.ts';
 import type { Transfers } from '../../agent/transfers/transfers.ts';
 import { createBridge } from '../../adapters/storage/bridge/bridge.ts';
 import type { Bridge, BridgeOptions } from '../../adapters/storage/bridge/bridge.ts';
