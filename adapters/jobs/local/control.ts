@@ -3,7 +3,7 @@ import { CoPilotError, type ErrorCode, toCoPilotError } from '../../../protocol/
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
-import { closeToOthers, prepareSocketPath } from './control-socket.ts';
+import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
 import type { JobFilter, Submission } from './queued-job.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { CoPilotError } from '../../../protocol/errors.ts';
+import { CoPilotError } from '../errors.ts';
 
 /** Longest path of a Unix socket that every platform takes. */
 const MAX_SOCKET_PATH = 103;
