@@ -50,6 +50,8 @@ export interface BrokerStage {
   readonly ledger: Ledger;
   readonly certifier: PrivateKey;
   readonly identityKey: PrivateKey;
+  readonly brokerKey: PrivateKey;
+  readonly adapterKeys: Readonly<Record<'jobs' | 'storage', PrivateKey>>;
   runtimeOf(party: Party): Runtime;
   enrol(change?: Partial<Identity>): Enrolled;
   submit(job?: Partial<MemoryJob>, description?: Partial<Description>): string;
@@ -223,6 +225,8 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
     ledger,
     certifier: keys.certifier,
     identityKey: keys.identity,
+    brokerKey: keys.session,
+    adapterKeys: { jobs: keys.jobs, storage: keys.storage },
     runtimeOf,
     enrol,
     submit,
