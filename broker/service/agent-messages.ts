@@ -54,7 +54,9 @@ export function createAgentMessages(
 
   async function hear(caller: Caller, message: AgentMessage): Promise<void> {
     const key = `${caller.agent} ${message.slot}`;
-    if (inProgress.get(key) === message.counter) return;
+    // A repeat of what is being answered, or one that a newer message has overtaken on the bus.
+    const newest = Math.max(inProgress.get(key) ?? 0, jobs.parkedCounter(key) ?? 0);
+    if (inProgress.get(key) === message.counter || newest > message.counter) return;
     inProgress.set(key, message.counter);
     try {
       await dispatch(caller, message);
