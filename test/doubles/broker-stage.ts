@@ -18,7 +18,7 @@ import { createSeededRandom } from './seeded-random.ts';
 import { silentLog } from './silent-log.ts';
 
 export const STAGE = 'example';
-export const QUEUE = 'local';
+const QUEUE = 'local';
 const IDENTITY_SECONDS = 86_400;
 
 /** A program whose sessions are looked into. */
