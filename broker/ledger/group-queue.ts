@@ -24,7 +24,14 @@ interface Call {
   readonly reject: (error: unknown) => void;
 }
 
-export function createGroupQueue(run: RunGroup): GroupQueue {
+/**
+ * `turn` resolves once everybody who had something to say in this turn of the loop has said it: those calls share the first group,
+ * for a group of one would make all others wait for its sync.
+ */
+export function createGroupQueue(
+  run: RunGroup,
+  turn: () => Promise<unknown> = () => Promise.resolve(),
+): GroupQueue {
   let queued: Call[] = [];
   let waiting = 0;
   let running: Promise<void> | undefined;
@@ -37,10 +44,21 @@ export function createGroupQueue(run: RunGroup): GroupQueue {
     for (const call of group) waiting -= call.commands.length;
     return group;
   };
+  const start = (): Running | undefined => {
+    if (queued.length === 0) return undefined;
+    const group = takeGroup();
+    return { group, result: settled(run(group.flatMap((call) => call.commands))) };
+  };
   const work = async (): Promise<void> => {
-    // Calls made in the same turn as the first share its group.
-    await Promise.resolve();
-    while (queued.length > 0) await runGroup(takeGroup(), run);
+    await turn();
+    let under = start();
+    while (under !== undefined) {
+      const result = await under.result;
+      // The disk is busy again before anybody thinks about what it has just done.
+      const next = start();
+      answer(under.group, result);
+      under = next;
+    }
     running = undefined;
   };
 
@@ -77,12 +95,26 @@ function groupSize(queued: readonly Call[]): number {
   return end === -1 ? queued.length : Math.max(1, end);
 }
 
-async function runGroup(group: readonly Call[], run: RunGroup): Promise<void> {
-  try {
-    const outcomes = await run(group.flatMap((call) => call.commands));
-    let at = 0;
-    for (const call of group) call.resolve(outcomes.slice(at, (at += call.commands.length)));
-  } catch (error) {
-    for (const call of group) call.reject(error);
+type Result =
+  | { readonly kind: 'done'; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+interface Running {
+  readonly group: readonly Call[];
+  readonly result: Promise<Result>;
+}
+
+function settled(outcomes: Promise<readonly Outcome[]>): Promise<Result> {
+  return outcomes.then(
+    (done) => ({ kind: 'done', outcomes: done }),
+    (error: unknown) => ({ kind: 'failed', error }),
+  );
+}
+
+function answer(group: readonly Call[], result: Result): void {
+  let at = 0;
+  for (const call of group) {
+    if (result.kind === 'failed') call.reject(result.error);
+    else call.resolve(result.outcomes.slice(at, (at += call.commands.length)));
   }
 }

@@ -118,9 +118,10 @@ class SqliteLedger implements Ledger {
   constructor(thread: SqliteThread, clock: Clock) {
     this.#thread = thread;
     this.#elapsedMs = createLedgerClock(clock, 0);
-    this.#queue = createGroupQueue((commands) => {
-      return this.#ask<readonly Outcome[]>({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() });
-    });
+    this.#queue = createGroupQueue(
+      (commands) => this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() }),
+      endOfTurn,
+    );
   }
 
   apply(commands: readonly Command[]): Promise<readonly Outcome[]> {
@@ -165,6 +166,11 @@ class SqliteLedger implements Ledger {
   async #ask<Value>(call: Call): Promise<Value> {
     return (await this.#thread.ask(call)) as Value;
   }
+}
+
+/** Whatever sockets had to say by now has been heard. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function closed(): CoPilotError {
