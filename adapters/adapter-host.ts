@@ -12,6 +12,7 @@ import {
   type AnswerBody,
   type AskBody,
   type AskItem,
+  counting,
   createTrustedLink,
   type TrustedLink,
 } from '../protocol/session/trusted-link.ts';
@@ -53,6 +54,7 @@ type Line = { readonly session: Session<Peer>; readonly link: TrustedLink };
 export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
   const { runtime, bus } = options;
   const lines = new Map<Session<Peer>, Line>();
+  const nextNumber = counting();
 
   const responder: Responder<Peer> = createResponder<Peer>({
     runtime,
@@ -86,6 +88,7 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
       log: runtime.log,
       send: (message) => session.send(message),
       onAsk: options.onAsk,
+      nextNumber,
     });
     lines.set(session, { session, link });
     options.onBroker();

@@ -42,7 +42,7 @@ export interface NewJob {
   readonly retries: number;
   readonly maxLost: number;
   readonly adapterState: string;
-  /** The job description as JSON text, at most 16 KiB; stored beside the row, immutable. */
+  /** The job description as JSON text, at most 12 KiB; stored beside the row, immutable. */
   readonly description: string;
 }
 
@@ -66,6 +66,8 @@ export type Command =
       readonly start: string;
       readonly slot: number;
       readonly counter: number;
+      /** The wish came with a report: without that report's own success there is no lease. */
+      readonly afterReport: boolean;
       /** The candidate the matcher chose; an empty string only checks whether the agent may ask now (`unchanged` if so). */
       readonly job: string;
       readonly terms: LeaseTerms;

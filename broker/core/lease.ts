@@ -25,6 +25,7 @@ const FREE_RELEASES = 3;
 export function decideLease(rows: Rows, command: Lease, nowMs: number): Decision {
   const admission = admitCounted(rows, command, awaitsNext);
   if (admission.kind === 'answer') return admission.decision;
+  if (command.afterReport && !isReportTaken(admission.agent, command)) return refuse('ATTEMPT_NOT_LIVE');
   const agent = withoutSeen(admission.agent, command.seen);
   if (agent.coolUntilMs > nowMs) return refuse('COOLING_DOWN', agent.coolUntilMs - nowMs);
   if (isFull(agent, rows.owner?.live ?? 0, command.limits)) return refuse('TOO_MANY_ATTEMPTS');
@@ -75,6 +76,12 @@ function newAttempt(job: JobRow, agent: AgentRow, command: Lease, nowMs: number)
     reason: '',
     discard: false,
   };
+}
+
+/** Whether the slot's last word is the report of this very message. */
+function isReportTaken(agent: AgentRow, { slot, counter }: Lease): boolean {
+  const last = agent.slots[String(slot)];
+  return last?.counter === counter && last.reply.kind === 'reported';
 }
 
 /** A report that was answered without a next job; the same message's request may still bring one. */

@@ -13,7 +13,7 @@ import {
 import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
 import type { Session } from '../../protocol/session/session.ts';
-import { judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
+import { CLOCK_TOLERANCE_SECONDS, judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import type { Outcome } from '../core/command.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -36,7 +36,7 @@ export interface Caller {
   readonly identity: Identity;
   /** False where the session is gone: the agent will ask again on its next one. */
   send(message: BrokerMessage): boolean;
-  /** Ends every session of the agent with a last word. */
+  /** Ends the agent's sessions with a last word; `SUPERSEDED` is said to those of this caller's start alone. */
   dismiss(code: ErrorCode): void;
 }
 
@@ -148,6 +148,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   }
 
   function hear(entry: Entry, bytes: Uint8Array): void {
+    if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
       onMessage(entry.caller, message).catch((caught: unknown) => answerFault(entry, message, caught));
@@ -155,6 +156,11 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       // Slot and counter of a message that cannot be read are not to be had either: 0 and 1 stand for none.
       sendError(entry, { slot: 0, counter: 1 }, toCoPilotError(caught));
     }
+  }
+
+  /** An identity ends in the middle of a session too. */
+  function isOver({ exp }: Identity): boolean {
+    return runtime.clock.wallMs() / 1000 > exp + CLOCK_TOLERANCE_SECONDS;
   }
 
   function answerFault(entry: Entry, message: AgentMessage, caught: unknown): void {
@@ -184,12 +190,14 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       signingKey,
       identity,
       send: (message) => session.send(encodeFitting(message)),
-      dismiss: (code) => dismiss(identity.sub, code),
+      dismiss: (code) => dismiss(identity.sub, code, code === 'SUPERSEDED' ? start : undefined),
     };
   }
 
-  function dismiss(agent: string, code: ErrorCode): void {
-    for (const entry of [...(byAgent.get(agent) ?? [])]) farewell(entry, code);
+  /** All sessions of the agent, or those of one start: what is said of an old start is not said of its successor. */
+  function dismiss(agent: string, code: ErrorCode, start?: string): void {
+    for (const entry of [...(byAgent.get(agent) ?? [])])
+      if (start === undefined || entry.session.principal.start === start) farewell(entry, code);
   }
 
   function farewell(entry: Entry, code: ErrorCode): void {
@@ -248,12 +256,13 @@ function brokerHello(
       instance,
       kex: base64url(keys.session.publicKey.raw),
       address: 'broker',
-      iat: now,
+      // Agents whose clock is behind must not find it early.
+      iat: now - CERTIFICATE_SECONDS,
       exp: now + CERTIFICATE_SECONDS,
     }),
     session: hex(sessionId),
     versions: [PROTOCOL_VERSION],
-    maxSlots: 64,
+    maxSlots: 63,
   };
   return bytesOf(JSON.stringify(hello));
 }

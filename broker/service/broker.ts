@@ -13,7 +13,9 @@ import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
 import { createFetching } from './fetching.ts';
-import { createLeaseAnswers, parseDescription } from './lease-answer.ts';
+import { parseDescription } from './description.ts';
+import { createLeaseAnswers } from './lease-answer.ts';
+import { createRequiredOutputs } from './required-outputs.ts';
 import { createVerdicts } from './verdicts.ts';
 
 export interface BrokerOptions {
@@ -64,13 +66,14 @@ export function createBroker(options: BrokerOptions): Broker {
     onOpen: (service) => fetching.opened(service),
   });
   const ask = links.ask.bind(links);
-  const answers = createLeaseAnswers({ runtime, configuration, ledger, ask });
+  const required = createRequiredOutputs(ledger);
+  const answers = createLeaseAnswers({ runtime, configuration, ledger, required, ask });
   const duties = createDuties({
     runtime,
     configuration,
     ledger,
     ask,
-    describe: (job) => answers.describe(job),
+    required,
     follow,
   });
   const fetching = createFetching({ runtime, configuration, ledger, jobs, ask, follow });

@@ -3,17 +3,17 @@ import type { Command, Duty, Outcome } from '../core/command.ts';
 import type { Attempt, JobRow } from '../core/state.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
-import type { Description } from '../../protocol/generated/types.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
+import type { RequiredOutputs } from './required-outputs.ts';
 
 export interface DutiesOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly ledger: Ledger;
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
-  readonly describe: (job: string) => Promise<Description | undefined>;
+  readonly required: RequiredOutputs;
   readonly follow: (outcome: Outcome) => void;
 }
 
@@ -37,7 +37,7 @@ const MAX_TOLD_ATTEMPTS = 8;
  * number of times; a step whose other side does not answer is tried again with jitter until it does.
  */
 export function createDuties(options: DutiesOptions): Duties {
-  const { runtime, configuration, ledger, ask, describe, follow } = options;
+  const { runtime, configuration, ledger, ask, required, follow } = options;
   const open = new Set<string>();
   const retries = new Set<Cancel>();
   const queues = new Map(configuration.queues.map((queue) => [queue.name, queue]));
@@ -153,14 +153,11 @@ export function createDuties(options: DutiesOptions): Duties {
 
   /** A declared output the manifest does not name never reaches the storage adapter. */
   async function missingOutput(job: JobRow, found: Attempt) {
-    const description = await describe(job.id);
     const named = new Set(found.manifest.map((file) => file.name));
-    const missing = description?.outputs.find(
-      (output) => output.optional !== true && !named.has(output.name),
-    );
+    const missing = (await required.take(job.id)).find((name) => !named.has(name));
     return missing === undefined
       ? undefined
-      : ({ kind: 'mismatch', reason: `the declared output ${missing.name} is not in the manifest` } as const);
+      : ({ kind: 'mismatch', reason: `the declared output ${missing} is not in the manifest` } as const);
   }
 
   async function finalise(

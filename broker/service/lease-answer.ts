@@ -7,11 +7,14 @@ import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts
 import { signGrant, thumbprint } from '../../protocol/tokens.ts';
 import type { Caller } from './agent-sessions.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
+import { parseDescription } from './description.ts';
+import type { RequiredOutputs } from './required-outputs.ts';
 
 export interface LeaseAnswerOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly ledger: Ledger;
+  readonly required: RequiredOutputs;
   readonly ask: (service: string, body: AskBody, deadlineMs?: number) => Promise<AnswerBody>;
 }
 
@@ -40,7 +43,7 @@ const MEBIBYTE = 1024 * 1024;
 
 /** Builds leases: the description from the ledger, the grant signed here, the capabilities minted by the storage adapter. */
 export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
-  const { runtime, configuration, ledger, ask } = options;
+  const { runtime, configuration, ledger, required, ask } = options;
   const queues = new Map(configuration.queues.map((queue) => [queue.name, queue]));
   const { crypto, clock, log } = runtime;
 
@@ -93,6 +96,7 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
     attempt: number,
     description: Description,
   ): Promise<Lease> {
+    required.note(job.id, description);
     const queue = queues.get(job.queue);
     return {
       job: job.id,
@@ -120,11 +124,6 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
       return stored && parseDescription(stored.description);
     },
   };
-}
-
-/** The ledger holds only descriptions that passed the schema. */
-export function parseDescription(text: string): Description {
-  return JSON.parse(text) as Description;
 }
 
 /** Inputs, and the outputs declared: up to 16 of each go with the lease. */

@@ -3,7 +3,8 @@ import type { Verdict } from '../../protocol/generated/types.ts';
 import type { Cancel, Clock } from '../../protocol/runtime/runtime.ts';
 import { verdictOf } from './verdict-of.ts';
 
-interface Said {
+/** A verdict, or how far it is. */
+export interface Said {
   readonly verdict: Verdict;
   readonly reason: string;
 }

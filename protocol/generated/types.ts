@@ -290,7 +290,7 @@ export interface NewJob {
   readonly state?: string;
 }
 /**
- * What to run; at most 16 KiB as JSON.
+ * What to run; at most 12 KiB as JSON.
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
  * via the `definition` "Description".

@@ -21,6 +21,8 @@ export interface TrustedLinkOptions {
   readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
   /** Items asked and unanswered, queued ones included; beyond it `ask` rejects with `BUS_CLOSED`. */
   readonly maxOpenItems?: number;
+  /** Numbers for items; shared by links that follow one another, so that a late answer settles no other item. */
+  readonly nextNumber?: () => number;
 }
 
 /** Either end of the trusted side: asks items in batches and answers the peer's. */
@@ -59,12 +61,12 @@ const NO_BATCH = 0;
 export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   const { clock, log, send, onAsk } = options;
   const maxOpen = options.maxOpenItems ?? 4096;
+  const nextNumber = options.nextNumber ?? counting();
   const open = new Map<number, Open>();
   /** How many items of each batch under way are unanswered. */
   const batches = new Map<number, number>();
   const queue: Open[] = [];
   const answers: string[] = [];
-  let lastNumber = 0;
   let lastBatch = NO_BATCH;
   let flushing = false;
   let closed = false;
@@ -131,7 +133,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
       .catch((caught: unknown): AnswerBody => refusal(caught, log, item.op))
       .then((body) => {
         const json = JSON.stringify({ ...body, item: item.item });
-        answers.push(json.length <= MAX_BATCH_BYTES ? json : tooLarge(item));
+        answers.push(Buffer.byteLength(json) <= MAX_BATCH_BYTES ? json : tooLarge(item));
         flushSoon();
       });
   }
@@ -161,13 +163,12 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
           new CoPilotError('BUS_CLOSED', closed ? 'the link is closed' : 'too many items are unanswered'),
         );
       }
-      const number = ++lastNumber;
+      const number = nextNumber();
       const json = JSON.stringify({ ...body, item: number });
-      if (json.length > MAX_BATCH_BYTES) {
+      if (Buffer.byteLength(json) > MAX_BATCH_BYTES)
         return Promise.reject(
-          new CoPilotError('FRAME_TOO_LARGE', `a ${body.op} of ${json.length} bytes is over the bound`),
+          new CoPilotError('FRAME_TOO_LARGE', `a ${body.op} is over the bound of a message`),
         );
-      }
       return new Promise((resolve, reject) => {
         const cancelDeadline = clock.schedule(deadlineMs, () => {
           settle(number)?.reject(
@@ -195,6 +196,12 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
         settle(number)?.reject(new CoPilotError('BUS_CLOSED', 'the link is closed'));
     },
   };
+}
+
+/** 1, 2, 3, … */
+export function counting(): () => number {
+  let last = 0;
+  return () => (last += 1);
 }
 
 /** Takes from the front what fits one message. */

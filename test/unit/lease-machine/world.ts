@@ -128,6 +128,7 @@ export function lease(agent: string, job: string, counter: number, given: Given<
     start: 's1',
     slot: 1,
     counter,
+    afterReport: false,
     job,
     terms: TERMS,
     limits: LIMITS,
