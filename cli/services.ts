@@ -74,7 +74,8 @@ export class Services {
       this.#options.directory,
       '--with-parent',
     ];
-    const command = { name: role, file: process.execPath, args, stderr: log.fd };
+    // In a session of its own: Ctrl-C in a terminal reaches us alone, and agents can give back what they hold before roles end.
+    const command = { name: role, file: process.execPath, args, stderr: log.fd, detached: true };
     const program = startChild(command, (line) => this.#options.onLine(role, line));
     await log.close();
     this.#programs.set(role, program);
