@@ -127,7 +127,9 @@ class Demo {
     });
     this.#fleet = fleet;
     await Promise.all(Array.from({ length: agents }, (_, index) => fleet.start(index)));
-    view.note(`${agents} agents started, each a process of its own (isolation: ${method})`);
+    view.note(
+      `${agents} ${agents === 1 ? 'agent' : 'agents'} started, each a process of its own (isolation: ${method})`,
+    );
   }
 
   #say({ directory, configurations }: Installation): void {
