@@ -72,10 +72,23 @@ export function createDuties(options: DutiesOptions): Duties {
 
   function done(key: string): void {
     open.delete(key);
-    if (skipped && open.size < MAX_OPEN / 2) {
-      skipped = false;
-      void resume();
-    }
+    if (skipped && open.size < MAX_OPEN / 2) takeSkipped();
+  }
+
+  function takeSkipped(): void {
+    skipped = false;
+    resume().catch((caught: unknown) => {
+      runtime.log.warn({ errorCode: toCoPilotError(caught).code }, 'what is to be done could not be read');
+      later(MAX_RETRY_MS, takeSkipped);
+    });
+  }
+
+  function later(delayMs: number, action: () => void): void {
+    const cancel = runtime.clock.schedule(delayMs, () => {
+      retries.delete(cancel);
+      action();
+    });
+    retries.add(cancel);
   }
 
   /** The row may have changed while the other side was silent: the retry looks at it afresh. */
@@ -87,11 +100,7 @@ export function createDuties(options: DutiesOptions): Duties {
       'a step is tried again',
     );
     const jittered = retryMs * (0.5 + (runtime.random.bytes(1)[0] ?? 0) / 255);
-    const cancel = runtime.clock.schedule(jittered, () => {
-      retries.delete(cancel);
-      void again(key, job, duty, Math.min(retryMs * 2, MAX_RETRY_MS));
-    });
-    retries.add(cancel);
+    later(jittered, () => void again(key, job, duty, Math.min(retryMs * 2, MAX_RETRY_MS)));
   }
 
   async function again(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
@@ -111,7 +120,11 @@ export function createDuties(options: DutiesOptions): Duties {
       const page = await ledger.list({ kind: 'duties' }, after, PAGE);
       for (const { job } of page) take(job);
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE || open.size >= MAX_OPEN) return;
+      if (last === undefined || page.length < PAGE) return;
+      if (open.size >= MAX_OPEN) {
+        skipped = true;
+        return;
+      }
       after = last.job.id;
     }
   }
