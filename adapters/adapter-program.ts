@@ -6,10 +6,12 @@ import type { AnswerBody, AskItem } from '../protocol/session/trusted-link.ts';
 import type { AdapterConfiguration } from './adapter-configuration.ts';
 import { type AdapterHost, createAdapterHost } from './adapter-host.ts';
 
+export type AnswerAsk = (item: AskItem) => Promise<AnswerBody>;
+
 export interface AdapterConnection {
   readonly runtime: Runtime;
   readonly configuration: AdapterConfiguration;
-  readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
+  readonly onAsk: AnswerAsk;
   readonly onBroker: () => void;
 }
 

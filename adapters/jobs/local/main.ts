@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
-import { connectAdapter } from '../../adapter-program.ts';
+import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { answerJobItem } from '../serve.ts';
 import { createControl } from './control.ts';
 import { createLocalAdapter } from './local-adapter.ts';
@@ -15,6 +15,8 @@ export interface LocalProgramOptions {
   readonly controlSocket: string;
   readonly configuration: AdapterConfiguration;
   readonly log: Log;
+  /** Stands around every answer to the broker. */
+  readonly around?: (answer: AnswerAsk) => AnswerAsk;
 }
 
 /** Starts the local job adapter: a durable queue, its control socket, and its line to the broker. */
@@ -23,6 +25,7 @@ export async function startLocalAdapter({
   controlSocket,
   configuration,
   log,
+  around = (answer) => answer,
 }: LocalProgramOptions): Promise<{ stop(): Promise<void> }> {
   const runtime = createNodeRuntime(log);
   const queue = await openLocalQueue({ path: join(directory, 'queue.sqlite'), random: runtime.random, log });
@@ -34,7 +37,7 @@ export async function startLocalAdapter({
   const host = connectAdapter({
     runtime,
     configuration,
-    onAsk: (item) => answerJobItem(adapter, item),
+    onAsk: around((item) => answerJobItem(adapter, item)),
     onBroker: tellWaiting,
   });
   adapter.onWork((work) => {

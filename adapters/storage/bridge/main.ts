@@ -2,7 +2,7 @@ import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import { fromHex } from '../../../protocol/encoding.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
-import { connectAdapter } from '../../adapter-program.ts';
+import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import type { Ceiling } from '../ceiling.ts';
 import { answerStorageItem } from '../serve.ts';
 import { createBridge } from './bridge.ts';
@@ -23,6 +23,8 @@ export interface BridgeProgramOptions {
   readonly directory: string;
   readonly configuration: BridgeConfiguration;
   readonly log: Log;
+  /** Stands around every answer to the broker. */
+  readonly around?: (answer: AnswerAsk) => AnswerAsk;
 }
 
 export interface BridgeProgram {
@@ -35,6 +37,7 @@ export async function startBridge({
   directory,
   configuration,
   log,
+  around = (answer) => answer,
 }: BridgeProgramOptions): Promise<BridgeProgram> {
   const runtime = createNodeRuntime(log);
   const { host, port, publicUrl, operatorToken, ceiling } = configuration;
@@ -53,7 +56,7 @@ export async function startBridge({
   const line = connectAdapter({
     runtime,
     configuration,
-    onAsk: (item) => answerStorageItem(bridge.adapter, item, desk),
+    onAsk: around((item) => answerStorageItem(bridge.adapter, item, desk)),
     onBroker: () => undefined,
   });
   // The broker may come later; transfers of attempts that are granted already go on meanwhile.
