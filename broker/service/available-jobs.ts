@@ -111,9 +111,8 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
     waitingIn: (queue) => pool.sizeOf(queue),
     expire(nowMs) {
       for (const request of parked.values()) {
-        // Insertion order is order of expiry: every request waits equally long.
-        if (request.expiresMs > nowMs) return;
-        unpark(request.key)?.expire();
+        // Not in order of expiry: one that was woken in vain is back behind later ones, with its own time.
+        if (request.expiresMs <= nowMs) unpark(request.key)?.expire();
       }
     },
   };
