@@ -21,7 +21,7 @@ function main(path: string): void {
 function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
   switch (call.kind) {
     case 'apply':
-      return store.apply(call.commands, openedMs + call.elapsedMs);
+      return store.applyAsText(call.commands, openedMs + call.elapsedMs);
     case 'due':
       return store.due(openedMs + call.elapsedMs, call.limit);
     case 'list':

@@ -6,6 +6,7 @@ import type { AgentRow, JobState } from '../core/state.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
+import { decodeOutcomes } from './outcome-text.ts';
 import type { Answer, Call } from './sqlite-call.ts';
 
 export interface SqliteLedgerOptions {
@@ -119,7 +120,8 @@ class SqliteLedger implements Ledger {
     this.#thread = thread;
     this.#elapsedMs = createLedgerClock(clock, 0);
     this.#queue = createGroupQueue(
-      (commands) => this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() }),
+      async (commands) =>
+        decodeOutcomes(await this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() })),
       endOfTurn,
     );
   }
