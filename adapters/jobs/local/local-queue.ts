@@ -44,6 +44,8 @@ export interface LocalQueue {
   /** Queues a failed or cancelled job again; answers the new id. Rejects with `NOT_FOUND` or `CONFLICT`. */
   retry(job: string): Promise<string>;
 
+  /** A broker is there (again): what an earlier session handed over and nobody acknowledged is due at once. */
+  brokerCame(): void;
   fetch(queue: string, max: number, accepted: readonly string[]): Promise<Fetched>;
   started(job: string, attempt: number, agent: string): Promise<void>;
   renewed(job: string, attempt: number, progress: number): Promise<void>;
@@ -84,6 +86,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
   let closed = false;
+  let brokerCameMs = Number.NEGATIVE_INFINITY;
 
   const group = createGroupCommit(store.database, path, (durable) => {
     const changes = store.changes.splice(0);
@@ -124,10 +127,13 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
       return view(() => showDetail(store, job));
     },
     retry: (job) => group.run(() => retryJob(store, random, job)),
+    brokerCame() {
+      brokerCameMs = clock.monotonicMs();
+    },
     async fetch(queue, max, accepted) {
       const answer = await group.run(() => {
         const unwanted = acceptJobs(store, accepted);
-        return { unwanted, fetched: fetchJobs(store, queue, max) };
+        return { unwanted, fetched: fetchJobs(store, queue, max, brokerCameMs) };
       });
       for (const job of answer.unwanted) tellUnwanted(job.id);
       return answer.fetched;

@@ -38,7 +38,10 @@ export async function startLocalAdapter({
     runtime,
     configuration,
     onAsk: around((item) => answerJobItem(adapter, item)),
-    onBroker: tellWaiting,
+    onBroker: () => {
+      queue.brokerCame();
+      tellWaiting();
+    },
   });
   adapter.onWork((work) => {
     if (work.kind === 'kill') host.tell({ op: 'kill', job: work.job, reason: work.reason });

@@ -28,18 +28,21 @@ export function acceptJobs(store: QueueStore, accepted: readonly string[]): read
   return unwanted;
 }
 
-/** Hands over what an earlier answer may have lost, then what never was handed over, within the bounds of one answer. */
-export function fetchJobs(store: QueueStore, queue: string, max: number): Fetched {
+/**
+ * Hands over what an earlier answer may have lost, then what never was handed over, within the bounds of one answer. What was
+ * handed over until `sinceMs` may have died with the broker that had it.
+ */
+export function fetchJobs(store: QueueStore, queue: string, max: number, sinceMs: number): Fetched {
   const limit = Math.max(0, Math.min(max, MAX_FETCH_JOBS));
-  const candidates = dueJobs(store, queue, limit + 1);
+  const candidates = dueJobs(store, queue, limit + 1, sinceMs);
   const jobs = takeFitting(store, candidates, limit);
   const nowMs = Math.floor(store.clock.monotonicMs());
   for (const { stored } of jobs) handOver(store, stored, nowMs);
   return { jobs: jobs.map(({ job }) => job), more: jobs.length < candidates.length };
 }
 
-function dueJobs(store: QueueStore, queue: string, limit: number): readonly StoredJob[] {
-  const dueMs = Math.floor(store.clock.monotonicMs()) - HAND_AGAIN_MS;
+function dueJobs(store: QueueStore, queue: string, limit: number, sinceMs: number): readonly StoredJob[] {
+  const dueMs = Math.max(Math.floor(store.clock.monotonicMs()) - HAND_AGAIN_MS, Math.floor(sinceMs));
   const overdue = store.statements.overdue.all(queue, store.opening, dueMs, limit).map(storedJob);
   const pending = store.statements.pending.all(queue, limit).map(storedJob);
   return [...overdue, ...pending].sort(bestFirst).slice(0, limit);

@@ -157,6 +157,17 @@ describe('the local queue', () => {
     expect(detail.failures.at(-1)?.logTail.endsWith('the end')).toBe(true);
   });
 
+  it('hands over again at once what died with a broker, and not what the next one has accepted', async () => {
+    const { jobs } = await queue.submit(submission(2));
+    await queue.fetch('main', 64, []);
+    clock.advance(1_000);
+    expect((await queue.fetch('main', 64, jobs.slice(0, 1))).jobs).toEqual([]);
+    queue.brokerCame();
+    clock.advance(1);
+    expect((await queue.fetch('main', 64, [])).jobs.map(({ job }) => job)).toEqual(jobs.slice(1));
+    expect((await queue.fetch('main', 64, [])).jobs).toEqual([]);
+  });
+
   it('keeps the result with its manifest and usage across a restart', async () => {
     const [id] = await accepted();
     const manifest = [{ name: 'out.txt', size: 3, sha256: 'c'.repeat(64) }];
