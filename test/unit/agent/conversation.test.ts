@@ -180,6 +180,34 @@ describe('leases', () => {
     expect(afterMs).toBeLessThan(45_000);
   });
 
+  // proves: L-7
+  it('go on through an outage of the broker longer than the lease, and are reported afterwards', async () => {
+    stage.scripts.set('long', { afterMs: 300_000, ending: { kind: 'exited', code: 0 } });
+    await stage.start();
+    stage.gives(
+      await stage.hears('request'),
+      lease(0, { leaseSeconds: 30, firstRenewSeconds: 10 }, { command: 'long' }),
+    );
+    await stage.hears('renew', 40_000);
+    const heal = stage.network.partition(['broker']);
+    await stage.clock.run(120_000);
+    expect(stage.launcher.running).toBe(1);
+    heal();
+    // The broker is back and its answer says that the lease lives (L-8): the agent never stopped.
+    const renew = await stage.hears('renew', 60_000);
+    const leases = renew.leases.map(({ job, attempt }) => ({
+      job,
+      attempt,
+      order: 'continue' as const,
+      leaseSeconds: 900,
+    }));
+    stage.broker.say({ kind: 'renewed', slot: 0, counter: renew.counter, leases, verdicts: [] });
+    expect(await stage.hears('report', 250_000)).toMatchObject({
+      job: jobId(0),
+      exit: { kind: 'exited', code: 0 },
+    });
+  });
+
   it.each(['cancel', 'absent'] as const)('ends the job at once when a renewal answers: %s', async (order) => {
     stage.scripts.set('long', { afterMs: 3_600_000, ending: { kind: 'exited', code: 0 }, ignoresTerm: true });
     await stage.start();
