@@ -196,12 +196,16 @@ describe('leases', () => {
     // The broker is back and its answers say that the lease lives (L-8): the agent never stopped.
     let message = await stage.next(60_000);
     while (message?.kind === 'renew') {
-      const leases = message.leases.map(({ job, attempt }) => ({ job, attempt, order: 'continue' as const, leaseSeconds: 900 }));
+      const leases = message.leases.map(({ job, attempt }) => ({
+        job,
+        attempt,
+        order: 'continue' as const,
+        leaseSeconds: 900,
+      }));
       stage.broker.say({ kind: 'renewed', slot: 0, counter: message.counter, leases, verdicts: [] });
       message = await stage.next(300_000);
     }
     expect(message).toMatchObject({ kind: 'report', job: jobId(0), exit: { kind: 'exited', code: 0 } });
-  });
   });
 
   it.each(['cancel', 'absent'] as const)('ends the job at once when a renewal answers: %s', async (order) => {
