@@ -26,20 +26,27 @@ const FITS = parseExpression(
   '(isUndefined(other.MemoryMiB) || my.RequestMemoryMiB <= other.MemoryMiB) && (isUndefined(other.DiskMiB) || my.RequestDiskMiB <= other.DiskMiB)',
 );
 
+/** Names the bucket without parsing anything: a job like many before it costs one digest. */
+export function bucketKey(sha256: Sha256, queue: string, description: Description): string {
+  const text = JSON.stringify([significant(queue, description), requirementsOf(description)]);
+  return base32(sha256(bytesOf(text)).subarray(0, 16));
+}
+
 /** Throws `CLASSAD_SYNTAX` where the requirements are no expression. */
 export function bucketOf(sha256: Sha256, queue: string, description: Description): Bucket {
-  const significant = {
-    Queue: queue,
-    RequestMemoryMiB: description.limits.memoryMiB,
-    RequestDiskMiB: description.limits.diskMiB,
-  };
-  const requirements = description.requirements.trim() || 'true';
-  const text = JSON.stringify([significant, requirements]);
   return {
-    key: base32(sha256(bytesOf(text)).subarray(0, 16)),
-    requirements: parseExpression(requirements),
-    ad: adFromJson(significant),
+    key: bucketKey(sha256, queue, description),
+    requirements: parseExpression(requirementsOf(description)),
+    ad: adFromJson(significant(queue, description)),
   };
+}
+
+function significant(queue: string, { limits }: Description) {
+  return { Queue: queue, RequestMemoryMiB: limits.memoryMiB, RequestDiskMiB: limits.diskMiB };
+}
+
+function requirementsOf({ requirements }: Description): string {
+  return requirements.trim() || 'true';
 }
 
 export function bucketMatches(bucket: Bucket, hostAd: Ad): boolean {

@@ -1,4 +1,4 @@
-import { type Bucket, bucketOf } from '../matching/bucket.ts';
+import { type Bucket, bucketKey, bucketOf } from '../matching/bucket.ts';
 import { classMatches, type HostClass } from '../matching/host-class.ts';
 import type { Waiting } from '../matching/job-heap.ts';
 import { Pool } from '../matching/pool.ts';
@@ -48,7 +48,10 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
   const byClass = new Map<HostClass, Set<Parked>>();
 
   function remember(queue: string, description: Description): Bucket {
-    const made = bucketOf((data) => runtime.crypto.sha256(data), queue, description);
+    const sha256 = (data: Uint8Array): Uint8Array => runtime.crypto.sha256(data);
+    const known = buckets.get(bucketKey(sha256, queue, description));
+    if (known !== undefined) return known;
+    const made = bucketOf(sha256, queue, description);
     if (buckets.size >= MAX_BUCKETS) forgetOldest(buckets);
     buckets.set(made.key, made);
     return made;

@@ -42,7 +42,10 @@ interface Open {
   readonly json: string;
   readonly resolve: (answer: AnswerBody) => void;
   readonly reject: (error: CoPilotError) => void;
-  readonly cancelDeadline: Cancel;
+  readonly op: AskItem['op'];
+  readonly deadlineMs: number;
+  /** Monotonic time at which it is given up. */
+  readonly dueMs: number;
   batch: number;
   askedMs: number;
 }
@@ -63,8 +66,8 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   const maxOpen = options.maxOpenItems ?? 4096;
   const nextNumber = options.nextNumber ?? counting();
   const open = new Map<number, Open>();
-  /** How many items of each batch under way are unanswered. */
-  const batches = new Map<number, number>();
+  /** Batches of which nothing was answered yet: one slow item holds up no others. */
+  const batches = new Set<number>();
   const queue: Open[] = [];
   const answers: string[] = [];
   let lastBatch = NO_BATCH;
@@ -72,6 +75,9 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   let closed = false;
   let cancelResend: Cancel = () => undefined;
   let cancelFlush: Cancel = () => undefined;
+  let cancelGiveUp: Cancel = () => undefined;
+  /** When `giveUp` looks next. */
+  let giveUpMs = Number.POSITIVE_INFINITY;
 
   function flushSoon(): void {
     if (flushing || closed) return;
@@ -95,7 +101,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     if (!send(bytesOf(`{"kind":"ask","items":[${items.map((entry) => entry.json).join(',')}]}`)))
       return false;
     lastBatch += 1;
-    batches.set(lastBatch, items.length);
+    batches.add(lastBatch);
     for (const entry of items) {
       entry.batch = lastBatch;
       entry.askedMs = clock.monotonicMs();
@@ -115,16 +121,13 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     const entry = open.get(number);
     if (entry === undefined) return undefined;
     open.delete(number);
-    entry.cancelDeadline();
     leaveBatch(entry);
     if (queue.length > 0) flushSoon();
     return entry;
   }
 
   function leaveBatch(entry: Open): void {
-    const left = (batches.get(entry.batch) ?? 1) - 1;
-    if (left <= 0) batches.delete(entry.batch);
-    else batches.set(entry.batch, left);
+    batches.delete(entry.batch);
     entry.batch = NO_BATCH;
   }
 
@@ -146,6 +149,25 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     queue.length = 0;
     for (const entry of open.values()) if (entry.batch === NO_BATCH) queue.push(entry);
     if (queue.length > 0) flushSoon();
+  }
+
+  /** One timer for all items, since nearly all are answered long before they are due. */
+  function giveUpBy(dueMs: number): void {
+    if (dueMs >= giveUpMs) return;
+    cancelGiveUp();
+    giveUpMs = dueMs;
+    cancelGiveUp = clock.schedule(dueMs - clock.monotonicMs(), giveUp);
+  }
+
+  function giveUp(): void {
+    const nowMs = clock.monotonicMs();
+    giveUpMs = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { number, op, deadlineMs, dueMs } of [...open.values()]) {
+      if (dueMs > nowMs) nextMs = Math.min(nextMs, dueMs);
+      else settle(number)?.reject(new CoPilotError('TIMEOUT', `no answer to ${op} within ${deadlineMs} ms`));
+    }
+    if (open.size > 0) giveUpBy(nextMs);
   }
 
   function watch(): void {
@@ -170,14 +192,12 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
           new CoPilotError('FRAME_TOO_LARGE', `a ${body.op} is over the bound of a message`),
         );
       return new Promise((resolve, reject) => {
-        const cancelDeadline = clock.schedule(deadlineMs, () => {
-          settle(number)?.reject(
-            new CoPilotError('TIMEOUT', `no answer to ${body.op} within ${deadlineMs} ms`),
-          );
-        });
-        const entry = { number, json, resolve, reject, cancelDeadline, batch: NO_BATCH, askedMs: 0 };
+        const dueMs = clock.monotonicMs() + deadlineMs;
+        const { op } = body;
+        const entry = { number, op, json, resolve, reject, deadlineMs, dueMs, batch: NO_BATCH, askedMs: 0 };
         open.set(number, entry);
         queue.push(entry);
+        giveUpBy(dueMs);
         flushSoon();
       });
     },
@@ -192,6 +212,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
       closed = true;
       cancelResend();
       cancelFlush();
+      cancelGiveUp();
       for (const number of [...open.keys()])
         settle(number)?.reject(new CoPilotError('BUS_CLOSED', 'the link is closed'));
     },
