@@ -186,7 +186,7 @@ describe('leases', () => {
     await stage.start();
     stage.gives(
       await stage.hears('request'),
-      lease(0, { leaseSeconds: 30, firstRenewSeconds: 10 }, { command: 'long' }),
+      lease(0, { leaseSeconds: 30, firstRenewSeconds: 10 }, { command: 'long', outputs: [] }),
     );
     await stage.hears('renew', 40_000);
     const heal = stage.network.partition(['broker']);
