@@ -10,7 +10,7 @@ import type { AskBody } from '../../../protocol/session/trusted-link.ts';
 import { type BrokerStage, createBrokerStage, STAGE } from '../../doubles/broker-stage.ts';
 import { createRawAgent, type RawAgent } from '../../doubles/raw-agent.ts';
 import { accept, cancel } from '../lease-machine/world.ts';
-import { CONFIGURATION, createRuntime, describe as description } from './service-parts.ts';
+import { CONFIGURATION, createRuntime, describe as description, QUEUE } from './service-parts.ts';
 
 const USAGE = { wallSeconds: 0, cpuSeconds: 0, memoryMiB: 0, diskMiB: 0 };
 const OUTPUT: File = { name: 'events.dat', size: 10, sha256: 'ab'.repeat(32) };
@@ -61,6 +61,14 @@ function report({ job, attempt }: Pick<Lease, 'job' | 'attempt'>, change: Partia
   const body = { usage: USAGE, logTail: '', seen: [], signature: agent.sign(said) };
   return { kind: 'report', slot: 1, counter: ++counter, ...said, ...body, ...change };
 }
+
+const renew = (leases: readonly { job: string; attempt: number; progress: number }[]) => ({
+  kind: 'renew',
+  slot: 0,
+  counter: ++counter,
+  leases,
+  seen: [],
+});
 
 const failure = (given: Lease, change: Partial<Report> = {}) =>
   report(given, { exit: FAILED, manifest: [], ...change });
@@ -274,9 +282,8 @@ describe('a ledger that takes nothing', () => {
     stage.submit();
     const { job, attempt } = await lease();
     await stage.clock.run(1_000);
-    const leases = [{ job, attempt, progress: 0.5 }];
     for (const message of [
-      { kind: 'renew', slot: 0, counter: ++counter, leases, seen: [] },
+      renew([{ job, attempt, progress: 0.5 }]),
       { kind: 'release', slot: 1, counter: ++counter, job, attempt, reason: 'drain' },
     ]) {
       ledgerTwin().failNext('LEDGER_UNAVAILABLE');
@@ -350,6 +357,21 @@ describe('a lease', () => {
   });
 });
 
+describe('a job that ended behind the pool’s back', () => {
+  it('is passed over, and so are many: whoever asked waits for the next', async () => {
+    const queue = { ...QUEUE, prefetch: 64, leaseMs: 900_000, firstRenewMs: 60_000 };
+    await reopen({ queues: [queue] });
+    const stale = Array.from({ length: 40 }, () => stage.submit());
+    await stage.clock.run(1_000);
+    await stage.ledger.apply(stale.map((job) => cancel(job)));
+    agent.say(request());
+    await stage.clock.run(1_000);
+    expect([agent.heard, stage.broker.status().parkedRequests]).toEqual([[], 1]);
+    const job = stage.submit();
+    expect((await agent.hear('job')).lease.job).toBe(job);
+  });
+});
+
 describe('an agent that is taken out', () => {
   it('hears farewell, and its job goes to one who waits', async () => {
     const job = stage.submit();
@@ -370,6 +392,23 @@ describe('an agent that is taken out', () => {
     await stage.clock.run(170_000);
     brief.say(request());
     expect(await brief.hear('farewell')).toMatchObject({ code: 'IDENTITY_EXPIRED' });
+  });
+
+  it.each<[string, (held: Lease) => object]>([
+    ['request', () => request({ slot: 2 })],
+    ['renew', ({ job, attempt }) => renew([{ job, attempt, progress: 0.5 }])],
+    ['report', (held) => failure(held)],
+    [
+      'release',
+      ({ job, attempt }) => ({ kind: 'release', slot: 1, counter: ++counter, job, attempt, reason: 'drain' }),
+    ],
+  ])('with its owner hears so at its next %s, which changes nothing', async (_kind, say) => {
+    const job = stage.submit();
+    const held = await lease();
+    await stage.ledger.apply([{ kind: 'ban', owner: 'somebody', banned: true }]);
+    agent.say(say(held));
+    expect(await agent.hear('farewell')).toMatchObject({ code: 'BANNED' });
+    expect(await stateOf(job)).toBe('leased');
   });
 
   it('may be one that was never seen', async () => {

@@ -66,3 +66,18 @@ it('changes nothing that fits', () => {
   } as const;
   expect(decodeBrokerMessage(encodeFitting(message))).toEqual(message);
 });
+
+it('sends the next lease with a verdict without capabilities where all do not fit', () => {
+  const reported = { kind: 'reported', slot: 1, counter: 1, job: JOB, attempt: 1 } as const;
+  const verdict = { verdict: 'committed', reason: '' } as const;
+  const bytes = encodeFitting({ ...reported, ...verdict, next: leaseOf(14_000), verdicts });
+  expect(bytes.length).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
+  expect(decodeBrokerMessage(bytes)).toMatchObject({ ...verdict, next: { job: JOB, capabilities: [] } });
+});
+
+it('sheds nothing but verdicts and a lease’s capabilities: what is too large without them is a fault', () => {
+  const capabilities = leaseOf(10).capabilities.flatMap((capability) => [capability, capability]);
+  const of = { slot: 1, counter: 1, job: JOB, attempt: 1 } as const;
+  const tooLarge = expect.objectContaining({ code: 'FRAME_TOO_LARGE' });
+  expect(() => encodeFitting({ kind: 'capabilities', ...of, capabilities, verdicts })).toThrow(tooLarge);
+});
