@@ -9,7 +9,7 @@ import { createSeededRandom } from '../../doubles/seeded-random.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { LIMITS, TERMS } from '../lease-machine/world.ts';
 
-export const crypto = createCrypto(createSeededRandom(1));
+const crypto = createCrypto(createSeededRandom(1));
 export const OK: AnswerBody = { result: 'ok' };
 
 export const QUEUE: QueueConfiguration = {
