@@ -31,7 +31,9 @@ function createJob(clock: Clock, pid: number, spec: LaunchSpec, script: Scripted
   const { promise, resolve } = Promise.withResolvers<Exit>();
   const timers: Cancel[] = [];
   let open = true;
-  const usage = (): Usage => ({
+  let final: Usage | undefined;
+  const usage = (): Usage => final ?? usageNow();
+  const usageNow = (): Usage => ({
     cpuSeconds: 0,
     memoryMiB: 0,
     diskMiB: 0,
@@ -46,7 +48,8 @@ function createJob(clock: Clock, pid: number, spec: LaunchSpec, script: Scripted
     if (!open) return;
     drop();
     onEnd();
-    resolve({ ...ending, usage: usage() });
+    final = usageNow();
+    resolve({ ...ending, usage: final });
   };
   const overrun = (): void => {
     if (script.ignoresTerm) timers.push(clock.schedule(graceMs, () => end({ kind: 'limit', limit: 'wall' })));

@@ -1,5 +1,6 @@
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { Attempt, Output } from '../../protocol/generated/types.ts';
+import { outputNameParts } from '../executors/output-name.ts';
 import { decodeEntry, encodeEntry } from './entry-codec.ts';
 import { attemptKey } from './store.ts';
 import type { Collected, Store, Workplace } from './store.ts';
@@ -92,7 +93,11 @@ function createWorkplace(options: MemoryStoreOptions, attempt: Attempt): Workpla
     stdoutFile: `${root}/stdout`,
     stderrFile: `${root}/stderr`,
     progressFile: `${root}/work/.co-pilot-progress`,
-    place: (name) => Promise.resolve(`${root}/work/${name}`),
+    async place(name) {
+      if (outputNameParts(name) === undefined)
+        throw new CoPilotError('MALFORMED_MESSAGE', 'the name leaves the directory of the job');
+      return `${root}/work/${name}`;
+    },
     makeExecutable: () => Promise.resolve(),
     collect: (outputs, maxBytes) => Promise.resolve(collect(options, attempt, outputs, maxBytes)),
     progress: () => Promise.resolve(options.progress?.(attempt)),

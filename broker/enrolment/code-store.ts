@@ -14,7 +14,7 @@ export type Spent =
 
 /** One-use codes. Only their digests are kept: whoever reads the store cannot enrol. */
 export interface CodeStore {
-  /** Durable before it resolves. `digest` is the SHA-256 of the secret, `expiresMs` wall time. */
+  /** Durable before it resolves; rejects for a digest that is known. `digest` is the SHA-256 of the secret, `expiresMs` wall time. */
   add(digest: string, terms: CodeTerms, expiresMs: number): Promise<void>;
   /** Spends a code for a key; the same key may spend it again, since its answer may have been lost. Durable before it resolves. */
   spend(digest: string, key: string, nowMs: number): Promise<Spent>;

@@ -1,3 +1,4 @@
+import { CoPilotError } from '../../protocol/errors.ts';
 import type { CodeStore, CodeTerms } from './code-store.ts';
 
 /** The code store's memory twin. */
@@ -8,6 +9,7 @@ export function createMemoryCodeStore(): CodeStore {
   >();
   return {
     async add(digest, terms, expiresMs) {
+      if (codes.has(digest)) throw new CoPilotError('CONFLICT', 'the code is known');
       codes.set(digest, { terms, expiresMs, spentBy: undefined });
     },
     async spend(digest, key, nowMs) {

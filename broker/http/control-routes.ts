@@ -35,10 +35,12 @@ export function createControlServer({ broker, enrolment, ledger, log }: ControlO
   const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
 
   server.setErrorHandler((caught, _request, reply) => {
-    const isInvalid = caught instanceof Error && 'validation' in caught;
-    const error = isInvalid ? new CoPilotError('INVALID_REQUEST', caught.message) : toCoPilotError(caught);
+    const error = readError(caught);
     if (error.code === 'INTERNAL') log.error({ err: caught }, 'a control request failed');
     void reply.code(STATUS[error.code] ?? 500).send({ code: error.code, message: error.message });
+  });
+  server.setNotFoundHandler(() => {
+    throw new CoPilotError('NOT_FOUND', 'there is nothing here');
   });
   server.get('/v1/status', async () => ({ ...broker.status(), jobs: await ledger.count() }));
   server.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => {
@@ -70,4 +72,16 @@ export function createControlServer({ broker, enrolment, ledger, log }: ControlO
     return { agent: params.id, status: 'revoked' };
   });
   return server;
+}
+
+/** A body that cannot be read, or is not as it should be, is the caller's fault. */
+function readError(caught: unknown): CoPilotError {
+  const isCallers =
+    caught instanceof Error &&
+    'statusCode' in caught &&
+    typeof caught.statusCode === 'number' &&
+    caught.statusCode < 500;
+  return isCallers && !(caught instanceof CoPilotError)
+    ? new CoPilotError('INVALID_REQUEST', caught.message, { cause: caught })
+    : toCoPilotError(caught);
 }

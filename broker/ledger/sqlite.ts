@@ -75,7 +75,8 @@ class SqliteThread {
 
   ask(call: Call): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#waiting.length >= MAX_CALLS)
+    // Closing is never one too many: nobody else would tell the thread to end.
+    if (this.#waiting.length >= MAX_CALLS && call.kind !== 'close')
       return Promise.reject(new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is busy: too many questions'));
     this.#worker.postMessage(call);
     return this.#answer();

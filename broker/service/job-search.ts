@@ -2,6 +2,7 @@ import type { Command, Outcome } from '../core/command.ts';
 import type { HostClass } from '../matching/host-class.ts';
 import type { Waiting } from '../matching/job-heap.ts';
 import type { Lease } from '../../protocol/generated/types.ts';
+import type { Clock } from '../../protocol/runtime/runtime.ts';
 import type { Caller } from './agent-sessions.ts';
 import type { Desk, Turn } from './desk.ts';
 import { parseDescription } from './description.ts';
@@ -24,7 +25,8 @@ export interface Wish {
   readonly report?: { readonly command: ReportCommand; readonly onOutcome: (outcome: Outcome) => void };
 }
 
-const MAX_CANDIDATES = 32;
+/** Stale candidates are few: the pool follows every outcome. */
+const MAX_CANDIDATES = 1024;
 
 /** Takes candidates until the ledger leases one. A report of the same message shares the first group, hence its sync. */
 export async function findJob(desk: Desk, wish: Wish): Promise<Found> {
@@ -59,8 +61,14 @@ export async function beginAttempt(
   caller: Caller,
   { job, attempt, description }: Leased,
 ): Promise<Lease> {
+  // The step that a report waits for goes first: a grant takes a signature here and its check at the storage adapter.
+  await endOfTurn(desk.runtime.clock);
   desk.tell(job, { op: 'started', job: job.id, attempt, agent: caller.agent });
   return desk.answers.lease(caller, job, attempt, parseDescription(description));
+}
+
+function endOfTurn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.schedule(0, resolve));
 }
 
 function isGone(outcome: Outcome): boolean {
