@@ -11,6 +11,8 @@ export interface Parked {
   /** Agent and slot: a newer request of the same slot takes the older one's place. */
   readonly key: string;
   readonly counter: number;
+  /** Whose session asked: when it goes, so does the request. */
+  readonly holder: object;
   readonly host: HostClass;
   readonly expiresMs: number;
   /** Work that its host may run has come. */
@@ -31,6 +33,8 @@ export interface AvailableJobs {
   /** False at the bound. */
   park(request: Parked): boolean;
   unpark(key: string): Parked | undefined;
+  /** Forgets what a holder that is gone waits for: a job given to nobody would be lost for a whole lease. */
+  leave(holder: object): void;
   parkedCounter(key: string): number | undefined;
   readonly parked: number;
   waitingIn(queue: string): number;
@@ -46,6 +50,7 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
   const buckets = new Map<string, Bucket>();
   const parked = new Map<string, Parked>();
   const byClass = new Map<HostClass, Set<Parked>>();
+  const byHolder = new Map<object, Set<Parked>>();
 
   function remember(queue: string, description: Description): Bucket {
     const sha256 = (data: Uint8Array): Uint8Array => runtime.crypto.sha256(data);
@@ -61,9 +66,8 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
     const request = parked.get(key);
     if (request === undefined) return undefined;
     parked.delete(key);
-    const peers = byClass.get(request.host);
-    peers?.delete(request);
-    if (peers?.size === 0) byClass.delete(request.host);
+    removeFrom(byClass, request.host, request);
+    removeFrom(byHolder, request.holder, request);
     return request;
   }
 
@@ -102,11 +106,14 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
       unpark(request.key);
       if (parked.size >= maxParked) return false;
       parked.set(request.key, request);
-      const peers = byClass.get(request.host) ?? new Set<Parked>();
-      byClass.set(request.host, peers.add(request));
+      addTo(byClass, request.host, request);
+      addTo(byHolder, request.holder, request);
       return true;
     },
     unpark,
+    leave(holder) {
+      for (const { key } of byHolder.get(holder) ?? []) unpark(key);
+    },
     parkedCounter: (key) => parked.get(key)?.counter,
     get parked() {
       return parked.size;
@@ -119,6 +126,17 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
       }
     },
   };
+}
+
+function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key) ?? new Set<V>();
+  sets.set(key, set.add(value));
+}
+
+function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
 }
 
 function forgetOldest(map: Map<string, unknown>): void {

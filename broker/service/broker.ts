@@ -94,6 +94,7 @@ export function createBroker(options: BrokerOptions): Broker {
     ledger,
     onMessage,
     follow,
+    onGone: (caller) => jobs.leave(caller),
     send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
     ...(options.sessionLimits && { limits: options.sessionLimits }),
   });

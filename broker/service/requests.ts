@@ -46,6 +46,7 @@ function park(desk: Desk, waiter: Waiter): void {
   const isParked = desk.jobs.park({
     key: slotKey(caller, message),
     counter: message.counter,
+    holder: caller,
     host,
     expiresMs,
     wake: () => void serve(desk, waiter).catch((caught: unknown) => onFault(desk, waiter, caught)),

@@ -20,10 +20,19 @@ beforeEach(() => {
   heard = [];
 });
 
+/** Sessions, by the key that waits in them. */
+const holders = new Map<string, object>();
+
+function holderOf(key: string): object {
+  const holder = holders.get(key) ?? { key };
+  holders.set(key, holder);
+  return holder;
+}
+
 function park(key: string, host: HostClass, expiresMs = 1_000, counter = 1): boolean {
   const wake = (): void => void heard.push(`wake ${key} ${counter}`);
   const expire = (): void => void heard.push(`expire ${key} ${counter}`);
-  return jobs.park({ key, counter, host, expiresMs, wake, expire });
+  return jobs.park({ key, counter, holder: holderOf(key), host, expiresMs, wake, expire });
 }
 
 /** A queued job's row; `lost` times it was leased and given back. */
@@ -51,6 +60,17 @@ describe('requests that wait', () => {
     await offer(queued('j2'));
     expect(heard).toEqual(['wake a 1', 'wake b 1']);
     expect(jobs.parked).toBe(1);
+  });
+
+  it('go with the session they came by, so that no job is given to nobody', async () => {
+    for (const key of ['a', 'b']) park(key, small);
+    jobs.leave(holderOf('a'));
+    jobs.leave(holderOf('a'));
+    expect(jobs.parked).toBe(1);
+    await offer(queued('j1'));
+    expect(heard).toEqual(['wake b 1']);
+    jobs.leave(holderOf('b'));
+    expect(jobs.parked).toBe(0);
   });
 
   it('are left alone by a job that none of them may run', async () => {

@@ -117,6 +117,7 @@ describe('fetching', () => {
     jobs.park({
       key: 'a',
       counter: 1,
+      holder: {},
       host: nobody,
       expiresMs: 1e9,
       wake: () => undefined,
