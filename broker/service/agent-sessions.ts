@@ -48,7 +48,7 @@ export interface AgentSessionsOptions {
   readonly onMessage: (caller: Caller, message: AgentMessage) => Promise<void>;
   readonly follow: (outcome: Outcome) => void;
   /** A session is over; what its agent waits for it asks again on the next. */
-  readonly onGone: (caller: Caller) => void;
+  readonly onGone?: (caller: Caller) => void;
   readonly limits?: Partial<ResponderLimits>;
 }
 
@@ -132,7 +132,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     const entry = entries.get(session);
     if (entry === undefined) return;
     entries.delete(session);
-    options.onGone(entry.caller);
+    options.onGone?.(entry.caller);
     const peers = byAgent.get(session.principal.identity.sub);
     peers?.delete(entry);
     if (peers?.size === 0) byAgent.delete(session.principal.identity.sub);
