@@ -15,6 +15,8 @@ import { liveDeadline, matches, storedJob } from './stored-job.ts';
 
 /** Every statement there is. Those that run per command or per sweep must be served by an index: a test reads their plans. */
 export const STATEMENTS = {
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
   job: 'SELECT row FROM job WHERE id = ?',
   agent: 'SELECT row FROM agent WHERE id = ?',
   owner: 'SELECT row FROM owner WHERE id = ?',
@@ -74,8 +76,11 @@ export interface SqliteStore {
 const BUSY_TIMEOUT_MS = 2_000;
 /** Pages of the write-ahead log before they move to the file: 16 MiB. */
 const CHECKPOINT_PAGES = 4_096;
-/** Page cache in KiB: holds the index of a million job ids. */
-const CACHE_KIB = 65_536;
+/**
+ * Page cache in KiB, small on purpose: after a commit that balanced a tree SQLite looks through the whole table of cached pages. What
+ * is not here is in the system's cache (docs/adr/0012).
+ */
+const CACHE_KIB = 8_192;
 const GRACE_PAGE = 1_000;
 /** Parsed rows kept, of jobs, agents and owners each; a row is up to 3 KiB. */
 const CACHED_ROWS = 8_192;
@@ -276,10 +281,10 @@ class SqliteStoreHandle implements SqliteStore {
   }
 
   #transaction(write: () => void): void {
-    this.database.exec('BEGIN IMMEDIATE');
+    this.#statements.begin.run();
     try {
       write();
-      this.database.exec('COMMIT');
+      this.#statements.commit.run();
     } catch (caught) {
       // SQLite has rolled back by itself after some faults, a full disk among them.
       if (this.database.isTransaction) this.database.exec('ROLLBACK');

@@ -7,6 +7,7 @@ import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import type { RequiredOutputs } from './required-outputs.ts';
+import { createUnhurried } from './unhurried.ts';
 
 export interface DutiesOptions {
   readonly runtime: Runtime;
@@ -38,6 +39,7 @@ const MAX_TOLD_ATTEMPTS = 8;
  */
 export function createDuties(options: DutiesOptions): Duties {
   const { runtime, configuration, ledger, ask, required, follow } = options;
+  const unhurried = createUnhurried(runtime.clock, ledger);
   const open = new Set<string>();
   const retries = new Set<Cancel>();
   const queues = new Map(configuration.queues.map((queue) => [queue.name, queue]));
@@ -62,12 +64,17 @@ export function createDuties(options: DutiesOptions): Duties {
   async function attempt(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
     try {
       const command = await carryOut(job, duty);
-      const [outcome] = command === undefined ? [] : await ledger.apply([command]);
+      const outcome = command && (await record(duty, command));
       done(key);
       if (outcome !== undefined) follow(outcome);
     } catch (caught) {
       retry(key, job, duty, retryMs, caught);
     }
+  }
+
+  /** Nobody waits for what a framework has acknowledged; an agent or a cancelled job may wait for everything else. */
+  async function record(duty: Duty, command: Command): Promise<Outcome | undefined> {
+    return duty.kind === 'tell' ? unhurried.apply(command) : (await ledger.apply([command]))[0];
   }
 
   function done(key: string): void {
@@ -212,6 +219,7 @@ export function createDuties(options: DutiesOptions): Duties {
     },
     stop() {
       stopped = true;
+      unhurried.stop();
       for (const cancel of retries) cancel();
       retries.clear();
     },

@@ -274,6 +274,7 @@ describe('a ledger that takes nothing', () => {
       expect(await agent.hear('error')).toMatchObject({ code, counter: message.counter });
       agent.say(message);
       expect(await agent.hear('reported')).toMatchObject({ verdict: 'committed', next: { job: next } });
+      await stage.clock.run(1_000);
       expect(await stateOf(job)).toBe('told');
     },
   );
