@@ -8,6 +8,7 @@ import {
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
+import { outwardMessage } from '../service/outward-message.ts';
 import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
 
 export interface EnrolmentServerOptions {
@@ -69,6 +70,5 @@ function answerError(
     ? new CoPilotError('INVALID_REQUEST', 'the request cannot be read', { cause: caught })
     : toCoPilotError(caught);
   if (error.code === 'INTERNAL') log.error({ err: caught }, 'an enrolment request failed');
-  const message = error.code === 'INTERNAL' ? 'a fault of the broker; try again' : error.message;
-  void reply.code(STATUS[error.code] ?? 500).send({ code: error.code, message });
+  void reply.code(STATUS[error.code] ?? 500).send({ code: error.code, message: outwardMessage(error) });
 }

@@ -18,6 +18,7 @@ import type { AgentRow } from '../core/state.ts';
 import type { Outcome } from '../core/command.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { BrokerConfiguration } from './configuration.ts';
+import { outwardMessage } from './outward-message.ts';
 import { encodeFitting } from './fit.ts';
 
 /** Whom a session belongs to, as the handshake proved it (I8). */
@@ -178,10 +179,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     turn: { readonly slot: number; readonly counter: number },
     error: CoPilotError,
   ): void {
-    const message =
-      error.code === 'INTERNAL'
-        ? 'a fault of the broker; nothing changed, ask again'
-        : error.message.slice(0, 500);
+    const message = outwardMessage(error);
     entry.caller.send({ kind: 'error', slot: turn.slot, counter: turn.counter, code: error.code, message });
   }
 

@@ -4,11 +4,19 @@ import type { AgentHello, BrokerHello, Report } from '../../protocol/generated/t
 import { isBrokerHello } from '../../protocol/generated/validators.js';
 import { type BrokerMessage, decodeAs, decodeBrokerMessage } from '../../protocol/messages.ts';
 import { reportEvidence } from '../../protocol/report-evidence.ts';
+import type { Runtime } from '../../protocol/runtime/runtime.ts';
 import { createInitiator, type Initiator } from '../../protocol/session/initiator.ts';
-import type { BrokerStage, Enrolled } from './broker-stage.ts';
+import type { Enrolled } from './broker-stage.ts';
 
 type Kind = BrokerMessage['kind'];
 type Of<K extends Kind> = Extract<BrokerMessage, { readonly kind: K }>;
+
+/** Where a raw agent lives: a stage on a clock moved by hand, or the real world. */
+export interface RawAgentPlace {
+  runtimeOf(party: 'agent'): Runtime;
+  readonly network: { bus(address: string): Bus };
+  readonly clock: { monotonicMs(): number; run(ms: number): Promise<void> };
+}
 
 /** An agent without a will: the session is real, every word in it is the test's. */
 export interface RawAgent {
@@ -23,10 +31,14 @@ export interface RawAgent {
   say(message: object): void;
   /** Sends any bytes as a message. */
   sayBytes(bytes: Uint8Array): void;
+  /** Puts any bytes on the bus as they are. */
+  sendFrame(frame: Uint8Array): void;
   /** The next message of that kind, which is taken away, with all before it; fails where none comes within `withinMs`. */
   hear<K extends Kind>(kind: K, withinMs?: number): Promise<Of<K>>;
   /** Signs a report as the protocol says. */
   sign(report: Pick<Report, 'job' | 'attempt' | 'exit' | 'manifest'>): string;
+  /** Goes away without a word. */
+  vanish(): Promise<void>;
 }
 
 export interface RawAgentOptions {
@@ -41,7 +53,7 @@ let agents = 0;
 
 /** Connects, and has heard nothing yet. */
 export async function createRawAgent(
-  stage: BrokerStage,
+  stage: RawAgentPlace,
   enrolled: Enrolled,
   installation: string,
   options: RawAgentOptions = {},
@@ -86,6 +98,7 @@ export async function createRawAgent(
     heard,
     say: (message) => void initiator.send(bytesOf(JSON.stringify(message))),
     sayBytes: (bytes) => void initiator.send(bytes),
+    sendFrame: (frame) => void bus.send(BROKER_ADDRESS, frame).catch(() => undefined),
     async hear<K extends Kind>(kind: K, withinMs = 10_000): Promise<Of<K>> {
       const untilMs = stage.clock.monotonicMs() + withinMs;
       const is = (message: BrokerMessage): message is Of<K> => message.kind === kind;
@@ -103,5 +116,9 @@ export async function createRawAgent(
     },
     sign: (report) =>
       base64url(runtime.crypto.sign(enrolled.signing, reportEvidence(installation, enrolled.agent, report))),
+    async vanish() {
+      initiator.close();
+      await bus.stop();
+    },
   };
 }

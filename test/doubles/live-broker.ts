@@ -1,0 +1,236 @@
+import { join } from 'node:path';
+import type { AdapterHost } from '../../adapters/adapter-host.ts';
+import { connectAdapter } from '../../adapters/adapter-program.ts';
+import {
+  createMemoryJobAdapter,
+  type MemoryJob,
+  type MemoryJobAdapter,
+  type MemoryRecord,
+} from '../../adapters/jobs/memory.ts';
+import { answerJobItem } from '../../adapters/jobs/serve.ts';
+import { type BridgeProgram, startBridge } from '../../adapters/storage/bridge/main.ts';
+import type { Limits } from '../../broker/core/command.ts';
+import type { AgentRow } from '../../broker/core/state.ts';
+import type { StoredJob } from '../../broker/ledger/ledger.ts';
+import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
+import type { QueueConfiguration } from '../../broker/service/configuration.ts';
+import { askBroker } from '../../cli/connection.ts';
+import { controlSocket, openInstallation, type Role, roleDirectory } from '../../cli/installation.ts';
+import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
+import { base64url, idOf } from '../../protocol/encoding.ts';
+import type { Description, Identity } from '../../protocol/generated/types.ts';
+import { loadKey } from '../../protocol/runtime/key-file.ts';
+import { createNodeRuntime, nodeClock } from '../../protocol/runtime/node-runtime.ts';
+import { signIdentity } from '../../protocol/tokens.ts';
+import type { Enrolled } from './broker-stage.ts';
+import { eventually } from './eventually.ts';
+import { type LiveAgent, liveAgentOf } from './live-agent.ts';
+import { createRawAgent, type RawAgentOptions, type RawAgentPlace } from './raw-agent.ts';
+import { silentLog } from './silent-log.ts';
+import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
+
+export interface LiveBrokerOptions {
+  readonly limits?: Partial<Limits>;
+  readonly queue?: Partial<QueueConfiguration>;
+  readonly openLedger?: BrokerProgramOptions['openLedger'];
+}
+
+/**
+ * A real broker on its WebSocket, with its ledger in SQLite and a real bridge, over a framework in memory; leases are short.
+ * Agents are the test's.
+ */
+export interface LiveBroker {
+  readonly directory: string;
+  readonly framework: MemoryJobAdapter;
+  /** Keys with an identity for them, as enrolment gives. */
+  identity(change?: Partial<Identity>): Enrolled;
+  /** A session of a new agent, or of one that was there before. */
+  agent(enrolled?: Enrolled, options?: RawAgentOptions): Promise<LiveAgent>;
+  submit(description?: Partial<Description>, job?: Partial<MemoryJob>): string;
+  /** What the framework was told of a job in the end. */
+  end(job: string): Promise<MemoryRecord>;
+  job(id: string): Promise<StoredJob>;
+  row(agent: string): Promise<AgentRow>;
+  newCode(seconds?: number): Promise<string>;
+  /** Between two tests: agents go, and jobs that have not ended are cancelled. */
+  clear(): Promise<void>;
+  readonly program: BrokerProgram;
+  stopBroker(): Promise<void>;
+  startBroker(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const QUEUE = 'main';
+const LEASE_MS = 3_000;
+const END_MS = 20_000;
+const IDENTITY_SECONDS = 3600;
+
+export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<LiveBroker> {
+  const base = await temporaryDirectory('attack');
+  const directory = join(base, 'installation');
+  const { configurations } = await openInstallation({ directory });
+  const runtime = createNodeRuntime(silentLog);
+  const configuration = {
+    ...configurations.broker,
+    limits: { ...configurations.broker.limits, ...options.limits },
+    queues: configurations.broker.queues
+      .filter(({ name }) => name === QUEUE)
+      .map((queue) => ({ ...queue, leaseMs: LEASE_MS, firstRenewMs: LEASE_MS, ...options.queue })),
+    sweepMs: 100,
+  };
+  const identityKey = loadKey(runtime.crypto, configuration.keys.identity);
+  const framework = createMemoryJobAdapter({ clock: nodeClock, random: runtime.random });
+  const agents: LiveAgent[] = [];
+  let program = await startTheBroker();
+  const bridge = await startTheBridge();
+  const adapter = await startTheAdapter();
+
+  function placeOf(role: Role): { readonly directory: string; readonly controlSocket: string } {
+    return { directory: roleDirectory(directory, role), controlSocket: controlSocket(directory, role) };
+  }
+
+  function startTheBroker(): Promise<BrokerProgram> {
+    const { openLedger } = options;
+    return startBroker({
+      ...placeOf('broker'),
+      configuration,
+      log: silentLog,
+      ...(openLedger !== undefined && { openLedger }),
+    });
+  }
+
+  function startTheBridge(): Promise<BridgeProgram> {
+    const { directory: own } = placeOf('bridge');
+    return startBridge({ directory: own, configuration: configurations.bridge, log: silentLog });
+  }
+
+  async function startTheAdapter(): Promise<AdapterHost> {
+    const host = connectAdapter({
+      runtime,
+      configuration: configurations.local,
+      onAsk: (item) => answerJobItem(framework, item),
+      onBroker: () => host.tell({ op: 'available', queue: QUEUE, count: 1 }),
+    });
+    framework.onWork((work) =>
+      host.tell(
+        work.kind === 'kill'
+          ? { op: 'kill', job: work.job, reason: work.reason }
+          : { op: 'available', queue: work.queue, count: work.count },
+      ),
+    );
+    await host.start();
+    return host;
+  }
+
+  const place: RawAgentPlace = {
+    runtimeOf: () => runtime,
+    network: {
+      bus: () => createWebSocketClient({ url: program.busUrl, ...runtime }),
+    },
+    clock: {
+      monotonicMs: () => nodeClock.monotonicMs(),
+      run: (ms) => new Promise((resolve) => void nodeClock.schedule(ms, resolve)),
+    },
+  };
+
+  function identity(change: Partial<Identity> = {}): Enrolled {
+    const session = runtime.crypto.generate('x25519');
+    const signing = runtime.crypto.generate('ed25519');
+    const sig = base64url(signing.publicKey.raw);
+    const { installation } = configuration;
+    const iat = Math.floor(nodeClock.wallMs() / 1000);
+    const claims: Identity = {
+      iss: installation,
+      sub: idOf((data) => runtime.crypto.sha256(data), `co-pilot-agent-1\n${installation}\n${sig}`),
+      owner: 'somebody',
+      site: 'home',
+      tier: 'untrusted',
+      sig,
+      kex: base64url(session.publicKey.raw),
+      iat,
+      exp: iat + IDENTITY_SECONDS,
+      ...change,
+    };
+    const signed = signIdentity(runtime.crypto, identityKey, claims);
+    return { agent: claims.sub, session, signing, identity: signed, claims };
+  }
+
+  async function endOf(job: string): Promise<MemoryRecord> {
+    return eventually(
+      'the framework to be told the end of the job',
+      () => {
+        const record = framework.record(job);
+        return record !== undefined && (record.told > 0 || isCancelled(record)) ? record : undefined;
+      },
+      END_MS,
+    );
+  }
+
+  return {
+    directory,
+    framework,
+    identity,
+    get program() {
+      return program;
+    },
+    async agent(enrolled = identity(), rawOptions = {}) {
+      const raw = await createRawAgent(place, enrolled, configuration.installation, rawOptions);
+      const agent = liveAgentOf(raw, runtime, await raw.hear('welcome'));
+      agents.push(agent);
+      return agent;
+    },
+    submit(description = {}, job = {}) {
+      const whole: MemoryJob = {
+        ref: 'job',
+        owner: 'physicist',
+        site: 'home',
+        campaign: 'attacks',
+        priority: 0,
+        retries: 2,
+        ...job,
+        description: {
+          command: 'generate',
+          arguments: [],
+          environment: {},
+          inputs: [],
+          outputs: [{ name: 'events.dat' }],
+          limits: { wallSeconds: 60, memoryMiB: 64, diskMiB: 1 },
+          requirements: '',
+          ...description,
+        },
+      };
+      const [id] = framework.submit(QUEUE, [whole]);
+      if (id === undefined) throw new Error('no job was made');
+      return id;
+    },
+    end: endOf,
+    job: (id) => askBroker<StoredJob>(directory, 'GET', `/v1/jobs/${id}`),
+    row: (id) => askBroker<AgentRow>(directory, 'GET', `/v1/agents/${id}`),
+    async newCode(seconds = 60) {
+      const body = { owner: 'somebody', site: 'home', seconds };
+      return (await askBroker<{ readonly code: string }>(directory, 'POST', '/v1/codes', body)).code;
+    },
+    async clear() {
+      await Promise.all(agents.splice(0).map((agent) => agent.vanish()));
+      const left = framework.records().filter(({ told }) => told === 0);
+      for (const { job } of left) framework.cancel(job.job);
+      for (const { job } of left) await endOf(job.job);
+    },
+    stopBroker: () => program.stop(),
+    async startBroker() {
+      program = await startTheBroker();
+    },
+    async close() {
+      for (const agent of agents) await agent.vanish();
+      await adapter.stop();
+      await bridge.stop();
+      await program.stop();
+      await removeDirectory(base);
+    },
+  };
+}
+
+/** One that no broker accepted ends without being told. */
+function isCancelled({ progress }: MemoryRecord): boolean {
+  return progress.state === 'cancelled';
+}
