@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { AdapterHost } from '../../adapters/adapter-host.ts';
-import { connectAdapter } from '../../adapters/adapter-program.ts';
+import { type AnswerAsk, connectAdapter } from '../../adapters/adapter-program.ts';
 import {
   createMemoryJobAdapter,
   type MemoryJob,
@@ -18,14 +18,14 @@ import { askBroker } from '../../cli/connection.ts';
 import { controlSocket, openInstallation, type Role, roleDirectory } from '../../cli/installation.ts';
 import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
 import { base64url, idOf } from '../../protocol/encoding.ts';
-import type { Description, Identity } from '../../protocol/generated/types.ts';
+import type { Description, Identity, Welcome } from '../../protocol/generated/types.ts';
 import { loadKey } from '../../protocol/runtime/key-file.ts';
 import { createNodeRuntime, nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
 import type { Enrolled } from './broker-stage.ts';
 import { eventually } from './eventually.ts';
 import { type LiveAgent, liveAgentOf } from './live-agent.ts';
-import { createRawAgent, type RawAgentOptions, type RawAgentPlace } from './raw-agent.ts';
+import { createRawAgent, type RawAgent, type RawAgentOptions, type RawAgentPlace } from './raw-agent.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
@@ -33,6 +33,7 @@ export interface LiveBrokerOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
+  readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
 }
 
 /**
@@ -63,6 +64,7 @@ export interface LiveBroker {
 const QUEUE = 'main';
 const LEASE_MS = 3_000;
 const END_MS = 20_000;
+const WELCOME_MS = 10_000;
 const IDENTITY_SECONDS = 3600;
 
 export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<LiveBroker> {
@@ -101,7 +103,13 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
 
   function startTheBridge(): Promise<BridgeProgram> {
     const { directory: own } = placeOf('bridge');
-    return startBridge({ directory: own, configuration: configurations.bridge, log: silentLog });
+    const { aroundStorage: around } = options;
+    return startBridge({
+      directory: own,
+      configuration: configurations.bridge,
+      log: silentLog,
+      ...(around !== undefined && { around }),
+    });
   }
 
   async function startTheAdapter(): Promise<AdapterHost> {
@@ -175,7 +183,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     },
     async agent(enrolled = identity(), rawOptions = {}) {
       const raw = await createRawAgent(place, enrolled, configuration.installation, rawOptions);
-      const agent = liveAgentOf(raw, runtime, await raw.hear('welcome'));
+      const agent = liveAgentOf(raw, runtime, await welcomeOf(raw));
       agents.push(agent);
       return agent;
     },
@@ -228,6 +236,18 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
       await removeDirectory(base);
     },
   };
+}
+
+/** Fails at once where the broker sends the agent away. */
+async function welcomeOf(raw: RawAgent): Promise<Welcome> {
+  const first = await eventually(
+    'a welcome',
+    () => raw.heard.find(({ kind }) => kind === 'welcome' || kind === 'farewell'),
+    WELCOME_MS,
+  );
+  if (first.kind === 'welcome') return raw.hear('welcome');
+  await raw.vanish();
+  throw new Error(`the broker sent the agent away: ${JSON.stringify(first)}`);
 }
 
 /** One that no broker accepted ends without being told. */
