@@ -6,10 +6,12 @@ export const MAX_GROUP = 256;
 /** Commands waiting for their group; beyond this `apply` rejects with `LEDGER_UNAVAILABLE` (busy) at once. */
 export const MAX_QUEUED = 10_000;
 
+const MAX_RUNNING = 2;
+
 /** Makes one group durable, or rejects with nothing done. */
 export type RunGroup = (commands: readonly Command[]) => Promise<readonly Outcome[]>;
 
-/** Collects commands while a group is under way; one group at a time, calls never split. */
+/** Collects commands while a group is under way; groups in order, calls never split. */
 export interface GroupQueue {
   apply(commands: readonly Command[]): Promise<readonly Outcome[]>;
   /** Resolves once nothing is queued and nothing under way. */
@@ -24,17 +26,26 @@ interface Call {
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * `turn` resolves once everybody who had something to say in this turn of the loop has said it: those calls share the first group,
- * for a group of one would make all others wait for its sync.
- */
-export function createGroupQueue(
-  run: RunGroup,
-  turn: () => Promise<unknown> = () => Promise.resolve(),
-): GroupQueue {
+export interface GroupQueueOptions {
+  /**
+   * Resolves once everybody who had something to say in this turn of the loop has said it: those calls share the first group, for
+   * a group of one would make all others wait for its sync. By default the calls made before the next microtask.
+   */
+  readonly turn?: () => Promise<unknown>;
+  /**
+   * So many commands are worth a sync, and wait neither for the end of their turn nor for the group under way: a second one then goes
+   * to `run`, which must take groups in order, and the disk is not idle while a long turn goes on. Without it groups go one by one.
+   */
+  readonly enough?: number;
+}
+
+export function createGroupQueue(run: RunGroup, options: GroupQueueOptions = {}): GroupQueue {
+  const { turn = () => Promise.resolve(), enough = Number.POSITIVE_INFINITY } = options;
   let queued: Call[] = [];
   let waiting = 0;
-  let running: Promise<void> | undefined;
+  /** Oldest first. */
+  const running: Running[] = [];
+  let turning: Promise<unknown> | undefined;
   let failure: CoPilotError | undefined;
 
   const takeGroup = (): readonly Call[] => {
@@ -44,22 +55,28 @@ export function createGroupQueue(
     for (const call of group) waiting -= call.commands.length;
     return group;
   };
-  const start = (): Running | undefined => {
-    if (queued.length === 0) return undefined;
+  const start = (): void => {
     const group = takeGroup();
-    return { group, result: settled(run(group.flatMap((call) => call.commands))) };
+    const result = settled(run(group.flatMap((call) => call.commands)));
+    running.push({ group, result });
+    void result.then(finish);
   };
-  const work = async (): Promise<void> => {
-    await turn();
-    let under = start();
-    while (under !== undefined) {
-      const result = await under.result;
-      // The disk is busy again before anybody thinks about what it has just done.
-      const next = start();
-      answer(under.group, result);
-      under = next;
-    }
-    running = undefined;
+  const finish = (result: Result): void => {
+    const ended = running.shift();
+    // The disk is busy again before anybody thinks about what it has just done.
+    if (running.length === 0 && queued.length > 0) start();
+    if (ended !== undefined) answer(ended.group, result);
+  };
+  const startIfWorth = (): void => {
+    if (waiting >= enough && running.length < MAX_RUNNING) start();
+  };
+  const startSoon = (): void => {
+    if (waiting >= enough) void Promise.resolve().then(startIfWorth);
+    if (running.length > 0 || queued.length === 0 || turning !== undefined) return;
+    turning = turn().then(() => {
+      turning = undefined;
+      if (running.length === 0 && queued.length > 0) start();
+    });
   };
 
   return {
@@ -71,14 +88,14 @@ export function createGroupQueue(
           new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is busy: its queue is full'),
         );
       waiting += commands.length;
-      const answer = new Promise<readonly Outcome[]>((resolve, reject) => {
+      const outcomes = new Promise<readonly Outcome[]>((resolve, reject) => {
         queued.push({ commands, resolve, reject });
       });
-      running ??= work();
-      return answer;
+      startSoon();
+      return outcomes;
     },
     async drained() {
-      while (running !== undefined) await running;
+      while (running.length > 0 || queued.length > 0) await (running[0]?.result ?? turning);
     },
     fail(error) {
       failure ??= error;

@@ -33,6 +33,7 @@ export async function openLedgerIn(program: URL, options: SqliteLedgerOptions): 
   return new SqliteLedger(thread, options.clock);
 }
 
+const WORTH_A_SYNC = 32;
 /** Queries waiting for the thread; beyond this they are rejected at once. Groups come one at a time. */
 const MAX_CALLS = 1_000;
 
@@ -123,7 +124,7 @@ class SqliteLedger implements Ledger {
     this.#queue = createGroupQueue(
       async (commands) =>
         decodeOutcomes(await this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() })),
-      endOfTurn,
+      { turn: endOfTurn, enough: WORTH_A_SYNC },
     );
   }
 

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Command, Outcome } from '../../../broker/core/command.ts';
-import { createGroupQueue, MAX_GROUP, MAX_QUEUED } from '../../../broker/ledger/group-queue.ts';
+import {
+  createGroupQueue,
+  type GroupQueueOptions,
+  MAX_GROUP,
+  MAX_QUEUED,
+} from '../../../broker/ledger/group-queue.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { cancel } from '../lease-machine/world.ts';
 
@@ -10,7 +15,7 @@ interface Group {
 }
 
 /** A queue whose groups end when the test says so. */
-function createSubject() {
+function createSubject(options: GroupQueueOptions = {}) {
   const groups: Group[] = [];
   const queue = createGroupQueue(
     (commands) =>
@@ -19,6 +24,7 @@ function createSubject() {
         const finish = (error?: Error): void => (error === undefined ? resolve(outcomes) : reject(error));
         groups.push({ jobs: commands.map(jobOf), finish });
       }),
+    options,
   );
   return { queue, groups };
 }
@@ -49,6 +55,45 @@ describe('group commit', () => {
     expect(groups[1]!.jobs).toEqual(['j3', 'j4', 'j5']);
     groups[1]!.finish();
     expect((await Promise.all(second)).map((outcomes) => outcomes.length)).toEqual([1, 2]);
+  });
+
+  it('what is worth a sync goes after the group under way without waiting for it, and no further', async () => {
+    const { queue, groups } = createSubject({ enough: 2 });
+    const ended: Promise<unknown>[] = [];
+    for (const jobs of [2, 2, 3]) {
+      for (let at = 0; at < jobs; at++)
+        ended.push(Promise.allSettled([queue.apply(cancels(ended.length + 1, 1))]));
+      await settle();
+    }
+    expect(groups.map(({ jobs }) => jobs)).toEqual([
+      ['j1', 'j2'],
+      ['j3', 'j4'],
+    ]);
+    groups[0]!.finish(new Error('the disk is full'));
+    await settle();
+    groups[1]!.finish();
+    await settle();
+    expect(groups[2]!.jobs).toEqual(['j5', 'j6', 'j7']);
+    groups[2]!.finish();
+    await queue.drained();
+    const statuses = (await Promise.all(ended)).flat();
+    expect(statuses.slice(0, 2)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
+    expect(statuses.slice(2)).toMatchObject(Array(5).fill({ status: 'fulfilled' }));
+  });
+
+  it('a turn is heard out before the first group is made of it', async () => {
+    let end = (): void => undefined;
+    const turn = (): Promise<void> => new Promise((resolve) => (end = resolve));
+    const { queue, groups } = createSubject({ turn });
+    const calls = [queue.apply(cancels(1, 1))];
+    await settle();
+    calls.push(queue.apply(cancels(2, 1)));
+    expect(groups).toHaveLength(0);
+    end();
+    await settle();
+    expect(groups.map(({ jobs }) => jobs)).toEqual([['j1', 'j2']]);
+    groups[0]!.finish();
+    expect(await Promise.all(calls)).toHaveLength(2);
   });
 
   it('a group ends at its bound, a call is never split, one larger than a group goes alone', async () => {
