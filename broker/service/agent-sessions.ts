@@ -37,6 +37,8 @@ export interface Caller {
   readonly identity: Identity;
   /** False where the session is gone: the agent will ask again on its next one. */
   send(message: BrokerMessage): boolean;
+  /** The session is over: nothing may be kept waiting for it. */
+  isGone(): boolean;
   /** Ends the agent's sessions with a last word; `SUPERSEDED` is said to those of this caller's start alone. */
   dismiss(code: ErrorCode): void;
 }
@@ -191,6 +193,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       signingKey,
       identity,
       send: (message) => session.send(encodeFitting(message)),
+      isGone: () => !entries.has(session),
       dismiss: (code) => dismiss(identity.sub, code, code === 'SUPERSEDED' ? start : undefined),
     };
   }

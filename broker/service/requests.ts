@@ -26,6 +26,7 @@ export async function onRequest(desk: Desk, caller: Caller, message: types.Reque
 async function serve(desk: Desk, waiter: Waiter): Promise<void> {
   const { caller, message, host } = waiter;
   const { slot, counter } = message;
+  if (caller.isGone()) return;
   const found = await findJob(desk, { caller, turn: message, host });
   switch (found.kind) {
     case 'leased': {
@@ -42,6 +43,8 @@ async function serve(desk: Desk, waiter: Waiter): Promise<void> {
 
 function park(desk: Desk, waiter: Waiter): void {
   const { caller, message, host, expiresMs } = waiter;
+  // It went while the ledger was asked: what is parked now nobody would take away.
+  if (caller.isGone()) return;
   if (desk.runtime.clock.monotonicMs() >= expiresMs) return none(waiter, 'no-work', 0);
   const isParked = desk.jobs.park({
     key: slotKey(caller, message),

@@ -78,6 +78,6 @@ it('a crowd that connects, asks and is gone leaves nothing behind, and jobs go t
   }
   const honest = await broker.agent();
   const job = broker.submit();
-  expect(await honest.work()).toMatchObject({ verdict: 'committed' });
+  expect(await honest.work()).toMatchObject({ job, attempt: 1, verdict: 'committed' });
   expect((await broker.end(job)).progress.state).toBe('finished');
 });
