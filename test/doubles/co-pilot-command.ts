@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { descendants, listProcesses, type ProcessEntry } from '../../agent/executors/process-table.ts';
 import { eventually, eventuallyTrue } from './eventually.ts';
 
-export const REPOSITORY = resolve(import.meta.dirname, '../..');
+const REPOSITORY = resolve(import.meta.dirname, '../..');
 
 export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
