@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isNamespaceInit, type ProcessEntry } from '../../agent/executors/process-table.ts';
 import { detectAgentIsolation } from '../../cli/agent-fleet.ts';
@@ -21,6 +20,7 @@ import {
 import type { GridCredentials } from './canaries.ts';
 import { type Operator, operatorOf } from './operator.ts';
 
+const isRoot = process.getuid?.() === 0;
 const detected = await detectAgentIsolation(undefined);
 /** Only namespaces can be looked into from outside. */
 const isNamespaced =
@@ -168,13 +168,28 @@ function isOnTheWay(line: string, job: string): boolean {
 }
 
 describe('an agent', () => {
-  it("reads nothing of broker, adapters and the other agent, and sees nobody else's processes", async () => {
+  it('has nothing of the trusted side in its view of files, and is alone in its view of processes', async () => {
+    const agent = await eventually('the agent to run', () => agentInside('agent-1'), 20_000);
+    const isSeen = (path: string): boolean => existsSync(`/proc/${agent.pid}/root${path}`);
+    const own = join(directory, 'agents/agent-1');
+    expect([own, join(own, 'keys.json')].filter((path) => !isSeen(path))).toEqual([]);
+    const other = join(directory, 'agents/agent-2');
+    const hidden = [...trustedPaths(), other, join(other, 'keys.json'), `${other}.code`];
+    expect(hidden.filter((path) => path !== join(directory, 'agents') && isSeen(path))).toEqual([]);
+    const namespace = namespaceOf(agent.pid);
+    const peers = up.processes().filter(({ pid }) => namespaceOf(pid) === namespace);
+    const strangers = peers.filter(({ pid }) => !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(own));
+    expect(peers.length).toBeGreaterThan(0);
+    expect(strangers).toEqual([]);
+  });
+
+  it.runIf(isRoot)('that tries reads and writes nothing of theirs', async () => {
     const own = join(directory, 'agents/agent-1');
     const other = join(directory, 'agents/agent-2');
     const agent = await eventually('the agent to run', () => agentInside('agent-1'), 20_000);
     const paths = [...trustedPaths(), other, join(other, 'keys.json'), `${other}.code`];
     const ownKeys = `[ -r '${own}/keys.json' ] && echo 'r ${own}/keys.json'`;
-    const report = await runInside(
+    const report = runInside(
       agent,
       `${ownKeys}
 ${probe(paths)}`,
@@ -196,7 +211,7 @@ ${probe(paths)}`,
     const status = readFileSync(`/proc/${agent.pid}/status`, 'utf8');
     expect(status).toMatch(/^CapEff:\s+0+$/m);
     expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
-    if (process.getuid?.() === 0) expect(status).not.toMatch(/^Uid:\s+0\b/m);
+    if (isRoot) expect(status).not.toMatch(/^Uid:\s+0\b/m);
     const canaries = [...grid.canaries, ...(await secretsOf(directory))];
     expect(leaksInProcesses(up.processes(), canaries)).toEqual([]);
     expect(await leaksOnDisk(directory, canaries)).toEqual([]);
@@ -226,18 +241,26 @@ function agentInside(name: string): ProcessEntry | undefined {
   });
 }
 
-/** Runs a script where the agent is and as who it is, with no more privileges than it has. */
-async function runInside(agent: ProcessEntry, script: string): Promise<string> {
+/** The process namespace, as the kernel names it; empty for one that has ended. */
+function namespaceOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return '';
+  }
+}
+
+/** Runs a script where the agent is and as who it is, with no more privileges than it has. For root alone. */
+function runInside(agent: ProcessEntry, script: string): string {
   const uid = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1] ?? '';
-  const isRoot = process.getuid?.() === 0;
-  const enter = isRoot
-    ? ['--mount', '--pid', '--ipc', '--uts', '-S', uid, '-G', uid]
-    : ['--user', '--mount', '--pid', '--ipc', '--uts', '--preserve-credentials'];
+  const enter = ['--target', String(agent.pid), '--mount', '--pid', '-S', uid, '-G', uid];
   const drop = ['setpriv', '--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all'];
-  const args = ['--target', String(agent.pid), ...enter, '--', ...drop, '/bin/sh', '-s'];
-  const entered = promisify(execFile)('nsenter', args, { env: {} });
   // By standard input: what is looked for must not be among the arguments of the one who looks.
-  entered.child.stdin?.end(script);
-  const { stdout } = await entered;
+  const { stdout, stderr, status } = spawnSync('nsenter', [...enter, '--', ...drop, '/bin/sh', '-s'], {
+    env: {},
+    input: script,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`the jail could not be entered: ${stderr}`);
   return stdout;
 }
