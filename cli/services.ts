@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
+import { BROKER_FLAGS } from '../broker/node-flags.ts';
 import { type ChildProgram, type Line, startChild } from './child-program.ts';
 import { type Role, ROLES, roleDirectory } from './installation.ts';
 
@@ -66,6 +67,7 @@ export class Services {
   async #start(role: Role): Promise<void> {
     const log = await open(join(roleDirectory(this.#options.directory, role), 'log'), 'a', 0o600);
     const args = [
+      ...(role === 'broker' ? BROKER_FLAGS : []),
       join(ROOT, 'co-pilot.ts'),
       'up',
       '--role',

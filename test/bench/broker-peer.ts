@@ -1,0 +1,33 @@
+/** The broker as it is run: embedded bus, ledger in its thread. */
+import { join } from 'node:path';
+import { startBroker, type BrokerProgram } from '../../broker/main.ts';
+import { createLog } from '../../protocol/runtime/log.ts';
+import { cpuMicroseconds, servePeer } from './serve-peer.ts';
+import { programConfiguration, type Stage } from './stage.ts';
+
+export interface BrokerQuestions {
+  start(options: BrokerPeerOptions): Promise<{ readonly busUrl: string }>;
+  cpu(nothing: null): number;
+}
+
+export interface BrokerPeerOptions {
+  readonly directory: string;
+  readonly stage: Stage;
+  readonly prefetch: number;
+}
+
+let program: BrokerProgram | undefined;
+
+servePeer<BrokerQuestions>({ start, cpu: cpuMicroseconds }, async () => {
+  await program?.stop();
+});
+
+async function start({ directory, stage, prefetch }: BrokerPeerOptions): Promise<{ busUrl: string }> {
+  program = await startBroker({
+    directory,
+    controlSocket: join(directory, 'control.sock'),
+    configuration: programConfiguration(stage, prefetch),
+    log: createLog('broker', { level: 'warn' }),
+  });
+  return { busUrl: program.busUrl };
+}

@@ -1,0 +1,91 @@
+/**
+ * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`) only those are measured.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { AgentQuestions } from './agents-peer.ts';
+import type { EchoQuestions } from './echo-peer.ts';
+import type { FloorQuestions } from './floor-peer.ts';
+import { startInstallation, withDirectory } from './installation.ts';
+import { measureLatency } from './latency.ts';
+import { startPeer } from './peer.ts';
+import { measureQueued } from './queued.ts';
+import { type Claim, claimsOf, type Results, tablesOf } from './report.ts';
+import { createStage, type Stage } from './stage.ts';
+import { AGENTS, measureThroughput } from './throughput.ts';
+import { measureWriteVolume } from './write-volume.ts';
+
+const ROUNDS = 5;
+const PREFETCH = 512;
+const QUEUED = [1_000, 100_000, 1_000_000];
+
+async function main(asked: readonly string[]): Promise<number> {
+  const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
+  const started = Date.now();
+  const results: Results = {
+    machine: { processor: cpus()[0]?.model ?? '', processors: cpus().length, node: process.version },
+    ...(wants('throughput') || wants('latency') ? await withDirectory((at) => measureLoad(at, wants)) : {}),
+    ...(wants('queued') ? { queued: await withDirectory(measureSizes) } : {}),
+  };
+  const claims = claimsOf(results);
+  console.log(`${tablesOf(results)}\n\n${claims.map(lineOf).join('\n')}`);
+  const seconds = Math.round((Date.now() - started) / 1000);
+  await mkdir('.run', { recursive: true });
+  await writeFile(
+    join('.run', 'bench.json'),
+    `${JSON.stringify({ ...results, claims, seconds }, null, 2)}\n`,
+  );
+  console.log(`took ${seconds} s; every figure is in .run/bench.json`);
+  return claims.every(({ holds }) => holds) ? 0 : 1;
+}
+
+async function measureLoad(
+  directory: string,
+  wants: (part: string) => boolean,
+): Promise<Pick<Results, 'volume' | 'throughput' | 'latency'>> {
+  const stage = createStage();
+  const volume = measureWriteVolume();
+  const agents = startPeer<AgentQuestions>('agents-peer.ts');
+  const echo = startPeer<EchoQuestions>('echo-peer.ts');
+  const floor = startPeer<FloorQuestions>('floor-peer.ts');
+  const { url } = await echo.ask('start', null);
+  const { url: floorUrl } = await floor.ask('start', { directory, stage, volume });
+  await agents.ask('connect', { name: 'floor', url: floorUrl, stage, count: AGENTS });
+  const ours = await startInstallation({
+    name: 'ours',
+    stage,
+    agents,
+    crew: AGENTS,
+    directory,
+    prefetch: PREFETCH,
+  });
+  const parts = { agents, echo: { peer: echo, url }, floor, ours };
+  try {
+    return {
+      volume,
+      ...(wants('throughput') && { throughput: await measureThroughput(parts, ROUNDS) }),
+      ...(wants('latency') && { latency: await measureLatency(parts, directory, ROUNDS) }),
+    };
+  } finally {
+    await agents.stop();
+    await Promise.all([ours.stop(), floor.stop(), echo.stop()]);
+  }
+}
+
+async function measureSizes(directory: string): Promise<Awaited<ReturnType<typeof measureQueued>>> {
+  const stage: Stage = createStage();
+  const agents = startPeer<AgentQuestions>('agents-peer.ts');
+  try {
+    return await measureQueued({ stage, agents, directory }, QUEUED, ROUNDS);
+  } finally {
+    await agents.stop();
+  }
+}
+
+function lineOf({ holds, text, value, bound }: Claim): string {
+  return `${holds ? 'holds ' : 'BROKEN'}  ${text}: ${value.toFixed(2)} (${bound})`;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,120 @@
+import type { Round } from './installation.ts';
+import type { Latency } from './latency.ts';
+import type { Queued } from './queued.ts';
+import { median } from './statistics.ts';
+import { table } from './table.ts';
+import type { Throughput } from './throughput.ts';
+import type { WriteVolume } from './write-volume.ts';
+
+/** Everything one run of the benchmark found. */
+export interface Results {
+  readonly machine: { readonly processor: string; readonly processors: number; readonly node: string };
+  readonly volume?: WriteVolume;
+  readonly throughput?: Throughput;
+  readonly latency?: Latency;
+  readonly queued?: Queued;
+}
+
+/** What the project promises, and whether it is so here. */
+export interface Claim {
+  readonly text: string;
+  readonly value: number;
+  readonly bound: string;
+  readonly holds: boolean;
+}
+
+const LEAST_OF_FLOOR = 0.5;
+const MOST_OVER_ECHO = 45;
+const MOST_OVER_STEP = 6;
+const MOST_APART = 0.15;
+
+export function claimsOf({ throughput, latency, queued }: Results): readonly Claim[] {
+  return [
+    ...(throughput === undefined ? [] : throughputClaims(throughput)),
+    ...(latency === undefined
+      ? []
+      : [atMost('report to committed, over one echo and one synced commit', latency.ratio, MOST_OVER_STEP)]),
+    ...(queued === undefined ? [] : queuedClaims(queued)),
+  ];
+}
+
+function throughputClaims({ ofFloor, cpuOverEcho }: Throughput): readonly Claim[] {
+  const floor = {
+    text: 'full cycles per second, over those of the floor',
+    value: ofFloor,
+    bound: `at least ${LEAST_OF_FLOOR}`,
+    holds: ofFloor >= LEAST_OF_FLOOR,
+  };
+  return [floor, atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO)];
+}
+
+function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
+  const apart = Math.max(...sizes.map(({ overSmallest }) => Math.abs(overSmallest - 1)));
+  return [
+    atMost('processor time of a job, apart over the sizes of the queue', apart, MOST_APART),
+    atMost('statements of the hot path that read a whole table', scans.length, 0),
+  ];
+}
+
+function atMost(text: string, value: number, most: number): Claim {
+  return { text, value, bound: `at most ${most}`, holds: value <= most };
+}
+
+export function tablesOf({ machine, volume, throughput, latency, queued }: Results): string {
+  const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
+  if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
+  if (latency !== undefined) parts.push(latencyTable(latency));
+  if (queued !== undefined) parts.push(queuedTable(queued));
+  return parts.join('\n\n');
+}
+
+function throughputTable({ echo, floor, ours }: Throughput, volume: WriteVolume): string {
+  const row = (name: string, rounds: readonly Round[]): readonly string[] => [
+    name,
+    median(rounds.map(({ perSecond }) => perSecond)).toFixed(0),
+    median(rounds.map(({ p50Ms }) => p50Ms)).toFixed(2),
+    median(rounds.map(({ p95Ms }) => p95Ms)).toFixed(2),
+    median(rounds.map(({ cpuMicroseconds }) => cpuMicroseconds)).toFixed(1),
+  ];
+  return table([
+    ['100 agents, medians', 'per s', 'p50 ms', 'p95 ms', 'server CPU us'],
+    row('raw echo', echo),
+    row(`floor (${volume.rows} rows, ${volume.bytes.toFixed(0)} bytes)`, floor),
+    row('full durable cycle', ours),
+  ]);
+}
+
+function latencyTable({ rounds }: Latency): string {
+  return table([
+    [
+      'one agent, p50 ms',
+      'bare commit',
+      'echo',
+      'commit',
+      'echo, then commit',
+      'report to committed',
+      'ratio',
+    ],
+    ...rounds.map(({ bareCommitMs, echoMs, commitMs, bothMs, committedMs, ratio }, index) => [
+      `round ${index + 1}`,
+      bareCommitMs.toFixed(3),
+      echoMs.toFixed(3),
+      commitMs.toFixed(3),
+      bothMs.toFixed(3),
+      committedMs.toFixed(3),
+      ratio.toFixed(2),
+    ]),
+  ]);
+}
+
+function queuedTable({ sizes }: Queued): string {
+  return table([
+    ['queued jobs', 'per s', 'broker CPU us', 'over the smallest'],
+    ...sizes.map(({ jobs, rounds, cpuMicroseconds, overSmallest }) => [
+      jobs.toLocaleString('en'),
+      median(rounds.map(({ perSecond }) => perSecond)).toFixed(0),
+      cpuMicroseconds.toFixed(0),
+      overSmallest.toFixed(3),
+    ]),
+  ]);
+}
