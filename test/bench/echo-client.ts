@@ -15,7 +15,7 @@ export function connectEcho(url: string): Promise<EchoConnection> {
     const socket = new WebSocket(url, { perMessageDeflate: false });
     const frame = new Uint8Array(FRAME_BYTES);
     let heard = (): void => undefined;
-    X;
+    let lost: (error: Error) => void = () => undefined;
     socket.once('open', () =>
       opened({
         roundTrip: () =>
