@@ -62,11 +62,21 @@ export function controlSocket(directory: string, role: Role): string {
 export async function openInstallation(options: InstallationOptions): Promise<Installation> {
   const directory = resolve(options.directory);
   const known = await readInstallation(directory);
-  if (known !== undefined) return known;
+  if (known !== undefined) return withPort(known, options.port);
   await makeDirectory(directory, 0o755);
   const configurations = await newConfigurations(options);
   for (const role of ROLES) await writeConfiguration(directory, role, configurations[role]);
   return { directory, configurations };
+}
+
+/** Agents that enrolled know where the bus is: an installation keeps the ports it was made with. */
+function withPort(known: Installation, port: number | undefined): Installation {
+  const { busPort } = known.configurations.broker;
+  if (port === undefined || port === busPort) return known;
+  throw new CoPilotError(
+    'INVALID_REQUEST',
+    `the installation in ${known.directory} has its ports already, from ${busPort} on; start another with --data, or leave --port out`,
+  );
 }
 
 /** Undefined where there is none, or one whose making was cut short. */
