@@ -74,8 +74,8 @@ export interface SqliteStore {
 
 /** How long to wait for another process to let the file go, as one that is just ending does. */
 const BUSY_TIMEOUT_MS = 2_000;
-/** Pages of the write-ahead log before they move to the file: 16 MiB. */
-const CHECKPOINT_PAGES = 4_096;
+/** Pages of the write-ahead log before they move to the file, 64 MiB: a job's row changes some five times and should move once. */
+const CHECKPOINT_PAGES = 16_384;
 /**
  * Page cache in KiB, small on purpose: after a commit that balanced a tree SQLite looks through the whole table of cached pages. What
  * is not here is in the system's cache (docs/adr/0012).

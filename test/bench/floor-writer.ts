@@ -6,8 +6,8 @@ import type { FloorRows } from './floor-rows.ts';
 const { path, rows } = workerData as { readonly path: string; readonly rows: FloorRows };
 const database = new DatabaseSync(path);
 database.exec(`
-  PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4096;
-  PRAGMA cache_size = -65536;
+  PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16384;
+  PRAGMA cache_size = -8192;
   CREATE TABLE job (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL) STRICT;
   CREATE TABLE agent (id TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
 `);
