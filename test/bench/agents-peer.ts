@@ -21,6 +21,8 @@ export interface AgentQuestions {
     readonly name: string;
     readonly count: number;
     readonly seconds: number;
+    /** Whether a report asks for the next job. */
+    readonly asksAhead: boolean;
   }): Promise<LoadResult>;
   echo(order: {
     readonly url: string;
@@ -62,12 +64,19 @@ async function connect({ name, url, stage, count }: Parameters<AgentQuestions['c
   await Promise.all(crew.map((agent) => agent.connect()));
 }
 
-async function run({ name, count, seconds }: Parameters<AgentQuestions['run']>[0]): Promise<LoadResult> {
+async function run({
+  name,
+  count,
+  seconds,
+  asksAhead,
+}: Parameters<AgentQuestions['run']>[0]): Promise<LoadResult> {
   const crew = (crews.get(name) ?? []).slice(0, count);
   const latenciesMs: number[] = [];
   const startedMs = performance.now();
   const untilMs = startedMs + seconds * 1000;
-  await Promise.all(crew.map((agent) => agent.run(untilMs, (latencyMs) => latenciesMs.push(latencyMs))));
+  await Promise.all(
+    crew.map((agent) => agent.run(untilMs, asksAhead, (latencyMs) => latenciesMs.push(latencyMs))),
+  );
   return summary(latenciesMs, performance.now() - startedMs);
 }
 

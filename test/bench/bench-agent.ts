@@ -54,15 +54,21 @@ export class BenchAgent {
     await this.#bus.stop();
   }
 
-  /** Takes and reports jobs until then; tells how long each report waited for its verdict. */
-  async run(untilMs: number, onCommitted: (latencyMs: number) => void): Promise<void> {
+  /**
+   * Takes and reports jobs until then; tells how long each report waited for its verdict. With `asksAhead` a report asks for the next job,
+   * as agents do; without, there is never more than one job under way.
+   */
+  async run(untilMs: number, asksAhead: boolean, onCommitted: (latencyMs: number) => void): Promise<void> {
     let lease = await this.#request();
     for (;;) {
-      const startedMs = performance.now();
-      const isLast = startedMs >= untilMs;
-      const answer = await this.#report(lease, isLast);
+      const isLast = performance.now() >= untilMs;
+      const report = this.#reportOf(lease, asksAhead && !isLast);
+      const answered = this.#next('reported');
+      const sentMs = performance.now();
+      this.#say(report);
+      const answer = await answered;
       if (answer.verdict !== 'committed') throw new Error(`a report was answered ${JSON.stringify(answer)}`);
-      onCommitted(performance.now() - startedMs);
+      onCommitted(performance.now() - sentMs);
       if (isLast) return;
       lease = answer.next !== undefined && 'job' in answer.next ? answer.next : await this.#request();
     }
@@ -74,13 +80,15 @@ export class BenchAgent {
     return (await answer).lease;
   }
 
-  #report({ job, attempt }: Lease, isLast: boolean) {
+  #reportOf({ job, attempt }: Lease, asksAhead: boolean): Report {
     const exit = { kind: 'exited', code: 0 } as const;
     const manifest = [{ name: 'events.dat', size: 1000, sha256: SHA256 }];
     const evidence = reportEvidence(INSTALLATION, this.#enrolled.agent, { job, attempt, exit, manifest });
     const signature = base64url(this.#runtime.crypto.sign(this.#enrolled.signing, evidence));
-    const answer = this.#next('reported');
-    this.#say({
+    const seen = this.#seen;
+    // As a real agent: what an answer has told is named as seen by the next message.
+    this.#seen = [{ job, attempt }];
+    return {
       kind: 'report',
       slot: 1,
       counter: ++this.#counter,
@@ -91,12 +99,9 @@ export class BenchAgent {
       usage: USAGE,
       logTail: LOG_TAIL,
       signature,
-      seen: this.#seen,
-      ...(!isLast && { next: HOST_AD }),
-    });
-    // As a real agent: what an answer has told is named as seen by the next message.
-    this.#seen = [{ job, attempt }];
-    return answer;
+      seen,
+      ...(asksAhead && { next: HOST_AD }),
+    };
   }
 
   #say(message: AgentMessage): void {

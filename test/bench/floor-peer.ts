@@ -1,6 +1,6 @@
 /**
- * The least an end point could do for the same conversation: the same frames, validation, signature check and signature, and as
- * many rows and bytes in a group commit of the same kind. It has no adapters, decides nothing, and would lose everything but bytes.
+ * The least an end point could do for the same conversation: the agents' frames, validation, the signature checks and the signature of
+ * a cycle, and as many rows and bytes in a group commit of the same kind. It has no adapters and none of their frames, and decides nothing.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -12,7 +12,7 @@ import type { Lease, Report } from '../../protocol/generated/types.ts';
 import type { AgentMessage } from '../../protocol/messages.ts';
 import { reportEvidence } from '../../protocol/report-evidence.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
-import { signGrant, thumbprint } from '../../protocol/tokens.ts';
+import { judgeGrant, signGrant, thumbprint } from '../../protocol/tokens.ts';
 import { silentLog } from '../doubles/silent-log.ts';
 import { floorRows } from './floor-rows.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
@@ -24,6 +24,8 @@ export interface FloorQuestions {
     readonly directory: string;
     readonly stage: Stage;
     readonly volume: WriteVolume;
+    /** Whether each grant is checked too, which in an installation its storage adapter does. */
+    readonly checksGrants: boolean;
   }): Promise<{ readonly url: string }>;
   cpu(nothing: null): number;
 }
@@ -34,11 +36,11 @@ let stop = async (): Promise<void> => undefined;
 
 servePeer<FloorQuestions>({ start, cpu: cpuMicroseconds }, () => stop());
 
-async function start({ directory, stage, volume }: Parameters<FloorQuestions['start']>[0]) {
+async function start({ directory, stage, volume, checksGrants }: Parameters<FloorQuestions['start']>[0]) {
   const keys = stageKeys(runtime.crypto, stage);
   const rows = floorRows(volume);
   const worker = new Worker(new URL('./floor-writer.ts', import.meta.url), {
-    workerData: { path: join(directory, 'floor.sqlite'), rows },
+    workerData: { path: join(directory, `floor-${process.pid}.sqlite`), rows },
   });
   const write = createGroups(worker, 'r'.repeat(rows.bytes));
   const { clock, random } = runtime;
@@ -118,6 +120,8 @@ async function start({ directory, stage, volume }: Parameters<FloorQuestions['st
       iat: now,
       exp: now + LEASE_SECONDS,
     });
+    if (checksGrants && judgeGrant(runtime.crypto, grant.publicKey, token, clock.wallMs()).kind !== 'valid')
+      throw new Error('a grant is not valid');
     // The broker's capability comes from the storage adapter; this one is cut from the grant, to the same length.
     const capability = {
       verb: 'put',

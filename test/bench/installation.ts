@@ -29,7 +29,8 @@ export async function metered(server: Metered, load: () => Promise<LoadResult>):
 export interface BenchInstallation {
   readonly name: string;
   readonly broker: Peer<BrokerQuestions>;
-  run(count: number, seconds: number): Promise<Round>;
+  /** `asksAhead`: whether a report asks for the next job; true where it is left out. */
+  run(count: number, seconds: number, asksAhead?: boolean): Promise<Round>;
   stop(): Promise<void>;
 }
 
@@ -54,7 +55,8 @@ export async function startInstallation(options: InstallationOptions): Promise<B
   return {
     name,
     broker,
-    run: (count, seconds) => metered(broker, () => agents.ask('run', { name, count, seconds })),
+    run: (count, seconds, asksAhead = true) =>
+      metered(broker, () => agents.ask('run', { name, count, seconds, asksAhead })),
     stop: async () => {
       await Promise.all([adapters.stop(), broker.stop()]);
     },

@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import type { EchoQuestions } from './echo-peer.ts';
 import type { FloorQuestions } from './floor-peer.ts';
@@ -49,10 +50,17 @@ async function measureLoad(
   const volume = measureWriteVolume();
   const agents = startPeer<AgentQuestions>('agents-peer.ts');
   const echo = startPeer<EchoQuestions>('echo-peer.ts');
-  const floor = startPeer<FloorQuestions>('floor-peer.ts');
+  const floor = startPeer<FloorQuestions>('floor-peer.ts', BROKER_FLAGS);
+  const bareFloor = startPeer<FloorQuestions>('floor-peer.ts', BROKER_FLAGS);
   const { url } = await echo.ask('start', null);
-  const { url: floorUrl } = await floor.ask('start', { directory, stage, volume });
-  await agents.ask('connect', { name: 'floor', url: floorUrl, stage, count: AGENTS });
+  const floors = [
+    { name: 'floor', peer: floor, checksGrants: true },
+    { name: 'bare floor', peer: bareFloor, checksGrants: false },
+  ];
+  for (const { name, peer, checksGrants } of floors) {
+    const started = await peer.ask('start', { directory, stage, volume, checksGrants });
+    await agents.ask('connect', { name, url: started.url, stage, count: AGENTS });
+  }
   const ours = await startInstallation({
     name: 'ours',
     stage,
@@ -61,7 +69,7 @@ async function measureLoad(
     directory,
     prefetch: PREFETCH,
   });
-  const parts = { agents, echo: { peer: echo, url }, floor, ours };
+  const parts = { agents, echo: { peer: echo, url }, floor, bareFloor, ours };
   try {
     return {
       volume,
@@ -70,7 +78,7 @@ async function measureLoad(
     };
   } finally {
     await agents.stop();
-    await Promise.all([ours.stop(), floor.stop(), echo.stop()]);
+    await Promise.all([ours.stop(), floor.stop(), bareFloor.stop(), echo.stop()]);
   }
 }
 
