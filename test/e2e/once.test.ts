@@ -27,6 +27,7 @@ afterEach(async () => {
   await removeDirectory(base);
 });
 
+// proves: E-15
 it('up --once runs a campaign to its end, and no secret leaves its place (I10)', async () => {
   const directory = join(base, 'installation');
   const tap = join(base, 'tap');
