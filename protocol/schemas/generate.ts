@@ -107,6 +107,7 @@ function validators(schemas: Map<string, Schema>): { code: string; declarations:
   });
   const names = [...schemas.keys()].filter((name) => name !== 'common');
   const exported = Object.fromEntries(names.map((name) => [`is${pascal(name)}`, `${name}.schema.json`]));
+  // A CommonJS module whose types describe its default export only.
   const standaloneCode = standalone as unknown as (ajv: Ajv2020, refs: Record<string, string>) => string;
   const requireLine =
     "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\n";
