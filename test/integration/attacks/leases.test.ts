@@ -7,7 +7,7 @@ import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
 let broker: LiveBroker;
 
 beforeAll(async () => {
-  broker = await openLiveBroker({ queue: { leaseMs: 1_500, firstRenewMs: 1_500 } });
+  broker = await openLiveBroker({ queue: { leaseMs: 3_000, firstRenewMs: 3_000 } });
 });
 
 afterEach(() => broker.clear());
