@@ -20,6 +20,8 @@ const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 15_000;
 /** A connection that held so long was a good one: the next loss is answered as the first. */
 const STABLE_AFTER_MS = 10_000;
+/** Lost sooner, but frames had come: that was no failure to connect, and costs no more than this many would. */
+const RETRIES_ONCE_SERVED = 1;
 const CONNECT_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 1000;
 /** The hub pings every 30 s; after this much silence it is gone. */
@@ -46,6 +48,8 @@ class Client implements Bus {
   #socket: WebSocket | undefined;
   #inlet: Inlet | undefined;
   #retries = 0;
+  /** Frames have come over this connection. */
+  #served = false;
   #heardMs = 0;
   #cancelRetry: Cancel = ignore;
   #cancelWatch: Cancel = ignore;
@@ -157,6 +161,7 @@ class Client implements Bus {
     if (this.#state !== 'started') return;
     const inlet = this.#createInlet(socket);
     this.#inlet = inlet;
+    this.#served = false;
     const heard = (): void => {
       this.#heardMs = this.#options.clock.monotonicMs();
     };
@@ -164,7 +169,9 @@ class Client implements Bus {
     socket.on('ping', heard);
     socket.on('message', (data, isBinary) => {
       heard();
-      if (isBinary) inlet.push(BROKER_ADDRESS, bytesOf(data));
+      if (!isBinary) return;
+      this.#served = true;
+      inlet.push(BROKER_ADDRESS, bytesOf(data));
     });
     this.#watch(socket, inlet);
     for (const frame of this.#outbox.splice(0)) socket.send(frame, { binary: true });
@@ -203,11 +210,16 @@ class Client implements Bus {
       this.#options.log.warn({}, 'another connection has taken the name of this service');
     if (this.#state !== 'started') return;
     if (openedMs !== undefined) {
-      if (this.#options.clock.monotonicMs() - openedMs >= STABLE_AFTER_MS) this.#retries = 0;
+      this.#forgiveRetries(openedMs);
       this.#onConnection('down');
       this.#onGone(BROKER_ADDRESS);
     }
     this.#retryLater();
+  }
+
+  #forgiveRetries(openedMs: number): void {
+    if (this.#options.clock.monotonicMs() - openedMs >= STABLE_AFTER_MS) this.#retries = 0;
+    else if (this.#served) this.#retries = Math.min(this.#retries, RETRIES_ONCE_SERVED);
   }
 
   #retryLater(): void {

@@ -82,6 +82,11 @@ export async function openFatalInstallation(): Promise<FatalInstallation> {
     return stored.job.told;
   }
 
+  async function told(jobs: readonly string[]): Promise<void> {
+    for (const job of jobs)
+      await eventuallyTrue('the ledger to note that the framework knows', () => isTold(job), DEADLINE_MS);
+  }
+
   return {
     directory,
     async runOver(role, point) {
@@ -93,19 +98,20 @@ export async function openFatalInstallation(): Promise<FatalInstallation> {
       if (ended?.signal !== 'SIGKILL' || existsSync(armed))
         throw new Error(`${role} was to be killed ${point}: ${JSON.stringify(ended)}`);
       await start(role);
-      return eventually(
+      const [id = ''] = jobs;
+      const finished = await eventually(
         'the job to finish',
         async () => {
-          const job = await connection.queue.show(jobs[0] ?? '');
+          const job = await connection.queue.show(id);
           return job.state === 'finished' ? job : undefined;
         },
         DEADLINE_MS,
       );
+      // What the restarted role still owes this job must not be what the next point is reached by.
+      await told([id]);
+      return finished;
     },
-    async told(jobs) {
-      for (const job of jobs)
-        await eventuallyTrue('the ledger to note that the framework knows', () => isTold(job), DEADLINE_MS);
-    },
+    told,
     async fetch({ job, result }) {
       const [file] = result?.manifest ?? [];
       if (result === undefined || file === undefined) throw new Error(`job ${job} has no file`);

@@ -11,9 +11,12 @@ import {
   type WebSocketHub,
 } from '../../../protocol/bindings/websocket-server.ts';
 import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 
 const DEADLINE = { timeout: 10_000, interval: 5 };
+/** How often a client looks for signs of life. */
+const WATCH_MS = 15_000;
 const SECRET = 'a-secret-of-the-storage-adapter';
 const shared = { clock: nodeClock, random: nodeRandom, log: silentLog };
 const bytes = (what: string) => new TextEncoder().encode(what);
@@ -382,5 +385,43 @@ describe('our client against a hostile hub', () => {
     await client.send(BROKER_ADDRESS, bytes('at last'));
     await vi.waitFor(() => expect(seen.map(({ text }) => text)).toEqual(['at last']), DEADLINE);
     await client.stop();
+  });
+
+  it.each([
+    ['serves and is lost again and again: each time it is back within a second', true, 0, 1000],
+    ['takes connections only to drop them: each time it waits longer', false, 4000, 15_000],
+  ])('that %s', async (_name, serves, leastMs, mostMs) => {
+    await startHub(); // only so that there is one to stop
+    const waits: number[] = [];
+    const clock: Clock = {
+      ...nodeClock,
+      schedule(delayMs, action) {
+        waits.push(delayMs);
+        return nodeClock.schedule(delayMs / 50, action);
+      },
+    };
+    const peers = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    let connections = 0;
+    peers.on('connection', (peer) => {
+      connections++;
+      if (!serves) peer.terminate();
+      else peer.on('message', () => peer.send(bytes('an answer'), () => peer.close()));
+    });
+    await once(peers, 'listening');
+    const address = peers.address();
+    if (address === null || typeof address === 'string') throw new Error('the peer listens nowhere');
+    const client = createWebSocketClient({ url: `ws://127.0.0.1:${address.port}`, ...shared, clock });
+    client.onConnection((state) => {
+      if (state === 'up') void client.send(BROKER_ADDRESS, bytes('a question')).catch(() => undefined);
+    });
+    await client.start();
+    await vi.waitFor(() => expect(connections).toBeGreaterThanOrEqual(8), DEADLINE);
+    const last = waits.filter((waitMs) => waitMs !== WATCH_MS).slice(5, 7);
+    await client.stop();
+    peers.close();
+    await once(peers, 'close');
+    expect(last).toHaveLength(2);
+    expect(Math.min(...last)).toBeGreaterThanOrEqual(leastMs);
+    expect(Math.max(...last)).toBeLessThanOrEqual(mostMs);
   });
 });
