@@ -165,7 +165,7 @@ export const MAX_KEPT_ATTEMPTS = 32;
 /** Verdicts and held attempts of one agent together; at the bound it gets no lease until it names some as seen. */
 export const MAX_VERDICTS = 64;
 /** Slots are numbered 1 to this; 0 is `renew`'s and has no counter here. */
-export const MAX_SLOTS = 64;
+export const MAX_SLOTS = 63;
 /** Start ids remembered as superseded; an older one counts as new. */
 export const MAX_SUPERSEDED = 8;
 /** Characters kept of the log tail of an attempt: the last ones. */
