@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`) only those are measured.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `peers`) only those are measured. `peers` needs servers
+ * of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -12,6 +13,7 @@ import type { FloorQuestions } from './floor-peer.ts';
 import { startInstallation, withDirectory } from './installation.ts';
 import { measureLatency } from './latency.ts';
 import { startPeer } from './peer.ts';
+import { measurePeers } from './peers/measure.ts';
 import { measureQueued } from './queued.ts';
 import { type Claim, claimsOf, type Results, tablesOf } from './report.ts';
 import { createStage, type Stage } from './stage.ts';
@@ -29,6 +31,9 @@ async function main(asked: readonly string[]): Promise<number> {
     machine: { processor: cpus()[0]?.model ?? '', processors: cpus().length, node: process.version },
     ...(wants('throughput') || wants('latency') ? await withDirectory((at) => measureLoad(at, wants)) : {}),
     ...(wants('queued') ? { queued: await withDirectory(measureSizes) } : {}),
+    ...(wants('peers')
+      ? { peers: await withDirectory((at) => measurePeers(at, createStage(), ROUNDS)) }
+      : {}),
   };
   const claims = claimsOf(results);
   console.log(`${tablesOf(results)}\n\n${claims.map(lineOf).join('\n')}`);

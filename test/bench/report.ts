@@ -1,5 +1,6 @@
 import type { Round } from './installation.ts';
 import type { Latency } from './latency.ts';
+import { CONTENDERS, type Peers } from './peers/measure.ts';
 import type { Queued } from './queued.ts';
 import { median } from './statistics.ts';
 import { table } from './table.ts';
@@ -13,6 +14,7 @@ export interface Results {
   readonly throughput?: Throughput;
   readonly latency?: Latency;
   readonly queued?: Queued;
+  readonly peers?: readonly Peers[];
 }
 
 /** What the project promises, and whether it is so here. */
@@ -27,25 +29,25 @@ const LEAST_OF_FLOOR = 0.5;
 const MOST_OVER_ECHO = 45;
 const MOST_OVER_STEP = 6;
 const MOST_APART = 0.15;
+/** Over BullMQ, which neither fences nor seals nor audits, by jobs under way. */
+const LEAST_OF_BULLMQ: Readonly<Record<number, number>> = { 1: 0.5, 100: 0.2 };
 
-export function claimsOf({ throughput, latency, queued }: Results): readonly Claim[] {
+export function claimsOf({ throughput, latency, queued, peers }: Results): readonly Claim[] {
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
       ? []
       : [atMost('report to committed, over one echo and one synced commit', latency.ratio, MOST_OVER_STEP)]),
     ...(queued === undefined ? [] : queuedClaims(queued)),
+    ...(peers ?? []).flatMap(peerClaims),
   ];
 }
 
 function throughputClaims({ ofFloor, cpuOverEcho }: Throughput): readonly Claim[] {
-  const floor = {
-    text: 'full cycles per second, over those of the floor',
-    value: ofFloor,
-    bound: `at least ${LEAST_OF_FLOOR}`,
-    holds: ofFloor >= LEAST_OF_FLOOR,
-  };
-  return [floor, atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO)];
+  return [
+    atLeast('full cycles per second, over those of the floor', ofFloor, LEAST_OF_FLOOR),
+    atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO),
+  ];
 }
 
 function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
@@ -56,15 +58,28 @@ function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
   ];
 }
 
+function peerClaims({ inFlight, over }: Peers): readonly Claim[] {
+  const under = `${inFlight} under way`;
+  return [
+    atLeast(`jobs per second over Celery's, ${under}`, over.celery, 1),
+    atLeast(`jobs per second over BullMQ's, ${under}`, over.bullmq, LEAST_OF_BULLMQ[inFlight] ?? 0),
+  ];
+}
+
+function atLeast(text: string, value: number, least: number): Claim {
+  return { text, value, bound: `at least ${least}`, holds: value >= least };
+}
+
 function atMost(text: string, value: number, most: number): Claim {
   return { text, value, bound: `at most ${most}`, holds: value <= most };
 }
 
-export function tablesOf({ machine, volume, throughput, latency, queued }: Results): string {
+export function tablesOf({ machine, volume, throughput, latency, queued, peers }: Results): string {
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
   if (queued !== undefined) parts.push(queuedTable(queued));
+  if (peers !== undefined) parts.push(...peers.map(peersTable));
   return parts.join('\n\n');
 }
 
@@ -118,6 +133,19 @@ function queuedTable({ sizes }: Queued): string {
       median(rounds.map(({ perSecond }) => perSecond)).toFixed(0),
       cpuMicroseconds.toFixed(0),
       overSmallest.toFixed(3),
+    ]),
+  ]);
+}
+
+function peersTable({ inFlight, rounds, over }: Peers): string {
+  return table([
+    [`${inFlight} under way, medians`, 'per s', 'p50 ms', 'p95 ms', 'ours over it'],
+    ...CONTENDERS.map((contender) => [
+      contender,
+      median(rounds[contender].map(({ perSecond }) => perSecond)).toFixed(0),
+      median(rounds[contender].map(({ p50Ms }) => p50Ms)).toFixed(2),
+      median(rounds[contender].map(({ p95Ms }) => p95Ms)).toFixed(2),
+      over[contender].toFixed(2),
     ]),
   ]);
 }
