@@ -6,7 +6,9 @@ import { BenchAgent } from './bench-agent.ts';
 import { runEcho } from './echo-client.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import { enrolAgent, type Stage, stageKeys } from './stage.ts';
+import { openLoop } from './open-loop.ts';
 import { quantile } from './statistics.ts';
+import { unsealed } from './unsealed.ts';
 
 export interface AgentQuestions {
   /** Connects `count` agents to an end point under a name. */
@@ -15,6 +17,8 @@ export interface AgentQuestions {
     readonly url: string;
     readonly stage: Stage;
     readonly count: number;
+    /** Whether frames are sealed; they are where it is left out. */
+    readonly seals?: boolean;
   }): Promise<void>;
   /** Lets `count` of them work for so long; the last jobs are finished, so that nothing is left under way. */
   run(order: {
@@ -34,7 +38,25 @@ export interface AgentQuestions {
     readonly directory: string;
     readonly seconds: number;
   }): Promise<BaselineStep>;
+  /** All agents of the crew wait for work that never comes. */
+  park(order: { readonly name: string }): void;
+  /** Jobs are asked for at times of their own, however long the earlier ones take, by agents that wait meanwhile. */
+  arrivals(order: {
+    readonly name: string;
+    readonly perSecond: number;
+    readonly seconds: number;
+  }): Promise<Arrivals>;
   cpu(nothing: null): number;
+}
+
+/** From when a job should have been asked for until its lease came. */
+export interface Arrivals {
+  readonly asked: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Arrivals that found no idle agent; they waited for one. */
+  readonly late: number;
 }
 
 export interface LoadResult {
@@ -45,23 +67,35 @@ export interface LoadResult {
   readonly p95Ms: number;
 }
 
-const runtime = createNodeRuntime(silentLog);
+const sealing = createNodeRuntime(silentLog);
+/** Agents that shake hands at the same time. */
+const CONNECTING = 200;
 const crews = new Map<string, readonly BenchAgent[]>();
 
 const step: AgentQuestions['step'] = ({ url, directory, seconds }) =>
   measureBaselineStep(url, directory, seconds);
 
-servePeer<AgentQuestions>({ connect, run, echo, step, cpu: cpuMicroseconds }, async () => {
+const park: AgentQuestions['park'] = ({ name }) => {
+  for (const agent of crews.get(name) ?? []) agent.park();
+};
+const arrivals: AgentQuestions['arrivals'] = ({ name, perSecond, seconds }) =>
+  openLoop(crews.get(name) ?? [], perSecond, seconds);
+
+servePeer<AgentQuestions>({ connect, run, echo, step, park, arrivals, cpu: cpuMicroseconds }, async () => {
   await Promise.all([...crews.values()].flat().map((agent) => agent.stop()));
 });
 
-async function connect({ name, url, stage, count }: Parameters<AgentQuestions['connect']>[0]): Promise<void> {
+async function connect(to: Parameters<AgentQuestions['connect']>[0]): Promise<void> {
+  const { name, url, stage, count, seals = true } = to;
+  const runtime = seals ? sealing : { ...sealing, crypto: unsealed(sealing.crypto) };
   const { identity } = stageKeys(runtime.crypto, stage);
   const crew = Array.from({ length: count }, (_, index) => {
     return new BenchAgent(runtime, enrolAgent(runtime.crypto, identity, index), url);
   });
   crews.set(name, crew);
-  await Promise.all(crew.map((agent) => agent.connect()));
+  // Not all at once: the load's own processor is the same.
+  for (let at = 0; at < crew.length; at += CONNECTING)
+    await Promise.all(crew.slice(at, at + CONNECTING).map((agent) => agent.connect()));
 }
 
 async function run({

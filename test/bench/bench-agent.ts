@@ -2,7 +2,7 @@ import type { Bus } from '../../protocol/bindings/bus.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
 import { base64url, bytesOf, fromHex, hex, newId } from '../../protocol/encoding.ts';
-import type { AgentHello, Lease, Report } from '../../protocol/generated/types.ts';
+import type { AgentHello, HostAd, Lease, Report } from '../../protocol/generated/types.ts';
 import { isBrokerHello } from '../../protocol/generated/validators.js';
 import {
   type AgentMessage,
@@ -14,7 +14,7 @@ import {
 import { reportEvidence } from '../../protocol/report-evidence.ts';
 import type { Runtime } from '../../protocol/runtime/runtime.ts';
 import { createInitiator, type Initiator } from '../../protocol/session/initiator.ts';
-import { type enrolAgent, HOST_AD, INSTALLATION } from './stage.ts';
+import { type enrolAgent, HOST_AD, IDLE_AD, INSTALLATION } from './stage.ts';
 
 type Enrolled = ReturnType<typeof enrolAgent>;
 
@@ -63,10 +63,9 @@ export class BenchAgent {
     for (;;) {
       const isLast = performance.now() >= untilMs;
       const report = this.#reportOf(lease, asksAhead && !isLast);
-      const answered = this.#next('reported');
       const sentMs = performance.now();
       this.#say(report);
-      const answer = await answered;
+      const answer = await this.#next('reported');
       if (answer.verdict !== 'committed') throw new Error(`a report was answered ${JSON.stringify(answer)}`);
       onCommitted(performance.now() - sentMs);
       if (isLast) return;
@@ -74,10 +73,32 @@ export class BenchAgent {
     }
   }
 
+  /** Waits for work it will never get, asking again as it is told, until it serves. */
+  park(): void {
+    this.#ask(IDLE_AD);
+    this.#next('none').then(
+      () => this.park(),
+      () => undefined, // what else comes is heard by whoever asks next
+    );
+  }
+
+  /** One job, whose lease takes the parked request's place; resolves with when the lease came, once the job is committed. */
+  async serve(): Promise<number> {
+    const lease = await this.#request();
+    const leasedMs = performance.now();
+    this.#say(this.#reportOf(lease, false));
+    const { verdict } = await this.#next('reported');
+    if (verdict !== 'committed') throw new Error(`a report was answered ${verdict}`);
+    return leasedMs;
+  }
+
   async #request(): Promise<Lease> {
-    const answer = this.#next('job');
-    this.#say({ kind: 'request', slot: 1, counter: ++this.#counter, ad: HOST_AD, seen: this.#seen });
-    return (await answer).lease;
+    this.#ask(HOST_AD);
+    return (await this.#next('job')).lease;
+  }
+
+  #ask(ad: HostAd): void {
+    this.#say({ kind: 'request', slot: 1, counter: ++this.#counter, ad, seen: this.#seen });
   }
 
   #reportOf({ job, attempt }: Lease, asksAhead: boolean): Report {
@@ -108,11 +129,14 @@ export class BenchAgent {
     if (!this.#initiator.send(encodeMessage(message))) throw new Error('there is no session');
   }
 
+  /** The answer to what was asked last. */
   #next<K extends BrokerMessage['kind']>(kind: K): Promise<Extract<BrokerMessage, { readonly kind: K }>> {
     return new Promise((resolve, reject) => {
       const is = (message: BrokerMessage): message is Extract<BrokerMessage, { readonly kind: K }> =>
         message.kind === kind;
       this.#hear = (message) => {
+        // To a request that a newer one has overtaken.
+        if ('counter' in message && message.counter < this.#counter) return;
         if (is(message)) resolve(message);
         else reject(new Error(`instead of ${kind} came ${JSON.stringify(message)}`));
       };

@@ -14,8 +14,10 @@ import { reportEvidence } from '../../protocol/report-evidence.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
 import { judgeGrant, signGrant, thumbprint } from '../../protocol/tokens.ts';
 import { silentLog } from '../doubles/silent-log.ts';
+import type { FloorDuties } from './floor-duties.ts';
 import { floorRows } from './floor-rows.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
+import { unsealed } from './unsealed.ts';
 import { DESCRIPTION, HOST, INSTALLATION, QUEUE, type Stage, stageKeys } from './stage.ts';
 import type { WriteVolume } from './write-volume.ts';
 
@@ -24,25 +26,33 @@ export interface FloorQuestions {
     readonly directory: string;
     readonly stage: Stage;
     readonly volume: WriteVolume;
-    /** Whether each grant is checked too, which in an installation its storage adapter does. */
-    readonly checksGrants: boolean;
+    readonly duties: FloorDuties;
   }): Promise<{ readonly url: string }>;
   cpu(nothing: null): number;
 }
 
-const runtime = createNodeRuntime(silentLog);
+const sealing = createNodeRuntime(silentLog);
 const LEASE_SECONDS = 900;
+const CAPABILITY_LENGTH = 230;
+const UNSIGNED = 'u'.repeat(CAPABILITY_LENGTH);
 let stop = async (): Promise<void> => undefined;
 
 servePeer<FloorQuestions>({ start, cpu: cpuMicroseconds }, () => stop());
 
-async function start({ directory, stage, volume, checksGrants }: Parameters<FloorQuestions['start']>[0]) {
+async function start({ directory, stage, volume, duties }: Parameters<FloorQuestions['start']>[0]) {
+  const runtime = duties.seals ? sealing : { ...sealing, crypto: unsealed(sealing.crypto) };
   const keys = stageKeys(runtime.crypto, stage);
   const rows = floorRows(volume);
   const worker = new Worker(new URL('./floor-writer.ts', import.meta.url), {
-    workerData: { path: join(directory, `floor-${process.pid}.sqlite`), rows },
+    workerData: {
+      path: join(directory, `floor-${process.pid}.sqlite`),
+      rows,
+      syncs: duties.syncs,
+      auditBytes: duties.audits ? Math.round(volume.auditBytes) : 0,
+    },
   });
-  const write = createGroups(worker, 'r'.repeat(rows.bytes));
+  const groups = createGroups(worker, 'r'.repeat(rows.bytes));
+  const write = duties.writes ? groups : () => Promise.resolve();
   const { clock, random } = runtime;
   const bus = createWebSocketHub({
     host: HOST,
@@ -81,7 +91,7 @@ async function start({ directory, stage, volume, checksGrants }: Parameters<Floo
     if (message.kind === 'request')
       caller.send({ kind: 'job', slot, counter, lease: lease(caller), verdicts: [] });
     if (message.kind !== 'report') return;
-    check(caller, message);
+    if (duties.signs) check(caller, message);
     const next = message.next && lease(caller);
     await write();
     const { job, attempt } = message;
@@ -107,6 +117,27 @@ async function start({ directory, stage, volume, checksGrants }: Parameters<Floo
 
   function lease(caller: Caller): Lease {
     const job = base32(runtime.random.bytes(16));
+    const [output] = DESCRIPTION.outputs;
+    const token = duties.signs ? grantOf(caller, job) : UNSIGNED;
+    // The broker's capability comes from the storage adapter; this one is cut from the grant, to the same length.
+    const capability = {
+      verb: 'put',
+      name: output?.name ?? '',
+      url: `http://storage.invalid/v1/attempts/${job}/1/${output?.name}`,
+      token: token.slice(0, CAPABILITY_LENGTH),
+    } as const;
+    return {
+      job,
+      attempt: 1,
+      queue: QUEUE,
+      leaseSeconds: LEASE_SECONDS,
+      firstRenewSeconds: 60,
+      description: DESCRIPTION,
+      capabilities: [capability],
+    };
+  }
+
+  function grantOf(caller: Caller, job: string): string {
     const now = Math.floor(clock.wallMs() / 1000);
     const [output] = DESCRIPTION.outputs;
     const token = signGrant(runtime.crypto, grant, {
@@ -120,24 +151,10 @@ async function start({ directory, stage, volume, checksGrants }: Parameters<Floo
       iat: now,
       exp: now + LEASE_SECONDS,
     });
-    if (checksGrants && judgeGrant(runtime.crypto, grant.publicKey, token, clock.wallMs()).kind !== 'valid')
-      throw new Error('a grant is not valid');
-    // The broker's capability comes from the storage adapter; this one is cut from the grant, to the same length.
-    const capability = {
-      verb: 'put',
-      name: output?.name ?? '',
-      url: `http://storage.invalid/v1/attempts/${job}/1/${output?.name}`,
-      token: token.slice(0, 230),
-    } as const;
-    return {
-      job,
-      attempt: 1,
-      queue: QUEUE,
-      leaseSeconds: LEASE_SECONDS,
-      firstRenewSeconds: 60,
-      description: DESCRIPTION,
-      capabilities: [capability],
-    };
+    const judged =
+      duties.checksGrants && judgeGrant(runtime.crypto, grant.publicKey, token, clock.wallMs()).kind;
+    if (judged !== false && judged !== 'valid') throw new Error('a grant is not valid');
+    return token;
   }
 
   bus.onFrame((from, frame) => sessions.receive(from, frame));

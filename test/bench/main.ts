@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `peers`) only those are measured. `peers` needs servers
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `crowd`, `price`, `peers`) only those are measured. `peers` needs servers
  * of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -9,12 +9,15 @@ import { join } from 'node:path';
 import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import type { EchoQuestions } from './echo-peer.ts';
+import { ALL_DUTIES, type FloorDuties } from './floor-duties.ts';
 import type { FloorQuestions } from './floor-peer.ts';
 import { startInstallation, withDirectory } from './installation.ts';
 import { measureLatency } from './latency.ts';
 import { startPeer } from './peer.ts';
 import { measurePeers } from './peers/measure.ts';
 import { measureQueued } from './queued.ts';
+import { measureCrowd } from './crowd.ts';
+import { measurePrice } from './price.ts';
 import { type Claim, claimsOf, type Results, tablesOf } from './report.ts';
 import { createStage, type Stage } from './stage.ts';
 import { AGENTS, measureThroughput } from './throughput.ts';
@@ -23,6 +26,8 @@ import { measureWriteVolume } from './write-volume.ts';
 const ROUNDS = 5;
 const PREFETCH = 512;
 const QUEUED = [1_000, 100_000, 1_000_000];
+const CROWDS = [200, 10_000];
+const FEWER_ROUNDS = 3;
 
 async function main(asked: readonly string[]): Promise<number> {
   const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
@@ -31,6 +36,10 @@ async function main(asked: readonly string[]): Promise<number> {
     machine: { processor: cpus()[0]?.model ?? '', processors: cpus().length, node: process.version },
     ...(wants('throughput') || wants('latency') ? await withDirectory((at) => measureLoad(at, wants)) : {}),
     ...(wants('queued') ? { queued: await withDirectory(measureSizes) } : {}),
+    ...(wants('crowd') ? { crowds: await withDirectory(measureCrowds) } : {}),
+    ...(wants('price')
+      ? { price: await withDirectory((at) => measurePrice(at, createStage(), FEWER_ROUNDS)) }
+      : {}),
     ...(wants('peers')
       ? { peers: await withDirectory((at) => measurePeers(at, createStage(), ROUNDS)) }
       : {}),
@@ -58,12 +67,12 @@ async function measureLoad(
   const floor = startPeer<FloorQuestions>('floor-peer.ts', BROKER_FLAGS);
   const bareFloor = startPeer<FloorQuestions>('floor-peer.ts', BROKER_FLAGS);
   const { url } = await echo.ask('start', null);
-  const floors = [
-    { name: 'floor', peer: floor, checksGrants: true },
-    { name: 'bare floor', peer: bareFloor, checksGrants: false },
+  const floors: readonly { name: string; peer: typeof floor; duties: FloorDuties }[] = [
+    { name: 'floor', peer: floor, duties: ALL_DUTIES },
+    { name: 'bare floor', peer: bareFloor, duties: { ...ALL_DUTIES, checksGrants: false } },
   ];
-  for (const { name, peer, checksGrants } of floors) {
-    const started = await peer.ask('start', { directory, stage, volume, checksGrants });
+  for (const { name, peer, duties } of floors) {
+    const started = await peer.ask('start', { directory, stage, volume, duties });
     await agents.ask('connect', { name, url: started.url, stage, count: AGENTS });
   }
   const ours = await startInstallation({
@@ -95,6 +104,13 @@ async function measureSizes(directory: string): Promise<Awaited<ReturnType<typeo
   } finally {
     await agents.stop();
   }
+}
+
+async function measureCrowds(directory: string): Promise<Results['crowds']> {
+  const crowds: Awaited<ReturnType<typeof measureCrowd>>[] = [];
+  for (const agents of CROWDS)
+    crowds.push(await measureCrowd(directory, createStage(), agents, FEWER_ROUNDS));
+  return crowds;
 }
 
 function lineOf({ holds, text, value, bound }: Claim): string {

@@ -1,6 +1,8 @@
 import type { Round } from './installation.ts';
+import type { Crowd } from './crowd.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
+import type { PriceStep } from './price.ts';
 import type { Queued } from './queued.ts';
 import { median } from './statistics.ts';
 import { table } from './table.ts';
@@ -14,6 +16,8 @@ export interface Results {
   readonly throughput?: Throughput;
   readonly latency?: Latency;
   readonly queued?: Queued;
+  readonly crowds?: readonly Crowd[] | undefined;
+  readonly price?: readonly PriceStep[];
   readonly peers?: readonly Peers[];
 }
 
@@ -29,16 +33,19 @@ const LEAST_OF_FLOOR = 0.5;
 const MOST_OVER_ECHO = 45;
 const MOST_OVER_STEP = 6;
 const MOST_APART = 0.15;
+/** By the number of agents. */
+const MOST_P99_MS: Readonly<Record<number, number>> = { 200: 100, 10_000: 250 };
 /** Over BullMQ, which neither fences nor seals nor audits, by jobs under way. */
 const LEAST_OF_BULLMQ: Readonly<Record<number, number>> = { 1: 0.5, 100: 0.2 };
 
-export function claimsOf({ throughput, latency, queued, peers }: Results): readonly Claim[] {
+export function claimsOf({ throughput, latency, queued, crowds, peers }: Results): readonly Claim[] {
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
       ? []
       : [atMost('report to committed, over one echo and one synced commit', latency.ratio, MOST_OVER_STEP)]),
     ...(queued === undefined ? [] : queuedClaims(queued)),
+    ...(crowds ?? []).map(crowdClaim),
     ...(peers ?? []).flatMap(peerClaims),
   ];
 }
@@ -58,6 +65,15 @@ function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
   ];
 }
 
+function crowdClaim({ agents, p99Ms }: Crowd): Claim {
+  const most = MOST_P99_MS[agents] ?? 0;
+  return atMost(
+    `ms from request to job for 99 of 100, with ${agents.toLocaleString('en')} agents`,
+    p99Ms,
+    most,
+  );
+}
+
 function peerClaims({ inFlight, over }: Peers): readonly Claim[] {
   const under = `${inFlight} under way`;
   return [
@@ -74,11 +90,22 @@ function atMost(text: string, value: number, most: number): Claim {
   return { text, value, bound: `at most ${most}`, holds: value <= most };
 }
 
-export function tablesOf({ machine, volume, throughput, latency, queued, peers }: Results): string {
+export function tablesOf({
+  machine,
+  volume,
+  throughput,
+  latency,
+  queued,
+  crowds,
+  price,
+  peers,
+}: Results): string {
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
   if (queued !== undefined) parts.push(queuedTable(queued));
+  if (crowds !== undefined) parts.push(crowdTable(crowds));
+  if (price !== undefined) parts.push(priceTable(price));
   if (peers !== undefined) parts.push(...peers.map(peersTable));
   return parts.join('\n\n');
 }
@@ -94,7 +121,7 @@ function throughputTable({ echo, floor, bareFloor, ours }: Throughput, volume: W
   return table([
     ['100 agents, medians', 'per s', 'p50 ms', 'p95 ms', 'server CPU us'],
     row('raw echo', echo),
-    row(`floor (${volume.rows} rows, ${volume.bytes.toFixed(0)} bytes)`, floor),
+    row(`floor (${volume.rows} rows, ${(volume.bytes + volume.auditBytes).toFixed(0)} bytes)`, floor),
     row('the same, grants not checked', bareFloor),
     row('full durable cycle', ours),
   ]);
@@ -133,6 +160,32 @@ function queuedTable({ sizes }: Queued): string {
       median(rounds.map(({ perSecond }) => perSecond)).toFixed(0),
       cpuMicroseconds.toFixed(0),
       overSmallest.toFixed(3),
+    ]),
+  ]);
+}
+
+function crowdTable(crowds: readonly Crowd[]): string {
+  return table([
+    ['agents, jobs at half the most', 'most per s', 'asked per s', 'p50 ms', 'p99 ms', 'KiB an idle agent'],
+    ...crowds.map(({ agents, mostPerSecond, rounds, p99Ms, bytesPerIdleAgent }) => [
+      agents.toLocaleString('en'),
+      mostPerSecond.toFixed(0),
+      median(rounds.map(({ perSecond }) => perSecond)).toFixed(0),
+      median(rounds.map(({ p50Ms }) => p50Ms)).toFixed(2),
+      p99Ms.toFixed(2),
+      (bytesPerIdleAgent / 1024).toFixed(1),
+    ]),
+  ]);
+}
+
+function priceTable(price: readonly PriceStep[]): string {
+  return table([
+    ['each guarantee on top of the one before', 'per s', 'server CPU us', 'more us'],
+    ...price.map(({ name, perSecond, cpuMicroseconds }, index) => [
+      name,
+      perSecond.toFixed(0),
+      cpuMicroseconds.toFixed(1),
+      (cpuMicroseconds - (price[index - 1]?.cpuMicroseconds ?? cpuMicroseconds)).toFixed(1),
     ]),
   ]);
 }

@@ -88,7 +88,7 @@ export function programConfiguration(stage: Stage, prefetch: number): BrokerProg
     sweepMs: 5_000,
     parkMs: 55_000,
     verdictWaitMs: 10_000,
-    maxParked: 1_000,
+    maxParked: 20_000,
     framesPerSecond: 100_000,
   };
 }
@@ -115,6 +115,9 @@ export function enrolAgent(crypto: Crypto, identityKey: PrivateKey, index: numbe
 }
 
 export const HOST_AD: HostAd = { OpSys: 'LINUX', Arch: 'X86_64', Cpus: 4, MemoryMiB: 8192, DiskMiB: 100_000 };
+
+/** A machine that the bench's jobs do not run on. */
+export const IDLE_AD: HostAd = { ...HOST_AD, OpSys: 'OTHER' };
 
 /** A small job: no inputs, one output file, a requirement to match. */
 export const DESCRIPTION: Description = {

@@ -10,8 +10,9 @@ import { DESCRIPTION, newJob, QUEUE } from './stage.ts';
 /** What one full cycle writes to the ledger. */
 export interface WriteVolume {
   readonly rows: number;
-  /** Of text, keys and what SQLite adds left out. */
+  /** Of text, keys and what SQLite adds left out; audit records not counted. */
   readonly bytes: number;
+  readonly auditBytes: number;
 }
 
 const CYCLES = 200;
@@ -40,22 +41,25 @@ export function measureWriteVolume(): WriteVolume {
 }
 
 function count(database: DatabaseSync): void {
-  database.exec('CREATE TEMP TABLE volume (rows INTEGER, bytes INTEGER); INSERT INTO volume VALUES (0, 0);');
+  database.exec(
+    'CREATE TEMP TABLE volume (rows INTEGER, bytes INTEGER, auditBytes INTEGER); INSERT INTO volume VALUES (0, 0, 0);',
+  );
   for (const [table, column] of Object.entries(TABLES)) {
     for (const event of ['INSERT', 'UPDATE']) {
-      // A row of `meta` and one of `audit` belong to a group, and groups are large under load: their bytes count, they do not.
-      const rows = table === 'meta' || table === 'audit' ? 0 : 1;
-      const bytes = table === 'meta' ? '0' : `length(new.${column})`;
+      // A row of `meta` and one of `audit` belong to a group, and groups are large under load: of audit the bytes count, the rows do not.
+      if (table === 'meta') continue;
+      const [rows, bytes] = table === 'audit' ? [0, 'auditBytes'] : [1, 'bytes'];
       database.exec(
-        `CREATE TEMP TRIGGER count_${table}_${event} AFTER ${event} ON main.${table} BEGIN UPDATE volume SET rows = rows + ${rows}, bytes = bytes + ${bytes}; END;`,
+        `CREATE TEMP TRIGGER count_${table}_${event} AFTER ${event} ON main.${table} BEGIN UPDATE volume SET rows = rows + ${rows}, ${bytes} = ${bytes} + length(new.${column}); END;`,
       );
     }
   }
 }
 
 function read(database: DatabaseSync): WriteVolume {
-  const found = database.prepare('SELECT rows, bytes FROM volume').get();
-  return { rows: Number(found?.['rows']) / CYCLES, bytes: Number(found?.['bytes']) / CYCLES };
+  const found = database.prepare('SELECT rows, bytes, auditBytes FROM volume').get();
+  const each = (column: string): number => Number(found?.[column]) / CYCLES;
+  return { rows: each('rows'), bytes: each('bytes'), auditBytes: each('auditBytes') };
 }
 
 function createCycle(store: SqliteStore): () => void {
