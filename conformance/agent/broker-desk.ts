@@ -88,6 +88,8 @@ export class BrokerDesk {
   readonly #pending = new Map<string, Pending>();
   readonly #offers = new Map<string, { readonly offer: Offer; nth: number }>();
   readonly #byId = new Map<string, Line>();
+  /** Sessions that a right message 2 announced. */
+  readonly #rightIds = new Set<string>();
   readonly #byProof = new Map<string, Line>();
   maxSlots = 1;
   versions: readonly number[] = [1];
@@ -103,6 +105,11 @@ export class BrokerDesk {
   /** The newest session. */
   get line(): Line | undefined {
     return this.lines.at(-1);
+  }
+
+  /** Whether the session came of a message 2 that was right. */
+  isRight(line: Line): boolean {
+    return this.#rightIds.has(sessionKey(line.options.id));
   }
 
   /** Puts bytes on the bus as they are, to whoever that session is with. */
@@ -173,11 +180,24 @@ export class BrokerDesk {
 
   #offer(message1: Uint8Array): Offer {
     let right: Uint8Array | undefined;
-    const wrong = (change: HelloChange): Uint8Array => this.#message2(message1, change);
-    return { message1, wrong, right: () => (right ??= wrong({})) };
+    const wrong = (change: HelloChange): Uint8Array => this.#message2(message1, change).frame;
+    return {
+      message1,
+      wrong,
+      right: () => {
+        if (right !== undefined) return right;
+        const made = this.#message2(message1, {});
+        this.#rightIds.add(sessionKey(made.sessionId));
+        right = made.frame;
+        return right;
+      },
+    };
   }
 
-  #message2(message1: Uint8Array, change: HelloChange): Uint8Array {
+  #message2(
+    message1: Uint8Array,
+    change: HelloChange,
+  ): { readonly frame: Uint8Array; readonly sessionId: Uint8Array } {
     const { runtime, installation } = this.#options;
     const handshake = new Handshake({
       crypto: runtime.crypto,
@@ -193,7 +213,7 @@ export class BrokerDesk {
     const sessionId = runtime.random.bytes(8);
     const body = handshake.write(change.payload ?? bytesOf(JSON.stringify(this.#hello(sessionId, change))));
     this.#pending.set(sessionKey(sessionId), { handshake, sessionId });
-    return encodeMessage('answer', message1.subarray(0, 8), body);
+    return { frame: encodeMessage('answer', message1.subarray(0, 8), body), sessionId };
   }
 
   #hello(sessionId: Uint8Array, change: HelloChange): object {

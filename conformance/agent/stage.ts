@@ -5,7 +5,7 @@ import { createWebSocketHub, type WebSocketHub } from '../../protocol/bindings/w
 import { base64url, idOf } from '../../protocol/encoding.ts';
 import type { Attempt, Lease, Report, Request, Welcome } from '../../protocol/generated/types.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
-import type { Log, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { Log, PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { SubjectUnavailable } from '../case.ts';
 import { fillWords } from '../command-words.ts';
 import { expect, Failed, never, until } from '../expectation.ts';
@@ -47,6 +47,8 @@ export interface Stage {
   readonly desk: BrokerDesk;
   readonly clerk: Clerk;
   readonly faults: Faults;
+  /** What every certificate is signed with. */
+  readonly certifier: PrivateKey;
   readonly signal: AbortSignal;
   /** The process started last. */
   readonly program: Program | undefined;
@@ -91,6 +93,7 @@ export class OpenStage implements Stage {
   readonly runtime = runtime;
   readonly installation: string;
   readonly faults = new Faults();
+  readonly certifier = runtime.crypto.generate('ed25519');
   greets = true;
   welcome: (usual: Welcome) => object = (usual) => usual;
   signal: AbortSignal = new AbortController().signal;
@@ -109,7 +112,7 @@ export class OpenStage implements Stage {
   async open(): Promise<void> {
     const directory = await mkdtemp(join(await realpath(tmpdir()), 'co-pilot-conformance-'));
     const keys = {
-      certifier: runtime.crypto.generate('ed25519'),
+      certifier: this.certifier,
       identityKey: runtime.crypto.generate('p256'),
     };
     const { installation, faults } = this;
