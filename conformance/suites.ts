@@ -1,4 +1,6 @@
+import { ADAPTER_CASES } from './adapter/cases.ts';
 import { agentCases } from './agent/cases.ts';
+import { BROKER_CASES } from './broker/cases.ts';
 import type { CaseFacts, SubjectKind } from './case.ts';
 
 /** Everything there is to run against a kind of subject. */
@@ -7,7 +9,8 @@ export function casesOf(kind: SubjectKind): readonly CaseFacts[] {
     case 'agent':
       return agentCases;
     case 'broker':
+      return BROKER_CASES;
     case 'adapter':
-      return [];
+      return ADAPTER_CASES;
   }
 }

@@ -19,9 +19,7 @@ export async function onRequest(desk: Desk, caller: Caller, message: types.Reque
   jobs.unpark(slotKey(caller, message));
   const host = desk.classOf(message.ad);
   if (message.seen.length > 0)
-    await ledger.apply([
-      { kind: 'seen', agent: caller.agent, start: caller.start, seen: message.seen },
-    ]);
+    await ledger.apply([{ kind: 'seen', agent: caller.agent, start: caller.start, seen: message.seen }]);
   await serve(desk, { caller, message, host, expiresMs: runtime.clock.monotonicMs() + configuration.parkMs });
 }
 

@@ -4,6 +4,8 @@ import { openAgentSuite } from '../../conformance/agent/suite.ts';
 import { EXIT } from '../command-line.ts';
 import { runConformance, type SuiteOptions } from '../conformance-run.ts';
 import { action } from './common.ts';
+import { addAdapterOptions } from './conformance-adapter.ts';
+import { addBrokerOptions } from './conformance-broker.ts';
 
 interface AgentSuiteOptions extends SuiteOptions {
   readonly command?: string;
@@ -16,6 +18,8 @@ export function addConformanceCommands(program: Command): void {
     .command('conformance')
     .description('test an implementation of the protocol, requirement by requirement');
   addAgentSuite(conformance);
+  addBrokerOptions(withSuiteOptions(conformance.command('broker')));
+  addAdapterOptions(withSuiteOptions(conformance.command('adapter')));
 }
 
 /** Options of every suite; docs/conformance.md explains them. */

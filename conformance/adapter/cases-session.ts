@@ -10,7 +10,11 @@ import { nextItem } from './talk.ts';
 
 const COUNTER = 12;
 
-const FRAMES: readonly (readonly [what: string, requirements: string, spoil: (frame: Uint8Array) => Uint8Array])[] = [
+const FRAMES: readonly (readonly [
+  what: string,
+  requirements: string,
+  spoil: (frame: Uint8Array) => Uint8Array,
+])[] = [
   ['of type 7', 'H-1', (frame) => withByte(frame, 0, 7)],
   ['of suite 2', 'H-1', (frame) => withByte(frame, 1, 2)],
   ['with its key id set', 'H-2', (frame) => withByte(frame, 3, 1)],
@@ -34,35 +38,75 @@ const SUITE_OF_ITEMS = 128;
 /** Sessions and batches, the same for every adapter. */
 export const SESSION_CASES: readonly AdapterCase[] = [
   adapterCase('core', 'S-01', 'answers its broker, and what it asks', 'S-1 S-2 S-15 T-1', [], expectServing),
-  adapterCase('full', 'S-02', 'says nothing to a broker it is not configured with', 'S-16', [], async (scene) => {
-    const { stage } = scene;
-    await expectSilent(scene, stage.ik({ staticKey: stage.runtime.crypto.generate('x25519') }).frame);
-  }),
+  adapterCase(
+    'full',
+    'S-02',
+    'says nothing to a broker it is not configured with',
+    'S-16',
+    [],
+    async (scene) => {
+      const { stage } = scene;
+      await expectSilent(scene, stage.ik({ staticKey: stage.runtime.crypto.generate('x25519') }).frame);
+    },
+  ),
   adapterCase('full', 'S-03', 'says nothing to a message 1 for another key id', 'H-2', [], async (scene) => {
     await expectSilent(scene, scene.stage.ik({ keyId: 77 }).frame);
   }),
-  adapterCase('full', 'S-04', 'says nothing to a message 1 that is too short, or of another suite', 'H-1 S-17', [], async (scene) => {
-    const { frame } = scene.stage.ik();
-    await expectSilent(scene, frame.slice(0, HEADER_BYTES + 60), withByte(frame, 1, 2), withByte(frame, 4, 9));
-  }),
-  adapterCase('full', 'S-05', 'says nothing to a message 1 that was changed', 'S-17 S-21', [], async (scene) => {
-    await expectSilent(scene, flipped(scene.stage.ik().frame, -1));
-  }),
-  adapterCase('full', 'S-06', 'changes nothing for a message 1 that comes again', 'S-17', [], async (scene) => {
-    const { stage, signal } = scene;
-    const before = await stage.talk(signal);
-    const { frame } = stage.ik();
-    await stage.send(frame);
-    await stage.send(frame);
-    await before.ask(harmless(stage), signal);
-  }),
-  adapterCase('full', 'S-07', 'answers an item again on a new session, under the same number', 'T-3 T-5 S-25', [], async (scene) => {
-    const { stage, signal } = scene;
-    const item = nextItem();
-    const first = await (await stage.talk(signal)).ask(harmless(stage), signal, item);
-    const again = await (await stage.newTalk(signal)).ask(harmless(stage), signal, item);
-    expect(first.result === again.result, `first it was ${first.result}, then ${again.result}`);
-  }),
+  adapterCase(
+    'full',
+    'S-04',
+    'says nothing to a message 1 that is too short, or of another suite',
+    'H-1 S-17',
+    [],
+    async (scene) => {
+      const { frame } = scene.stage.ik();
+      await expectSilent(
+        scene,
+        frame.slice(0, HEADER_BYTES + 60),
+        withByte(frame, 1, 2),
+        withByte(frame, 4, 9),
+      );
+    },
+  ),
+  adapterCase(
+    'full',
+    'S-05',
+    'says nothing to a message 1 that was changed',
+    'S-17 S-21',
+    [],
+    async (scene) => {
+      await expectSilent(scene, flipped(scene.stage.ik().frame, -1));
+    },
+  ),
+  adapterCase(
+    'full',
+    'S-06',
+    'changes nothing for a message 1 that comes again',
+    'S-17',
+    [],
+    async (scene) => {
+      const { stage, signal } = scene;
+      const before = await stage.talk(signal);
+      const { frame } = stage.ik();
+      await stage.send(frame);
+      await stage.send(frame);
+      await before.ask(harmless(stage), signal);
+    },
+  ),
+  adapterCase(
+    'full',
+    'S-07',
+    'answers an item again on a new session, under the same number',
+    'T-3 T-5 S-25',
+    [],
+    async (scene) => {
+      const { stage, signal } = scene;
+      const item = nextItem();
+      const first = await (await stage.talk(signal)).ask(harmless(stage), signal, item);
+      const again = await (await stage.newTalk(signal)).ask(harmless(stage), signal, item);
+      expect(first.result === again.result, `first it was ${first.result}, then ${again.result}`);
+    },
+  ),
   ...FRAMES.map(([what, requirements, spoil], index) =>
     adapterCase('full', `S-1${index + 1}`, `drops a frame ${what}`, requirements, [], async (scene) => {
       const { stage, signal } = scene;
@@ -92,18 +136,28 @@ export const SESSION_CASES: readonly AdapterCase[] = [
       await expectServing(scene);
     }),
   ),
-  adapterCase('full', 'T-01', `answers each of ${SUITE_OF_ITEMS} items of a batch by its number`, 'T-1 T-2', [], async (scene) => {
-    const { stage, signal } = scene;
-    const talk = await stage.talk(signal);
-    const items = Array.from({ length: SUITE_OF_ITEMS }, () => ({ ...harmless(stage), item: nextItem() }));
-    await talk.askAll(items);
-    for (const { item } of items) await talk.answerTo(item, signal);
-  }),
+  adapterCase(
+    'full',
+    'T-01',
+    `answers each of ${SUITE_OF_ITEMS} items of a batch by its number`,
+    'T-1 T-2',
+    [],
+    async (scene) => {
+      const { stage, signal } = scene;
+      const talk = await stage.talk(signal);
+      const items = Array.from({ length: SUITE_OF_ITEMS }, () => ({ ...harmless(stage), item: nextItem() }));
+      await talk.askAll(items);
+      for (const { item } of items) await talk.answerTo(item, signal);
+    },
+  ),
   adapterCase('full', 'T-02', 'answers an item once more under its number', 'T-3 T-5', [], async (scene) => {
     const { stage, signal } = scene;
     const talk = await stage.talk(signal);
     const item = nextItem();
-    const [one, other] = [await talk.ask(harmless(stage), signal, item), await talk.ask(harmless(stage), signal, item)];
+    const [one, other] = [
+      await talk.ask(harmless(stage), signal, item),
+      await talk.ask(harmless(stage), signal, item),
+    ];
     expect(one.result === other.result, `first it was ${one.result}, then ${other.result}`);
   }),
   ...otherItems('job', [
@@ -123,8 +177,13 @@ export const SESSION_CASES: readonly AdapterCase[] = [
 /** Items for the other kind of adapter. */
 function otherItems(kind: 'job' | 'storage', bodies: readonly AskBody[]): readonly AdapterCase[] {
   return bodies.map((body) =>
-    adapterCase('full', `T-04-${kind}-${body.op}`, `refuses ${body.op} with UNSUPPORTED`, 'T-4', [kind], async ({ stage, signal }) =>
-      (await stage.talk(signal)).expectRefused('UNSUPPORTED', body, signal),
+    adapterCase(
+      'full',
+      `T-04-${kind}-${body.op}`,
+      `refuses ${body.op} with UNSUPPORTED`,
+      'T-4',
+      [kind],
+      async ({ stage, signal }) => (await stage.talk(signal)).expectRefused('UNSUPPORTED', body, signal),
     ),
   );
 }

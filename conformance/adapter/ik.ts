@@ -43,7 +43,8 @@ export function beginIk(parts: IkParts): Ik {
   const message1 = handshake.write(bytesOf(JSON.stringify(parts.payload ?? hello)));
   return {
     frame: encodeHello(keyId, message1),
-    isAnswer: (header) => header.kind === 'answer' && sameBytes(header.receiver, message1.subarray(0, SESSION_ID_BYTES)),
+    isAnswer: (header) =>
+      header.kind === 'answer' && sameBytes(header.receiver, message1.subarray(0, SESSION_ID_BYTES)),
     read(header) {
       const payload2 = handshake.read(header.body);
       expect(payload2 !== undefined, 'message 2 does not open as an answer to message 1');

@@ -18,7 +18,12 @@ export interface Granted {
   readonly claims: Grant;
   readonly token: string;
   readonly holder: KeyHolder;
-  readonly capabilities: readonly { readonly verb: 'get' | 'put'; readonly name: string; readonly url: string; readonly token: string }[];
+  readonly capabilities: readonly {
+    readonly verb: 'get' | 'put';
+    readonly name: string;
+    readonly url: string;
+    readonly token: string;
+  }[];
 }
 
 export async function granted(scene: AdapterScene, change: Partial<Grant> = {}): Promise<Granted> {

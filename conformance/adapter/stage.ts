@@ -113,7 +113,12 @@ export class AdapterStage {
       await this.send(ik.frame).catch(() => undefined); // not connected yet
       const header = await this.frames.take((frame) => ik.isAnswer(frame), HANDSHAKE_EVERY_MS, signal);
       if (header === undefined) continue;
-      const talk = new Talk({ stage: this, channel: ik.read(header).channel, signal, answerMs: this.answerMs });
+      const talk = new Talk({
+        stage: this,
+        channel: ik.read(header).channel,
+        signal,
+        answerMs: this.answerMs,
+      });
       this.#takers = [...this.#takers, (frame) => talk.receive(frame)];
       await this.send(talk.channel.confirmation());
       this.#talk = talk;
@@ -123,7 +128,11 @@ export class AdapterStage {
   }
 
   /** A grant of one attempt for somebody's key, signed by the broker's key unless told. */
-  grant(key: PrivateKey, change: Partial<Grant> = {}, signer = this.#grantKey): { readonly claims: Grant; readonly token: string } {
+  grant(
+    key: PrivateKey,
+    change: Partial<Grant> = {},
+    signer = this.#grantKey,
+  ): { readonly claims: Grant; readonly token: string } {
     const { crypto, clock, random } = this.runtime;
     const iat = Math.floor(clock.wallMs() / 1000);
     const claims: Grant = {

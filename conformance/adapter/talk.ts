@@ -94,7 +94,9 @@ export class Talk {
 
   #acknowledge(items: readonly AskItem[]): void {
     for (const item of items) this.asked.push(item);
-    void this.say({ kind: 'answers', items: items.map(({ item }) => ({ result: 'ok', item })) }).catch(() => undefined);
+    void this.say({ kind: 'answers', items: items.map(({ item }) => ({ result: 'ok', item })) }).catch(
+      () => undefined,
+    );
   }
 }
 

@@ -33,7 +33,12 @@ it('M-15 a job that comes while the ledger is asked whether the agent may have o
     classOf: hostClass,
     hunger: () => undefined,
   } as unknown as Desk;
-  const caller = { agent: 'agent', start: 'start', isGone: () => false, send: () => true } as unknown as Caller;
+  const caller = {
+    agent: 'agent',
+    start: 'start',
+    isGone: () => false,
+    send: () => true,
+  } as unknown as Caller;
   await onRequest(desk, caller, { kind: 'request', slot: 1, counter: 1, ad: {}, seen: [] });
   expect(asked).toEqual(['', 'late']);
   jobs.leave(caller);
