@@ -277,10 +277,23 @@ export class Clerk {
   }
 
   #changed(message: AgentMessage, line: Line): Answer | undefined {
-    const change = this.manners[message.kind] as
-      | ((said: AgentMessage, line: Line) => Answer | undefined)
-      | undefined;
-    return change?.(message, line);
+    const { manners } = this;
+    switch (message.kind) {
+      case 'request':
+        return manners.request?.(message, line);
+      case 'renew':
+        return manners.renew?.(message, line);
+      case 'outputs':
+        return manners.outputs?.(message, line);
+      case 'report':
+        return manners.report?.(message, line);
+      case 'release':
+        return manners.release?.(message, line);
+      case 'call':
+        return manners.call?.(message, line);
+      case 'parts':
+        return manners.parts?.(message, line);
+    }
   }
 
   #usual(message: AgentMessage, line: Line): Answer {
