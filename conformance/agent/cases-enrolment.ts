@@ -181,8 +181,6 @@ export const enrolmentCases: readonly AgentCase[] = [
       await stage.start();
       await stage.session();
       await stage.parked();
-      stage.say({ kind: 'farewell', code: 'IDENTITY_EXPIRED', message: 'as the case says' });
-      await stage.until('a renewal', () => stage.enrolment.visitsTo(ENROLMENT_PATHS.renew)[0]);
       const { program } = stage;
       program?.signal('SIGTERM');
       // What it wrote is looked at when the case ends, as in every case.

@@ -96,7 +96,7 @@ const UNBELIEVABLE: readonly {
   {
     what: 'no session id',
     requirements: ['M-1'],
-    change: () => ({ hello: ({ session: _, ...hello }) => hello }),
+    change: () => ({ hello: (hello) => ({ ...hello, session: undefined }) }),
   },
   {
     what: 'a payload that is not JSON',

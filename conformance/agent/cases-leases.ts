@@ -187,7 +187,7 @@ export const leaseCases: readonly AgentCase[] = [
       await renewalOf(stage, lease, 5000);
       const fromMs = performance.now();
       await stage.never(() => undefined, 8000);
-      const renewals = stage.clerk.since('renew', fromMs).length;
+      const renewals = stage.clerk.since('renew', fromMs).filter(({ isRepeat }) => !isRepeat).length;
       expect(renewals >= 2 && renewals <= 8, `it renewed ${renewals} times in 8 s a lease of 6 s`);
       await cancel(stage, lease.job);
     },

@@ -1,11 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Exit, Lease } from '../../protocol/generated/types.ts';
+import type { Exit } from '../../protocol/generated/types.ts';
 import { expect } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
 import { named, succeeds } from './deeds.ts';
 import { leaseOf, script, uniqueBytes } from './jobs.ts';
-import type { Stage } from './stage.ts';
 import { sha256Of } from './storage.ts';
 
 /** How a job can end, what the report of it must say, and what it must sign. */

@@ -77,7 +77,7 @@ export interface ClerkOptions {
 /** Answers what an agent says as a broker does, unless the case says otherwise, and notes what no agent may say. */
 export class Clerk {
   readonly heard: Heard[] = [];
-  readonly manners: AnswerManners = {};
+  manners: AnswerManners = {};
   readonly #options: ClerkOptions;
   readonly #slots = new Map<number, SlotState>();
   readonly #deals = new Map<string, Deal>();
@@ -85,7 +85,7 @@ export class Clerk {
   /** Where slots stand that this clerk never answered, as a welcome says. */
   readonly floors = new Map<number, number>();
   readonly #consumed = new Set<Heard>();
-  #sessions = new Set<Line>();
+  readonly #sessions = new Set<Line>();
   /** Final verdicts that the agent has not named as seen. */
   readonly pending: VerdictItem[] = [];
 
@@ -277,10 +277,23 @@ export class Clerk {
   }
 
   #changed(message: AgentMessage, line: Line): Answer | undefined {
-    const change = this.manners[message.kind] as
-      | ((said: AgentMessage, line: Line) => Answer | undefined)
-      | undefined;
-    return change?.(message, line);
+    const { manners } = this;
+    switch (message.kind) {
+      case 'request':
+        return manners.request?.(message, line);
+      case 'renew':
+        return manners.renew?.(message, line);
+      case 'outputs':
+        return manners.outputs?.(message, line);
+      case 'report':
+        return manners.report?.(message, line);
+      case 'release':
+        return manners.release?.(message, line);
+      case 'call':
+        return manners.call?.(message, line);
+      case 'parts':
+        return manners.parts?.(message, line);
+    }
   }
 
   #usual(message: AgentMessage, line: Line): Answer {

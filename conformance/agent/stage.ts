@@ -315,8 +315,7 @@ export class OpenStage implements Stage {
     this.desk.manners.confirms = true;
     this.storage.straighten();
     this.clerk.forgetHeard();
-    for (const kind of ['request', 'renew', 'outputs', 'report', 'release'] as const)
-      delete this.clerk.manners[kind];
+    this.clerk.manners = {};
   }
 
   async close(): Promise<void> {

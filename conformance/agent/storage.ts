@@ -62,7 +62,7 @@ export class Storage {
   readonly #files = new Map<string, Stored>();
   readonly #nonces = new Set<string>();
   readonly #proofs = new Set<string>();
-  readonly #twists: { readonly method: Method; readonly twist: Twist }[] = [];
+  readonly #twists: { readonly method: string; readonly twist: Twist }[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #http: HttpDesk | undefined;
 
@@ -145,8 +145,7 @@ export class Storage {
     const refusal = this.#refusalOf(request);
     if (refusal !== undefined) {
       // A request that was not let in met no twist.
-      if (twist !== undefined && twist.kind !== 'forget-nonces')
-        this.#twists.unshift({ method: method as Method, twist });
+      if (twist !== undefined && twist.kind !== 'forget-nonces') this.#twists.unshift({ method, twist });
       refuse(request, response, refusal.status, refusal.code);
       return;
     }
