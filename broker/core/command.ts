@@ -111,7 +111,12 @@ export type Command =
       readonly reason: string;
     }
   /** Names verdicts as seen outside a counted message (renew). */
-  | { readonly kind: 'seen'; readonly agent: string; readonly seen: readonly Seen[] }
+  | {
+      readonly kind: 'seen';
+      readonly agent: string;
+      readonly start: string;
+      readonly seen: readonly Seen[];
+    }
   /** Storage checked what was uploaded against the manifest. */
   | {
       readonly kind: 'verified';

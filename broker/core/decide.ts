@@ -1,4 +1,5 @@
 import { decideAccept } from './accept.ts';
+import { admit } from './admission.ts';
 import { decideBan, decideHello, decideRevoke } from './agent-start.ts';
 import { decideCancel } from './cancel.ts';
 import type { Command } from './command.ts';
@@ -54,7 +55,8 @@ export function decide(rows: Rows, command: Command, nowMs: number): Decision {
 }
 
 function decideSeen(rows: Rows, command: Extract<Command, { kind: 'seen' }>): Decision {
-  if (rows.agent === undefined) return refuse('NOT_FOUND');
-  const agent = withoutSeen(rows.agent, command.seen);
+  const admission = admit(rows, command.start);
+  if (admission.kind === 'answer') return admission.decision;
+  const agent = withoutSeen(admission.agent, command.seen);
   return agent === rows.agent ? UNCHANGED : decision(rows, { agent }, { kind: 'noted', agent }, []);
 }

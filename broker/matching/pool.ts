@@ -52,6 +52,13 @@ export class Pool {
     return best?.head;
   }
 
+  /** Whether there is a job that a host of this class may run. */
+  has(host: HostClass): boolean {
+    for (const [key, { bucket, heap }] of this.#buckets)
+      if (this.#head(key, heap) !== undefined && classMatches(host, bucket)) return true;
+    return false;
+  }
+
   /** The job is no longer to be had. Its place in the heap is skipped when it comes to the front. */
   remove(job: string, queue: string): void {
     if (this.#bucketOf.delete(job)) this.#perQueue.set(queue, this.sizeOf(queue) - 1);

@@ -26,6 +26,8 @@ export interface AvailableJobs {
   offer(job: JobRow, describe: () => Promise<Description | undefined>): Promise<void>;
   withdraw(job: JobRow): void;
   take(host: HostClass): Waiting | undefined;
+  /** Whether `take` would find one. */
+  has(host: HostClass): boolean;
   /** A job that was taken and could not be leased to that agent. */
   putBack(waiting: Waiting): void;
   /** Key of the bucket such a job belongs to; throws `CLASSAD_SYNTAX`. */
@@ -95,6 +97,7 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
     },
     withdraw: (job) => pool.remove(job.id, job.queue),
     take: (host) => pool.take(host),
+    has: (host) => pool.has(host),
     putBack(waiting) {
       const bucket = buckets.get(waiting.bucket);
       if (bucket === undefined) return;

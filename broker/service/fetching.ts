@@ -32,6 +32,8 @@ interface State {
   /** Whether the adapter may have more; cleared by a fetch that says it has not. */
   mayHaveMore: boolean;
   isFetching: boolean;
+  /** The adapter said during the fetch that there is more: the answer may have been made before. */
+  heardMeanwhile: boolean;
   /** Jobs in the ledger now that the adapter has not been told of. */
   accepted: string[];
 }
@@ -45,7 +47,7 @@ export function createFetching(options: FetchingOptions): Fetching {
   const states = new Map(
     configuration.queues.map((queue): [string, State] => [
       queue.name,
-      { queue, mayHaveMore: true, isFetching: false, accepted: [] },
+      { queue, mayHaveMore: true, isFetching: false, heardMeanwhile: false, accepted: [] },
     ]),
   );
   const retries = new Set<Cancel>();
@@ -65,6 +67,7 @@ export function createFetching(options: FetchingOptions): Fetching {
 
   function fetch(state: State): void {
     state.isFetching = true;
+    state.heardMeanwhile = false;
     fetchOnce(state)
       .catch((caught: unknown) => {
         runtime.log.warn(
@@ -103,7 +106,8 @@ export function createFetching(options: FetchingOptions): Fetching {
       if (outcome.kind === 'accepted' || outcome.kind === 'known') state.accepted.push(outcome.job.id);
     }
     // Whoever hands over nothing has nothing, whatever it says: it will tell when it has.
-    state.mayHaveMore = (answer.more && answer.jobs.length > 0) || state.accepted.length > 0;
+    state.mayHaveMore =
+      state.heardMeanwhile || (answer.more && answer.jobs.length > 0) || state.accepted.length > 0;
   }
 
   function acceptCommand({ queue }: State, job: NewJob): readonly Command[] {
@@ -138,6 +142,7 @@ export function createFetching(options: FetchingOptions): Fetching {
       const state = states.get(queue);
       if (state === undefined) return;
       state.mayHaveMore = true;
+      state.heardMeanwhile = true;
       look();
     },
     opened(service) {

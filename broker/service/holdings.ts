@@ -12,7 +12,7 @@ export async function onRenew(desk: Desk, caller: Caller, message: types.Renew):
   const renewals = message.leases.map((lease) => renewCommand(caller, lease));
   const outcomes = await ledger.apply([
     ...renewals,
-    { kind: 'seen', agent: caller.agent, seen: message.seen },
+    { kind: 'seen', agent: caller.agent, start: caller.start, seen: message.seen },
   ]);
   const last = outcomes.find((outcome) => outcome.kind === 'refused' && endsSession(outcome.code));
   if (last?.kind === 'refused') {
@@ -53,7 +53,11 @@ function orderOf(outcome: Outcome | undefined): {
 /** Mints capabilities again, or for files that were not declared. */
 export async function onOutputs(desk: Desk, caller: Caller, message: types.Outputs): Promise<void> {
   const { slot, counter, job, attempt } = message;
-  const stored = await desk.ledger.job(job);
+  const [agent, stored] = await Promise.all([desk.ledger.agent(caller.agent), desk.ledger.job(job)]);
+  if (agent?.start !== caller.start) {
+    caller.dismiss('SUPERSEDED');
+    return;
+  }
   const held = stored?.job.attempts.find((entry) => entry.number === attempt);
   if (stored === undefined || held?.agent !== caller.agent || held.state !== 'live') throw notLive();
   const wanted = wantedFiles(parseDescription(stored.description), message.verb, message.files);

@@ -19,7 +19,7 @@ export async function onRequest(desk: Desk, caller: Caller, message: types.Reque
   jobs.unpark(slotKey(caller, message));
   const host = desk.classOf(message.ad);
   if (message.seen.length > 0)
-    await ledger.apply([{ kind: 'seen', agent: caller.agent, seen: message.seen }]);
+    await ledger.apply([{ kind: 'seen', agent: caller.agent, start: caller.start, seen: message.seen }]);
   await serve(desk, { caller, message, host, expiresMs: runtime.clock.monotonicMs() + configuration.parkMs });
 }
 
@@ -37,6 +37,8 @@ async function serve(desk: Desk, waiter: Waiter): Promise<void> {
     case 'answered':
       return answerOutcome(desk, caller, message, found.outcome);
     case 'none':
+      // One that came while the ledger was asked woke nobody: nobody was parked yet.
+      if (desk.jobs.has(host)) return serve(desk, waiter);
       park(desk, waiter);
   }
 }

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
+import { addConformanceCommands } from '../../../cli/commands/conformance.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
+import { splitWords } from '../../../conformance/command-words.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
 const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> };
@@ -11,6 +13,7 @@ const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string
 const program = new Command('co-pilot');
 addJobCommands(program);
 addAgentCommands(program);
+addConformanceCommands(program);
 
 /** What `up` and `npm start` take. */
 program
@@ -29,7 +32,7 @@ const commands = pages().flatMap(({ path, text }) =>
 );
 
 function isKnown(line: string): boolean {
-  const words = line.split(/\s+/);
+  const words = splitWords(line);
   if (words[0] === 'co-pilot') return takes(program, words.slice(1));
   if (words[0] !== 'npm') return false;
   const script = words[1] === 'run' ? words[2] : words[1];
@@ -54,8 +57,17 @@ function withoutOptions(command: Command, words: readonly string[]): readonly st
   if (word === undefined) return [];
   const option = command.options.find(({ long }) => long === word);
   if (word.startsWith('--') && option === undefined) return undefined;
-  const rest = withoutOptions(command, option?.required === true ? after.slice(1) : after);
+  const rest = withoutOptions(
+    command,
+    option?.required === true ? afterValue(after, option.variadic) : after,
+  );
   return rest === undefined || option !== undefined ? rest : [word, ...rest];
+}
+
+/** What follows an option's value, or its values where it takes several. */
+function afterValue(words: readonly string[], isVariadic: boolean): readonly string[] {
+  const next = words.findIndex((word, at) => at > 0 && (!isVariadic || word.startsWith('--')));
+  return next < 0 ? [] : words.slice(next);
 }
 
 describe('the commands in the documents', () => {
@@ -76,6 +88,7 @@ describe('the commands in the documents', () => {
     'co-pilot job show',
     'co-pilot job show A B',
     'co-pilot job submit a.yaml --await',
+    'co-pilot conformance agent --only A B --twice',
     'rm -rf x',
   ])('would not pass as %s', (line) => {
     expect(isKnown(line)).toBe(false);

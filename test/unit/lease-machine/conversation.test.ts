@@ -65,8 +65,10 @@ describe('one job from its adapter to the framework', () => {
     world.do(finalised('j1', 1));
     const verdict = { job: 'j1', attempt: 1, verdict: 'committed', reason: '' };
     expect(world.agent('a').verdicts).toEqual([verdict]);
-    expect(answer(world, { kind: 'seen', agent: 'a', seen: [{ job: 'j2', attempt: 1 }] })).toBe('unchanged');
-    expect(answer(world, { kind: 'seen', agent: 'a', seen: [{ job: 'j1', attempt: 1 }] })).toBe('noted');
+    const early = { kind: 'seen', agent: 'a', start: 's0', seen: [{ job: 'j1', attempt: 1 }] } as const;
+    expect(answer(world, early)).toBe('SUPERSEDED');
+    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j2', attempt: 1 }] })).toBe('unchanged');
+    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j1', attempt: 1 }] })).toBe('noted');
     expect(world.agent('a').verdicts).toEqual([]);
   });
 

@@ -163,7 +163,7 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
     case 'release':
       return { ...release(agent, id, attempt, counter, event.choice % 2 === 0 ? 'drain' : 'x'), ...counted };
     case 'seen':
-      return { kind, agent, seen };
+      return { kind, agent, start, seen };
     case 'verified':
       return event.choice % 4 === 0 ? mismatch(id, attempt) : verified(id, attempt, [FILE]);
     case 'abort':

@@ -149,6 +149,15 @@ describe('fetching', () => {
     ]);
   });
 
+  it('asks again where the adapter said during a fetch that there is more', async () => {
+    adapters.play((body) => {
+      if (body.op === 'fetch' && fetches().length === 1) fetching.available(QUEUE.name);
+      return body.op === 'fetch' ? EMPTY : OK;
+    });
+    await open();
+    expect(fetches()).toHaveLength(2);
+  });
+
   it('names a job that is handed over again as accepted again', async () => {
     const same = newJob();
     give(same);
