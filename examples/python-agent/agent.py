@@ -141,10 +141,12 @@ class Conversation:
         self.link.say(waiting.message)
 
     def take(self, message):
-        """An answer; any that is not of the slot and counter that wait is ignored (M-6)."""
+        """An answer; one that is not of the slot and counter that wait is ignored (M-6). False where the slot waits for none."""
         waiting = self.waiting.get(message['slot'])
-        if waiting is not None and waiting.message['counter'] == message['counter'] and not waiting.answers.full():
+        is_awaited = waiting is not None and waiting.message['counter'] == message['counter']
+        if is_awaited and not waiting.answers.full():
             waiting.answers.put_nowait(message)
+        return waiting is not None
 
     def welcomed(self, slots):
         """M-12: counters go on above the broker's; what waits is said again, under a new one where its own was passed."""
@@ -168,7 +170,7 @@ class Attempt:
     def __init__(self, folder, slot, lease, state='leased', report=None):
         self.folder, self.slot, self.lease, self.state, self.report = folder, slot, lease, state, report
         self.work = os.path.join(folder, 'work')
-        self.name = {'job': lease['job'], 'attempt': lease['attempt']}
+        self.name = attempt_of(lease)
         self.renew_at = time.monotonic() + lease['firstRenewSeconds'] / 2
         self.stop = threading.Event()
         self.task = self.run = None
@@ -243,8 +245,9 @@ class Agent:
             self.dismissed(message['code'])
         elif kind == 'notice':
             self.renew_now() if message['command'] == 'renew-now' else self.drain()
-        else:
-            self.talk.take(message)
+        elif not self.talk.take(message) and kind == 'job' and self.draining.is_set():
+            # A request that we gave up when we began to drain was answered all the same.
+            self.spawn(self.release(message['slot'], attempt_of(message['lease']), 'drain'))
 
     def greeted(self, welcome):
         first = self.agent is None
@@ -257,7 +260,7 @@ class Agent:
 
     def judged(self, item):
         """A verdict that is final lets the files go, and is named as seen until an answer shows that this was heard (V-8, V-10)."""
-        name = {'job': item['job'], 'attempt': item['attempt']}
+        name = attempt_of(item)
         attempt = self.attempts.get(key_of(name))
         is_ours_to_judge = attempt is None or attempt.state in ('stored', 'reported')
         if item['verdict'] not in ('committed', 'refused') or not is_ours_to_judge:
@@ -483,7 +486,8 @@ class Agent:
             if sum(each['size'] for each in description['inputs']) > description['limits']['diskMiB'] * runner.MIB:
                 return {**report, 'exit': {'kind': 'limit', 'limit': 'disk'}}
             for each in description['inputs']:
-                path = runner.place(attempt.work, each['name'], each.get('executable', False))
+                is_program = each.get('executable', False) or description['command'] == f'./{each["name"]}'
+                path = runner.place(attempt.work, each['name'], is_program)
                 await self.move(attempt, 'get', each, self.storage.fetch, path)
             attempt.run = runner.Job(description, attempt.work, self.method, attempt.variables())
             report['exit'] = await attempt.run.run()
@@ -495,7 +499,7 @@ class Agent:
         return report
 
     def manifest(self, attempt, report):
-        """Declared outputs that are there. One that is missing is left out: the broker's verdict says so (V-5)."""
+        """Declared outputs (V-5). Without one the job has failed: a report that lacks it would be held against this machine."""
         files = []
         for output in attempt.lease['description']['outputs']:
             try:
@@ -506,7 +510,9 @@ class Agent:
                         return []
                     digest = digest_of(file, attempt.stop)
             except FileNotFoundError:
-                continue
+                if output.get('optional', False):
+                    continue
+                raise CannotRun(f'it left no {output["name"]}') from None
             files.append({'name': output['name'], 'size': size, 'sha256': digest})
         return files
 
@@ -663,6 +669,10 @@ class Agent:
             'DiskMiB': shutil.disk_usage(self.options.directory).free // runner.MIB // slots,
             'Isolation': self.method,
         }
+
+
+def attempt_of(message):
+    return {'job': message['job'], 'attempt': message['attempt']}
 
 
 def key_of(name):

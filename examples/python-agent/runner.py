@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -363,9 +364,13 @@ def open_plainly(work, name):
             os.close(folder)
             folder = inner
         opened = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as fault:
+        if fault.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise CannotRun(f'{name} is no plain file') from fault
+        raise
     finally:
         os.close(folder)
     if not stat.S_ISREG(os.fstat(opened).st_mode):
         os.close(opened)
-        raise CannotRun('an output is no plain file')
+        raise CannotRun(f'{name} is no plain file')
     return os.fdopen(opened, 'rb')
