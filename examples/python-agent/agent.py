@@ -39,6 +39,7 @@ ANSWERS = {
     'request': ('job', 'none'), 'renew': ('renewed',), 'outputs': ('capabilities',),
     'report': ('reported',), 'release': ('released',),
 }
+ARCHITECTURES = {'x86_64': 'X86_64'}
 MOST_SEEN = 64
 MOST_TAILS = 16
 CAPABILITIES_AT_MOST = 5
@@ -96,6 +97,7 @@ class Conversation:
         self.counters, self.link = counters, None
         self.waiting = {}
         self.seen = []
+        self.dismissed = None
 
     async def ask(self, slot, kind, **fields):
         """The answer, and whether it took more than one try. Raises `Rejected`; waits for ever where nothing comes."""
@@ -133,6 +135,8 @@ class Conversation:
             raise Rejected(code)
         if code == 'STALE_COUNTER':
             self.link.begin_anew()
+        elif code in FINAL or code == 'IDENTITY_EXPIRED':
+            self.dismissed(code)
 
     def repeat(self, waiting):
         waiting.sent += 1
@@ -227,6 +231,7 @@ class Agent:
         self.talk = Conversation(Counters(options.directory))
         start = identity.base32(os.urandom(16))
         self.link = self.talk.link = Link(member, keys, start, self.hear)
+        self.talk.dismissed = self.dismissed
         self.attempts = {}
         self.agent, self.finished = None, asyncio.get_running_loop().create_future()
         self.welcomed, self.draining, self.wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -662,7 +667,7 @@ class Agent:
         slots = self.options.slots
         memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // runner.MIB
         return {
-            'Arch': platform.machine().upper(),
+            'Arch': ARCHITECTURES.get(platform.machine(), platform.machine()),
             'OpSys': platform.system().upper(),
             'Cpus': max(1, os.cpu_count() // slots),
             'MemoryMiB': memory // slots,

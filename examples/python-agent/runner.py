@@ -142,8 +142,8 @@ class Job:
         self.limits, self.work, self.method = description['limits'], work, method
         home = work if method == 'none' else '/job'
         self.environment = {
-            'PATH': PATH, 'HOME': home, 'LANG': 'C.UTF-8', **description['environment'],
-            'COPILOT_PROGRESS': f'{home}/{PROGRESS}', **variables,
+            'PATH': PATH, 'LANG': 'C.UTF-8', **description['environment'],
+            'HOME': home, 'COPILOT_PROGRESS': f'{home}/{PROGRESS}', **variables,
         }
         self.command = [self.program(description), *description['arguments']]
         self.output = b''
