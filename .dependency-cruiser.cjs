@@ -1,5 +1,5 @@
 /** Which part may import which. docs/contributor.md says why. */
-const ours = '^(protocol|agent|broker|adapters|cli|bin|examples|test)/|^co-pilot[.]ts$';
+const ours = '^(protocol|agent|broker|adapters|conformance|cli|bin|examples|test)/|^co-pilot[.]ts$';
 
 /** A part that may see itself and the protocol, and nothing else of ours. */
 const seesOnlyProtocol = (part) => ({
@@ -23,6 +23,14 @@ module.exports = {
     seesOnlyProtocol('agent'),
     seesOnlyProtocol('broker'),
     seesOnlyProtocol('adapters'),
+    seesOnlyProtocol('conformance'),
+    {
+      name: 'only-the-command-line-sees-conformance',
+      comment: 'The suites judge the other parts from outside; nothing they judge builds on them.',
+      severity: 'error',
+      from: { path: ours, pathNot: '^(conformance|cli|test)/|^co-pilot[.]ts$' },
+      to: { path: '^conformance/' },
+    },
     {
       name: 'only-the-program-sees-the-command-line',
       comment: 'cli/ is for people; nothing else builds on it.',
@@ -55,7 +63,7 @@ module.exports = {
       comment: '`npm start` installs run-time packages only.',
       severity: 'error',
       from: {
-        path: '^(protocol|agent|broker|adapters|cli)/|^co-pilot[.]ts$',
+        path: '^(protocol|agent|broker|adapters|conformance|cli)/|^co-pilot[.]ts$',
         pathNot: '^protocol/(schemas|vectors)/',
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },

@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+
+const DEFINITION = /\*\*([BHSFMLVWECTX]-\d+)\*\*/g;
+
+/** The numbers docs/protocol.md defines, in its order. */
+export function definedRequirements(): readonly string[] {
+  const page = readFileSync(new URL('../docs/protocol.md', import.meta.url), 'utf8');
+  return [...page.matchAll(DEFINITION)].map(([, id]) => id ?? '');
+}
