@@ -235,8 +235,8 @@ class Agent:
         self.attempts = {}
         self.agent, self.finished = None, asyncio.get_running_loop().create_future()
         self.welcomed, self.draining, self.wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.poll_wait, self.poll_at = 2, float('inf')
-        self.held = []
+        self.poll_wait, self.poll_at, self.noticed = 2, float('inf'), float('-inf')
+        self.held, self.leaving = [], False
 
     # What the broker says.
 
@@ -249,7 +249,7 @@ class Agent:
         elif kind == 'farewell':
             self.dismissed(message['code'])
         elif kind == 'notice':
-            self.renew_now() if message['command'] == 'renew-now' else self.drain()
+            self.renew_now() if message['command'] == 'renew-now' else self.take_no_more()
         elif not self.talk.take(message) and kind == 'job' and self.draining.is_set():
             # A request that we gave up when we began to drain was answered all the same.
             self.spawn(self.release(message['slot'], attempt_of(message['lease']), 'drain'))
@@ -275,6 +275,8 @@ class Agent:
             self.forget(attempt)
         if name not in self.talk.seen and len(self.talk.seen) < 2 * MOST_SEEN:
             self.talk.seen.append(name)
+            self.poll_at = min(self.poll_at, time.monotonic() + 2)
+            self.wake.set()
 
     def dismissed(self, code):
         """M-21."""
@@ -354,12 +356,17 @@ class Agent:
             await asyncio.wait([self.spawn(self.renew_once())], timeout=5)
         self.finish(DONE)
 
-    def drain(self):
-        """No new work; what runs may go on for as long as was said at the start, and is given back then."""
+    def take_no_more(self):
+        """No new work; what runs goes on, and then this ends. The broker may order it (L-6, M-20)."""
         if not self.draining.is_set():
             say('draining')
             self.draining.set()
-            asyncio.get_running_loop().call_later(self.options.drain, self.give_back)
+
+    def drain(self):
+        """As whoever runs the agent wants it: what runs may go on for as long as was said, and is given back then."""
+        self.take_no_more()
+        self.leaving = True
+        asyncio.get_running_loop().call_later(self.options.drain, self.give_back)
 
     def give_back(self):
         for attempt in self.attempts.values():
@@ -377,7 +384,7 @@ class Agent:
             if lease is None and (lease := await self.next_lease(slot)) is None:
                 return
             attempt = self.leased(slot, lease)
-            if self.draining.is_set():
+            if self.leaving:
                 await self.release(slot, attempt.name, 'drain')
                 self.forget(attempt)
                 return
@@ -391,6 +398,7 @@ class Agent:
             drains = asyncio.create_task(self.draining.wait())
             await asyncio.wait([asked, drains], return_when=asyncio.FIRST_COMPLETED)
             drains.cancel()
+            await asyncio.wait([asked], timeout=0.2)  # its answer may have come together with the order
             if not asked.done():
                 asked.cancel()
                 return None
@@ -419,8 +427,9 @@ class Agent:
         attempt = Attempt(os.path.join(self.attempts_folder, f'{lease["job"]}.{lease["attempt"]}'), slot, lease)
         if key_of(attempt.name) in self.attempts:
             return self.attempts[key_of(attempt.name)]
-        if again:
-            attempt.renew_at = 0  # its time runs since the first answer, which we never had (L-11)
+        if again or time.monotonic() - self.noticed < 1:
+            # Its time runs since the first answer, which we never had (L-11); or a notice came close behind the lease.
+            attempt.renew_at = 0
         attempt.write('leased')
         self.attempts[key_of(attempt.name)] = attempt
         self.wake.set()
@@ -452,7 +461,7 @@ class Agent:
             attempt.task.cancel()
 
     async def called_off(self, attempt):
-        if self.draining.is_set() and key_of(attempt.name) in self.attempts:
+        if self.leaving and key_of(attempt.name) in self.attempts:
             await self.release(attempt.slot, attempt.name, 'drain')
         say('stopped', **attempt.name)
         self.forget(attempt)
@@ -594,20 +603,24 @@ class Agent:
                 await asyncio.sleep(5)
 
     def renew_now(self):
+        self.noticed = time.monotonic()
         for attempt in self.attempts.values():
             if attempt.state != 'reported':
                 attempt.renew_at = 0
         self.wake.set()
 
     async def renew_once(self):
-        """Without leases it only asks for verdicts (V-11)."""
+        """Without leases it only asks for verdicts, and names those that were seen (V-10, V-11)."""
         live = [each for each in self.attempts.values() if each.state != 'reported']
         leases = [each.standing(len(live) <= MOST_TAILS) for each in live]
+        began = time.monotonic()
         answer, _ = await self.talk.ask(0, 'renew', leases=leases)
         told = {key_of(each): each for each in answer['leases']}
         for attempt in live:
             self.obey(attempt, told.get(key_of(attempt.name), {'order': 'cancel'}))
-        awaits = any(each.state == 'reported' for each in self.attempts.values())
+        if self.noticed > began:
+            self.renew_now()  # a notice crossed this renewal: what it is about may not be in the answer
+        awaits = self.talk.seen or any(each.state == 'reported' for each in self.attempts.values())
         self.poll_wait = min(60, self.poll_wait * 2)
         self.poll_at = time.monotonic() + self.poll_wait if awaits else float('inf')
 
@@ -619,7 +632,7 @@ class Agent:
             return
         attempt.renew_at = time.monotonic() + told['leaseSeconds'] / 3
         if told['order'] == 'drain':
-            self.drain()
+            self.take_no_more()
 
     # The identity.
 
@@ -743,8 +756,11 @@ def enrol(member, options):
 async def run(options, keys, member, method):
     agent = Agent(options, keys, member, method)
 
+    signals = []
+
     def asked_to_end():
-        if agent.draining.is_set():
+        signals.append(None)
+        if len(signals) > 1:
             agent.finish(INTERRUPTED)
         agent.drain()
 
