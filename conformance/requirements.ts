@@ -7,3 +7,10 @@ export function definedRequirements(): readonly string[] {
   const page = readFileSync(new URL('../docs/protocol.md', import.meta.url), 'utf8');
   return [...page.matchAll(DEFINITION)].map(([, id]) => id ?? '');
 }
+
+/** Requirements nobody outside could see, each with the reason. */
+export function unobservableRequirements(): Readonly<Record<string, string>> {
+  return JSON.parse(readFileSync(new URL('unobservable.json', import.meta.url), 'utf8')) as Readonly<
+    Record<string, string>
+  >;
+}

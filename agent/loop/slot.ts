@@ -3,7 +3,7 @@ import type { Answer } from './asks.ts';
 import { runAttempt } from './attempt.ts';
 import type { Next, Work } from './attempt.ts';
 import type { Context } from './context.ts';
-import { backOffMs, jittered, sleep } from './wait.ts';
+import { atLeast, backOffMs, sleep } from './wait.ts';
 
 /** Whatever the broker says, a slot does not ask faster than this. */
 const LEAST_WAIT_MS = 50;
@@ -62,7 +62,7 @@ async function nextAfter(
 
 async function waitAsTold(context: Context, slot: number, none: NoWork): Promise<void> {
   const { clock, random } = context.runtime;
-  const waitMs = Math.max(LEAST_WAIT_MS, jittered(random, none.retryAfterSeconds * 1000));
+  const waitMs = Math.max(LEAST_WAIT_MS, atLeast(random, none.retryAfterSeconds * 1000));
   if (waitMs > LEAST_WAIT_MS) context.emit({ kind: 'slot', slot, phase: 'waiting', reason: none.reason });
   await sleep(clock, waitMs, context.draining);
 }

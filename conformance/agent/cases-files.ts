@@ -1,6 +1,6 @@
 import { expect } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
-import { succeeds } from './cases-leases.ts';
+import { succeeds } from './deeds.ts';
 import { type JobWish, script, uniqueBytes } from './jobs.ts';
 import type { Stage } from './stage.ts';
 import type { Twist } from './storage.ts';

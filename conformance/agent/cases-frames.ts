@@ -4,6 +4,7 @@ import { nonceOf } from '../../protocol/session/noise.ts';
 import { expect } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
 import { CONFIRMATION, type Line, MESSAGE, plaintextOf } from './line.ts';
+import { holds } from './deeds.ts';
 import { script } from './jobs.ts';
 import type { Stage } from './stage.ts';
 import { flipped, lengthened, replaced, shortened } from './tamper.ts';
@@ -359,8 +360,7 @@ async function whileRenewing(
   stage: Stage,
   act: (line: Line, renewals: () => number) => Promise<void>,
 ): Promise<void> {
-  const lease = await stage.gives(script('sleep 60'));
-  await stage.until('the job to be begun', () => (stage.clerk.parked === undefined ? true : undefined));
+  const lease = await holds(stage, script('sleep 60'));
   const fromMs = performance.now();
   try {
     await act(stage.line, () => stage.clerk.since('renew', fromMs).length);

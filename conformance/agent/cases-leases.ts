@@ -1,8 +1,7 @@
-import { newId } from '../../protocol/encoding.ts';
 import type { Exit, Lease } from '../../protocol/generated/types.ts';
 import { expect } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
-import { cancel } from './cases-messages.ts';
+import { cancel, holds, renewalOf, succeeds } from './deeds.ts';
 import { leaseOf, script, uniqueBytes } from './jobs.ts';
 import { CANARY } from './program.ts';
 import type { Stage } from './stage.ts';
@@ -113,30 +112,25 @@ export const leaseCases: readonly AgentCase[] = [
   },
   {
     id: 'AGT-L-009',
-    title: 'runs a lease once that its next request is answered with again',
+    title: 'does not run an attempt again that it has reported, though a request is answered with it',
     requirements: ['L-11'],
     level: 'robust',
+    start: 'spent',
     async run(stage) {
-      const lease = await stage.gives(script('true'));
-      stage.clerk.dealOf(lease)!.verdict = 'verifying';
+      const lease = await stage.gives(script('cat /proc/sys/kernel/random/uuid > id.txt', ID));
+      stage.clerk.deal(lease).verdict = 'verifying';
       await stage.report(lease);
-      const { slot, counter } = await stage.parked();
+      await stage.parked();
       const fromMs = performance.now();
-      stage.clerk.manners.request = () => undefined;
-      stage.say({ kind: 'job', slot, counter, lease, verdicts: [] });
+      stage.clerk.give(lease);
       await stage.never(
         () =>
-          stage.clerk
-            .since('report', fromMs)
-            .some(
-              ({ message, isRepeat }) =>
-                message.job === lease.job &&
-                !isRepeat &&
-                stage.storage.visits.some(({ path, atMs }) => atMs > fromMs && path.includes(lease.job)),
-            )
+          stage.storage.visits.some(
+            ({ method, path, atMs }) => method === 'PUT' && atMs > fromMs && path.includes(lease.job),
+          )
             ? 'it ran the attempt again'
             : undefined,
-        3000,
+        4000,
       );
     },
   },
@@ -263,7 +257,8 @@ export const leaseCases: readonly AgentCase[] = [
     level: 'full',
     async run(stage) {
       stage.clerk.manners.outputs = ({ slot, counter, job, attempt }) => {
-        stage.clerk.dealOf({ job, attempt })!.state = 'ended';
+        const deal = stage.clerk.dealOf({ job, attempt });
+        if (deal !== undefined) deal.state = 'ended';
         return { kind: 'error', slot, counter, code: 'ATTEMPT_NOT_LIVE', message: 'as the case says' };
       };
       const lease = await stage.gives(
@@ -291,10 +286,12 @@ export const leaseCases: readonly AgentCase[] = [
     requirements: ['L-17'],
     level: 'robust',
     run: (stage) =>
-      reachesLimit(stage, 'cat /dev/zero > big; sleep 20', { diskMiB: 8, wallSeconds: 60 }, [
-        'disk',
-        'output',
-      ]),
+      reachesLimit(
+        stage,
+        'n=0; while true; do n=$((n+1)); cat /bin/sh /bin/sh /bin/sh > big$n; done',
+        { diskMiB: 8, wallSeconds: 15 },
+        ['disk', 'output'],
+      ),
   },
   {
     id: 'AGT-L-041',
@@ -304,9 +301,7 @@ export const leaseCases: readonly AgentCase[] = [
     start: 'spent',
     withinSeconds: 60,
     async run(stage) {
-      const lease = await stage.gives(script('sleep 20'));
-      await stage.until('the job to be begun', () => (stage.clerk.parked === undefined ? true : undefined));
-      await renewalAfterNotice(stage, lease);
+      const lease = await holds(stage, script('sleep 20'));
       const fromMs = performance.now();
       stage.program?.signal('SIGTERM');
       await stage.until('its end', () => stage.program?.ended, 40_000);
@@ -330,15 +325,12 @@ export const leaseCases: readonly AgentCase[] = [
   },
   {
     id: 'AGT-L-043',
-    title: 'gives back a job that comes while it is told to end',
+    title: 'asks for no work once it is told to end',
     requirements: ['L-10', 'L-11'],
     level: 'robust',
     start: 'spent',
     async run(stage) {
-      const running = await stage.gives(script('sleep 60'));
-      await stage.until('the job to be begun', () => (stage.clerk.parked === undefined ? true : undefined));
-      await renewalAfterNotice(stage, running);
-      stage.clerk.manners.release = () => undefined;
+      await holds(stage, script('sleep 60'));
       const fromMs = performance.now();
       stage.program?.signal('SIGTERM');
       await stage.until('its end', () => stage.program?.ended, 40_000);
@@ -352,14 +344,8 @@ export const leaseCases: readonly AgentCase[] = [
 
 const ID = { outputs: [{ name: 'id.txt' }] };
 
-/** The attempt is reported as a success. */
-export async function succeeds(stage: Stage, lease: Lease, withinMs?: number): Promise<void> {
-  const { exit } = await stage.report(lease, withinMs);
-  expect(exit.kind === 'exited' && exit.code === 0, `the job ended ${JSON.stringify(exit)}`);
-}
-
 /** It is reported as a failure, or given back; its slot asks for work again. */
-export async function doesNotSucceed(stage: Stage, lease: Lease): Promise<void> {
+async function doesNotSucceed(stage: Stage, lease: Lease): Promise<void> {
   const ended = await stage.until(
     'a report of a failure, or a release',
     () =>
@@ -373,16 +359,6 @@ export async function doesNotSucceed(stage: Stage, lease: Lease): Promise<void> 
   );
   expect(stage.storage.uploaded(lease, 'out.txt') === undefined, 'the job was run');
   await stage.parked(20_000);
-}
-
-function renewalOf(stage: Stage, lease: Lease, withinMs: number): ReturnType<typeof stage.hears<'renew'>> {
-  return stage.hears('renew', ({ message }) => message.leases.some(({ job }) => job === lease.job), withinMs);
-}
-
-/** The agent holds the lease for sure. */
-async function renewalAfterNotice(stage: Stage, lease: Lease): Promise<void> {
-  stage.say({ kind: 'notice', command: 'renew-now' });
-  await renewalOf(stage, lease, 10_000);
 }
 
 async function reachesLimit(
@@ -477,8 +453,7 @@ export const startCases: readonly AgentCase[] = [
     level: 'full',
     start: 'spent',
     async run(stage) {
-      const lease = await stage.gives(script('sleep 20'));
-      await renewalAfterNotice(stage, lease);
+      const lease = await holds(stage, script('sleep 20'));
       stage.clerk.deal(lease).state = 'ended';
       const { start } = stage.line.hello;
       const fromMs = performance.now();
@@ -536,13 +511,7 @@ export const startCases: readonly AgentCase[] = [
 ];
 
 async function killedInAJob(stage: Stage): Promise<Lease> {
-  const lease = await stage.gives(script('sleep 3'));
-  await renewalAfterNotice(stage, lease);
+  const lease = await holds(stage, script('sleep 3'));
   await stage.restart();
   return lease;
-}
-
-/** An attempt that nobody ever had. */
-export function strangeAttempt(stage: Stage): { readonly job: string; readonly attempt: number } {
-  return { job: newId(stage.runtime.random), attempt: 1 };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Exit, Lease } from '../../protocol/generated/types.ts';
 import { expect } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
-import { succeeds } from './cases-leases.ts';
+import { named, succeeds } from './deeds.ts';
 import { leaseOf, script, uniqueBytes } from './jobs.ts';
 import type { Stage } from './stage.ts';
 import { sha256Of } from './storage.ts';
@@ -163,8 +163,9 @@ export const reportCases: readonly AgentCase[] = [
       await stage.parked();
       stage.clerk.manners.renew = () => 'nothing';
       stage.clerk.decide(deal, 'committed');
+      const before = stage.desk.lines.length;
       stage.gate.cut();
-      await stage.until('a new session', () => (stage.line.options.openedMs > 0 ? true : undefined));
+      await stage.until('a new session', () => stage.desk.lines[before]);
       await named(stage, lease, 20_000);
     },
   },
@@ -266,18 +267,6 @@ export const reportCases: readonly AgentCase[] = [
     },
   },
 ];
-
-/** Some message names the verdict as seen. */
-async function named(stage: Stage, { job }: Lease, withinMs: number): Promise<void> {
-  await stage.until(
-    `a message that names the verdict of ${job} as seen`,
-    () =>
-      stage.clerk.heard.find(
-        ({ message }) => 'seen' in message && message.seen.some((attempt) => attempt.job === job),
-      ),
-    withinMs,
-  );
-}
 
 const MOST_FILES = 5000;
 

@@ -145,6 +145,8 @@ export class Clerk {
   /** Another start of the agent: what its predecessor left open is void. */
   newStart(): void {
     this.#parked.clear();
+    // No welcome says where slot 0 stands, so its counters rise within one start.
+    this.#slots.delete(0);
     for (const [slot, state] of this.#slots) if (state.answer === undefined) this.#slots.delete(slot);
   }
 
@@ -213,7 +215,7 @@ export class Clerk {
       slot: request.slot,
       counter: request.counter,
       none,
-      verdicts: [],
+      verdicts: [...this.pending],
     });
     return true;
   }
