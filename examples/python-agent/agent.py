@@ -249,10 +249,18 @@ class Agent:
         elif kind == 'farewell':
             self.dismissed(message['code'])
         elif kind == 'notice':
-            self.renew_now() if message['command'] == 'renew-now' else self.take_no_more()
+            self.advised(message['command'])
         elif not self.talk.take(message) and kind == 'job' and self.draining.is_set():
             # A request that we gave up when we began to drain was answered all the same.
             self.spawn(self.release(message['slot'], attempt_of(message['lease']), 'drain'))
+
+    def advised(self, command):
+        """M-20."""
+        if command == 'drain':
+            self.take_no_more()
+        else:
+            self.noticed = time.monotonic()
+            self.renew_now()
 
     def greeted(self, welcome):
         first = self.agent is None
@@ -603,7 +611,6 @@ class Agent:
                 await asyncio.sleep(5)
 
     def renew_now(self):
-        self.noticed = time.monotonic()
         for attempt in self.attempts.values():
             if attempt.state != 'reported':
                 attempt.renew_at = 0
