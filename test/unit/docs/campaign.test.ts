@@ -16,6 +16,8 @@ describe('the first campaign of docs/job-author.md', () => {
     writeFileSync(file, text);
     const jobs = expand(await loadCampaign(file));
     expect(jobs).toHaveLength(10);
+    // A path that is no input is refused by every agent (L-16).
+    expect(jobs[6]?.description.command).toMatch(/^[^/]+$/);
     expect(jobs[6]?.description.arguments).toEqual(['-c', 'echo $(( 7 * 7 )) > square.txt']);
   });
 });

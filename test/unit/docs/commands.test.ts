@@ -15,6 +15,8 @@ addJobCommands(program);
 addAgentCommands(program);
 addConformanceCommands(program);
 
+const PYTHON_AGENT = 'examples/python-agent/agent.py';
+
 /** What `up` and `npm start` take. */
 program
   .command('up')
@@ -34,10 +36,21 @@ const commands = pages().flatMap(({ path, text }) =>
 function isKnown(line: string): boolean {
   const words = splitWords(line);
   if (words[0] === 'co-pilot') return takes(program, words.slice(1));
+  if (words[0] === 'python3') return isKnownToPython(words.slice(1));
   if (words[0] !== 'npm') return false;
   const script = words[1] === 'run' ? words[2] : words[1];
   if (script === 'start') return takes(program, ['up', ...words.slice(words[2] === '--' ? 3 : 2)]);
   return script !== undefined && script in scripts;
+}
+
+/** The agent in Python with options that it has, or the tests beside it. */
+function isKnownToPython([script = '', ...args]: readonly string[]): boolean {
+  if (script === '-m') return args.join(' ') === 'unittest';
+  if (script !== PYTHON_AGENT) return false;
+  const options = new Set(
+    [...page(PYTHON_AGENT).matchAll(/add_argument\('(--[a-z-]+)'/g)].map(([, name]) => name),
+  );
+  return args.every((word, index) => options.has(word) || options.has(args[index - 1] ?? ''));
 }
 
 /** Whether a command or one below it takes these words: sub-commands and options that exist, as many arguments as it has. */
@@ -89,6 +102,9 @@ describe('the commands in the documents', () => {
     'co-pilot job show A B',
     'co-pilot job submit a.yaml --await',
     'co-pilot conformance agent --only A B --twice',
+    'python3 agent.py',
+    'python3 -m http.server',
+    'python3 examples/python-agent/agent.py --directory a --koda b',
     'rm -rf x',
   ])('would not pass as %s', (line) => {
     expect(isKnown(line)).toBe(false);
