@@ -9,6 +9,7 @@ import type { ResponderLimits } from '../../protocol/session/responder.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
 import { createAgentSessions } from './agent-sessions.ts';
+import { createWeights } from '../matching/weights.ts';
 import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
@@ -53,7 +54,7 @@ const SWEEP_LIMIT = 256;
  */
 export function createBroker(options: BrokerOptions): Broker {
   const { runtime, configuration, bus, ledger } = options;
-  const jobs = createAvailableJobs(runtime, configuration.maxParked);
+  const jobs = createAvailableJobs(runtime, configuration.maxParked, createWeights(configuration.queues));
   const verdicts = createVerdicts(runtime.clock);
   let cancelSweep: Cancel = () => undefined;
   let stopped = false;

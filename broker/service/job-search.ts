@@ -1,6 +1,6 @@
 import type { Command, Outcome } from '../core/command.ts';
 import type { HostClass } from '../matching/host-class.ts';
-import type { Waiting } from '../matching/job-heap.ts';
+import type { Waiting } from '../matching/waiting.ts';
 import type { Lease } from '../../protocol/generated/types.ts';
 import type { Clock } from '../../protocol/runtime/runtime.ts';
 import type { Caller } from './agent-sessions.ts';
@@ -48,7 +48,10 @@ export async function findJob(desk: Desk, wish: Wish): Promise<Found> {
       desk.follow(outcome);
       return { kind: 'leased', outcome };
     }
-    if (candidate !== undefined && isGone(outcome)) continue;
+    if (candidate !== undefined && isGone(outcome)) {
+      desk.jobs.refund(candidate);
+      continue;
+    }
     if (candidate !== undefined) desk.jobs.putBack(candidate);
     return { kind: 'answered', outcome };
   }
