@@ -17,7 +17,15 @@ const hosts: readonly HostClass[] = [[0, 1, 2], [0], [1, 2]].map((kinds) =>
 );
 const runs = [[0, 1, 2], [0], [1, 2]];
 
+const buckets = new Map<string, Bucket>();
+
 function bucket(queue: string, kind: number): Bucket {
+  const known = buckets.get(`${queue} ${kind}`) ?? newBucket(queue, kind);
+  buckets.set(`${queue} ${kind}`, known);
+  return known;
+}
+
+function newBucket(queue: string, kind: number): Bucket {
   const limits = { wallSeconds: 60, memoryMiB: 100, diskMiB: 10 };
   const requirements = `other.Can${kind}`;
   return bucketOf((data) => crypto.sha256(data), queue, {
@@ -280,11 +288,14 @@ describe('what one owner cannot do to the others', () => {
     pool.add(job('rare', 'small'), bucket('main', 1));
     for (let index = 0; index < 1000; index += 1) pool.add(job(`small-${index}`, 'small'), any);
     for (let index = 0; index < 1000; index += 1) pool.add(job(`big-${index}`, 'big'), bucket('main', 2));
-    let turns = 0;
-    while (pool.take(everything!)?.job !== 'rare') {
-      // Small machines work for this owner all the time, so that on the large one it is always the other's turn.
+    // Small machines work for this owner all the time, so that on the large one it is always the other's turn.
+    const elsewhere = (): void => {
       for (let other = 0; other < 5; other += 1) expect(pool.take(hosts[1]!)?.owner).toBe('small');
-      expect((turns += 1)).toBeLessThan(20);
+    };
+    elsewhere();
+    for (let turns = 1; pool.take(everything!)?.job !== 'rare'; turns += 1) {
+      expect(turns).toBeLessThan(20);
+      elsewhere();
     }
   });
 
