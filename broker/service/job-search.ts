@@ -30,6 +30,18 @@ const MAX_CANDIDATES = 1024;
 
 /** Takes candidates until the ledger leases one. A report of the same message shares the first group, hence its sync. */
 export async function findJob(desk: Desk, wish: Wish): Promise<Found> {
+  const found = await search(desk, wish);
+  const { agent, identity } = wish.caller;
+  desk.seen?.asked({ agent, owner: identity.owner, host: wish.host, answer: answerIn(found) });
+  return found;
+}
+
+function answerIn(found: Found): string {
+  if (found.kind !== 'answered') return found.kind;
+  return found.outcome.kind === 'refused' ? found.outcome.code : found.outcome.kind;
+}
+
+async function search(desk: Desk, wish: Wish): Promise<Found> {
   let { report } = wish;
   for (let tries = 0; tries < MAX_CANDIDATES; tries += 1) {
     const candidate = desk.jobs.take(wish.host);
