@@ -106,7 +106,10 @@ export function createBroker(options: BrokerOptions): Broker {
     onMessage,
     follow,
     onGone: (caller) => jobs.leave(caller),
-    onFarewell: (agent, owner, code) => seen.sentAway(agent, owner, code),
+    onFarewell(agent, owner, code) {
+      // Its newer start is served.
+      if (code !== 'SUPERSEDED') seen.sentAway(agent, owner, code);
+    },
     send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
     ...(options.sessionLimits && { limits: options.sessionLimits }),
   });
