@@ -56,6 +56,7 @@ export interface WhyFacts {
   readonly queue: QueueFacts | null;
   readonly place: Place | null;
   readonly limits: Pick<Limits, 'liveAttemptsPerAgent' | 'liveAttemptsPerOwner'>;
+  /** Those that were sent away apart. */
   readonly connectedAgents: number;
   /** Connected agents that asked for work since the broker started. */
   readonly classes: readonly ClassFacts[];
@@ -121,9 +122,13 @@ export function createWhy(
   function sentAway(): WhyFacts['sentAway'] {
     const nowMs = runtime.clock.monotonicMs();
     return [...seen.away]
-      .filter(({ agent }) => !options.isConnected(agent))
       .map(({ agent, code, atMs }) => ({ agent, code, agoMs: nowMs - atMs }))
       .slice(-MAX_SHOWN);
+  }
+
+  /** Sessions that an agent had before it was sent away, and that are of no use to it. */
+  function unserved(): number {
+    return [...seen.away].filter(({ agent }) => options.isConnected(agent)).length;
   }
 
   async function agentFacts(known: SeenAgent, nowMs: number): Promise<AgentFacts> {
@@ -149,7 +154,7 @@ export function createWhy(
       queue: queueFacts(job?.queue ?? queueName),
       place: jobs.placeOf(id) ?? null,
       limits: configuration.limits,
-      connectedAgents: options.connected(),
+      connectedAgents: options.connected() - unserved(),
       classes: bucket === undefined ? [] : classesOf(known, bucket),
       matching: await Promise.all(candidates.slice(0, MAX_SHOWN).map((agent) => agentFacts(agent, nowMs))),
       sentAway: sentAway(),
