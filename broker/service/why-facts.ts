@@ -91,9 +91,13 @@ export function createWhy(
 
   function agedTroubles(subject: string): readonly AgedTrouble[] {
     const nowMs = runtime.clock.monotonicMs();
-    return troubles
-      .of(subject)
-      .map(({ sinceMs, lastMs: _, ...said }) => ({ ...said, forMs: nowMs - sinceMs }));
+    return troubles.of(subject).map(({ step, code, message, times, sinceMs }) => ({
+      step,
+      code,
+      message,
+      times,
+      forMs: nowMs - sinceMs,
+    }));
   }
 
   function queueFacts(name: string | undefined): QueueFacts | null {

@@ -361,7 +361,7 @@ describe('job why, under tight limits', () => {
 
   it('owner-limit: its other agents hold as many as one owner may', async () => {
     const idle = await world.asking();
-    for (const _ of [1, 2]) {
+    for (let others = 0; others < 2; others += 1) {
       const agent = await world.live.agent();
       const job = await world.submit({ requirements: 'isUndefined(other.MemoryMiB)' });
       expect((await agent.takeJob()).job).toBe(job);
