@@ -5,7 +5,9 @@ import type { Cancel, Clock, Random } from '../../protocol/runtime/runtime.ts';
 import { fitting, MAX_FETCH_JOBS } from './fetch-bound.ts';
 import type { FailedAttempt, Fetched, JobAdapter, Work } from './job-adapter.ts';
 import * as states from './local/job-state.core.ts';
+import { indexJobs } from './memory-index.ts';
 import { newJobFault } from './new-job.ts';
+import { Turns } from './turns.ts';
 
 /** How long a job that was handed over waits to be named as accepted before it is handed over again. */
 const HAND_AGAIN_MS = 10_000;
@@ -79,6 +81,7 @@ const NO_FAULTS: JobAdapterFaults = { down: false, lostReply: 0, lostWork: 0, re
 export function createMemoryJobAdapter(options: MemoryJobAdapterOptions): MemoryJobAdapter {
   const { clock, random } = options;
   const entries = new Map<string, Entry>();
+  const turns = new Map<string, Turns>();
   let faults = NO_FAULTS;
   let dead = false;
   let handler: ((work: Work) => void) | undefined;
@@ -135,6 +138,11 @@ export function createMemoryJobAdapter(options: MemoryJobAdapterOptions): Memory
     });
     return job.job;
   };
+  const turnsOf = (queue: string): Turns => {
+    const known = turns.get(queue) ?? new Turns();
+    turns.set(queue, known);
+    return known;
+  };
   const acceptAll = (accepted: readonly string[]): void => {
     for (const id of accepted) {
       const entry = entries.get(id);
@@ -145,12 +153,13 @@ export function createMemoryJobAdapter(options: MemoryJobAdapterOptions): Memory
   };
   const handOver = (queue: string, max: number): Fetched => {
     const nowMs = clock.monotonicMs();
-    const due = [...entries.values()]
-      .filter((entry) => entry.queue === queue && isDue(entry, nowMs))
-      .sort(bestFirst);
-    const wanted = due.slice(0, Math.min(max, MAX_FETCH_JOBS)).map((entry) => entry.job);
-    const jobs = fitting(wanted);
-    for (const entry of due.slice(0, jobs.length)) {
+    const due = [...entries.values()].filter((entry) => entry.queue === queue && isDue(entry, nowMs));
+    const again = due.filter((entry) => entry.progress.state === 'handed').sort(bestFirst);
+    const waiting = due.filter((entry) => entry.progress.state === 'pending');
+    const limit = Math.min(max, MAX_FETCH_JOBS);
+    const wanted = [...again, ...inTurn(turnsOf(queue), waiting, limit - again.length)].slice(0, limit);
+    const jobs = fitting(wanted.map((entry) => entry.job));
+    for (const entry of wanted.slice(0, jobs.length)) {
       entry.handedMs = nowMs;
       entry.progress = { ...entry.progress, state: 'handed' };
     }
@@ -229,6 +238,20 @@ function isDue(entry: Entry, nowMs: number): boolean {
   if (entry.progress.state === 'pending') return true;
   if (entry.progress.state !== 'handed') return false;
   return entry.handedMs === undefined || nowMs - entry.handedMs >= HAND_AGAIN_MS;
+}
+
+/** At most so many of the jobs, owners and campaigns in turn. */
+function inTurn(turns: Turns, jobs: readonly Entry[], limit: number): readonly Entry[] {
+  const index = indexJobs(jobs, (entry) => entry.job);
+  const taken: Entry[] = [];
+  while (taken.length < limit) {
+    const next = turns.next(index);
+    if (next === undefined) break;
+    turns.had(next);
+    index.drop(next.job);
+    taken.push(next.job);
+  }
+  return taken;
 }
 
 function bestFirst(one: Entry, other: Entry): number {

@@ -4,6 +4,7 @@ import type { Log } from '../../protocol/runtime/runtime.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Broker } from '../service/broker.ts';
+import { addWhyRoute } from './why-routes.ts';
 
 export interface ControlOptions {
   readonly broker: Broker;
@@ -71,6 +72,7 @@ export function createControlServer({ broker, enrolment, ledger, log }: ControlO
     await broker.revoke(params.id, 'revoked by the operator');
     return { agent: params.id, status: 'revoked' };
   });
+  addWhyRoute(server, broker);
   return server;
 }
 

@@ -6,6 +6,7 @@ import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
 import { decideGroup, type GroupResult } from './group.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
+import type { LedgerKeeping } from './keeping.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { liveDeadline, matches, storedJob } from './stored-job.ts';
 
@@ -34,7 +35,7 @@ export interface MemoryLedgerOptions {
 }
 
 /** The ledger's twin without a disk, with faults to order. */
-export interface MemoryLedger extends Ledger {
+export interface MemoryLedger extends Ledger, LedgerKeeping {
   readonly store: MemoryStore;
   /** The next group fails whole with this code. */
   failNext(code: Extract<ErrorCode, 'LEDGER_FULL' | 'LEDGER_CORRUPT' | 'LEDGER_UNAVAILABLE'>): void;
@@ -113,6 +114,16 @@ class MemoryLedgerHandle implements MemoryLedger {
   async agent(id: string): Promise<AgentRow | undefined> {
     this.#check();
     return this.store.agents.get(id);
+  }
+
+  async owner(id: string): Promise<OwnerRow | undefined> {
+    this.#check();
+    return this.store.owners.get(id);
+  }
+
+  async nowMs(): Promise<number> {
+    this.#check();
+    return this.#nowMs();
   }
 
   async count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

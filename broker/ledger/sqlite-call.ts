@@ -14,6 +14,8 @@ export type Call =
     }
   | { readonly kind: 'job'; readonly id: string }
   | { readonly kind: 'agent'; readonly id: string }
+  | { readonly kind: 'owner'; readonly id: string }
+  | { readonly kind: 'now'; readonly elapsedMs: number }
   | { readonly kind: 'count' }
   | { readonly kind: 'close'; readonly elapsedMs: number };
 

@@ -65,6 +65,7 @@ export interface SqliteStore {
   list(query: JobQuery['kind'], after: string, limit: number): readonly StoredJob[];
   job(id: string): StoredJob | undefined;
   agent(id: string): AgentRow | undefined;
+  owner(id: string): OwnerRow | undefined;
   count(): Readonly<Partial<Record<JobState, number>>>;
   /** Records what the clock has come to, and closes; idempotent. */
   close(nowMs: number): void;
@@ -201,6 +202,10 @@ class SqliteStoreHandle implements SqliteStore {
 
   agent(id: string): AgentRow | undefined {
     return this.#guarded(() => this.#lookup.agent(id));
+  }
+
+  owner(id: string): OwnerRow | undefined {
+    return this.#guarded(() => this.#lookup.owner(id));
   }
 
   count(): Readonly<Partial<Record<JobState, number>>> {

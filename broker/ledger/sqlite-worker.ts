@@ -30,6 +30,10 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return store.job(call.id);
     case 'agent':
       return store.agent(call.id);
+    case 'owner':
+      return store.owner(call.id);
+    case 'now':
+      return openedMs + call.elapsedMs;
     case 'count':
       return store.count();
     case 'close':

@@ -52,6 +52,8 @@ export interface AgentSessionsOptions {
   readonly follow: (outcome: Outcome) => void;
   /** A session is over; what its agent waits for it asks again on the next. */
   readonly onGone?: (caller: Caller) => void;
+  /** An agent hears its last word. */
+  readonly onFarewell?: (agent: string, owner: string, code: ErrorCode) => void;
   readonly limits?: Partial<ResponderLimits>;
 }
 
@@ -62,6 +64,7 @@ export interface AgentSessions {
   push(agent: string, message: BrokerMessage): void;
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
+  isConnected(agent: string): boolean;
   stop(): void;
 }
 
@@ -208,6 +211,8 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     entry.caller.send({ kind: 'farewell', code, message: FAREWELLS[code] ?? 'this start is not served' });
     forget(entry.session);
     responder.close(entry.session);
+    const { sub, owner } = entry.caller.identity;
+    options.onFarewell?.(sub, owner, code);
   }
 
   return {
@@ -220,6 +225,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       newest?.caller.send(message);
     },
     dismiss,
+    isConnected: (agent) => byAgent.has(agent),
     get connected() {
       return byAgent.size;
     },

@@ -1,7 +1,8 @@
 import { type Bucket, bucketKey, bucketOf } from '../matching/bucket.ts';
 import { classMatches, type HostClass } from '../matching/host-class.ts';
-import type { Waiting } from '../matching/job-heap.ts';
-import { Pool } from '../matching/pool.ts';
+import { type Place, Pool } from '../matching/pool.ts';
+import type { Waiting } from '../matching/waiting.ts';
+import type { Weights } from '../matching/weights.ts';
 import type { JobRow } from '../core/state.ts';
 import type { Description } from '../../protocol/generated/types.ts';
 import type { Runtime } from '../../protocol/runtime/runtime.ts';
@@ -30,6 +31,10 @@ export interface AvailableJobs {
   has(host: HostClass): boolean;
   /** A job that was taken and could not be leased to that agent. */
   putBack(waiting: Waiting): void;
+  /** A job that was taken and is gone: nobody had a turn. */
+  refund(waiting: Waiting): void;
+  /** What goes before a job that waits; undefined where it does not. */
+  placeOf(job: string): Place | undefined;
   /** Key of the bucket such a job belongs to; throws `CLASSAD_SYNTAX`. */
   bucketKeyOf(description: Description, queue: string): string;
   /** False at the bound. */
@@ -47,8 +52,8 @@ export interface AvailableJobs {
 const MAX_BUCKETS = 8192;
 
 /** Jobs that wait for agents and agents that wait for jobs. */
-export function createAvailableJobs(runtime: Runtime, maxParked: number): AvailableJobs {
-  const pool = new Pool();
+export function createAvailableJobs(runtime: Runtime, maxParked: number, weights?: Weights): AvailableJobs {
+  const pool = new Pool(weights);
   const buckets = new Map<string, Bucket>();
   const parked = new Map<string, Parked>();
   const byClass = new Map<HostClass, Set<Parked>>();
@@ -84,7 +89,8 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
   }
 
   function add(job: JobRow, bucket: Bucket): void {
-    pool.add({ job: job.id, queue: job.queue, priority: job.priority }, bucket, job.lastAttempt > 0);
+    const { id, queue, owner, campaign, priority } = job;
+    pool.add({ job: id, queue, owner, campaign, priority }, bucket, job.lastAttempt > 0);
     wakeOne(bucket);
   }
 
@@ -95,7 +101,7 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
       const bucket = known ?? (description && remember(job.queue, description));
       if (bucket !== undefined) add(job, bucket);
     },
-    withdraw: (job) => pool.remove(job.id, job.queue),
+    withdraw: (job) => pool.remove(job.id),
     take: (host) => pool.take(host),
     has: (host) => pool.has(host),
     putBack(waiting) {
@@ -104,6 +110,8 @@ export function createAvailableJobs(runtime: Runtime, maxParked: number): Availa
       pool.putBack(waiting, bucket);
       wakeOne(bucket);
     },
+    refund: (waiting) => pool.refund(waiting),
+    placeOf: (job) => pool.placeOf(job),
     bucketKeyOf: (description, queue) => remember(queue, description).key,
     park(request) {
       unpark(request.key);

@@ -1,5 +1,6 @@
 import type { Outcome } from '../core/command.ts';
 import type { JobRow } from '../core/state.ts';
+import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
@@ -9,6 +10,7 @@ import type { ResponderLimits } from '../../protocol/session/responder.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
 import { createAgentSessions } from './agent-sessions.ts';
+import { createWeights } from '../matching/weights.ts';
 import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
@@ -16,13 +18,16 @@ import { createFetching } from './fetching.ts';
 import { parseDescription } from './description.ts';
 import { createLeaseAnswers } from './lease-answer.ts';
 import { createRequiredOutputs } from './required-outputs.ts';
+import { createSeenAgents } from './seen-agents.ts';
+import { createTroubles } from './troubles.ts';
 import { createVerdicts } from './verdicts.ts';
+import { createWhy, type WhyFacts } from './why-facts.ts';
 
 export interface BrokerOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly bus: Bus;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger & LedgerKeeping;
   readonly sessionLimits?: Partial<ResponderLimits>;
   /** Sees every outcome once it is durable: for displays and metrics. */
   readonly onOutcome?: (outcome: Outcome) => void;
@@ -34,6 +39,8 @@ export interface Broker {
   revoke(agent: string, reason: string): Promise<void>;
   cancel(job: string, reason: string): Promise<JobRow | undefined>;
   status(): BrokerStatus;
+  /** What may be why a job is where it is; `queue` is where one belongs that the ledger does not have. */
+  why(job: string, queue?: string): Promise<WhyFacts>;
   stop(): Promise<void>;
 }
 
@@ -53,8 +60,10 @@ const SWEEP_LIMIT = 256;
  */
 export function createBroker(options: BrokerOptions): Broker {
   const { runtime, configuration, bus, ledger } = options;
-  const jobs = createAvailableJobs(runtime, configuration.maxParked);
+  const jobs = createAvailableJobs(runtime, configuration.maxParked, createWeights(configuration.queues));
   const verdicts = createVerdicts(runtime.clock);
+  const troubles = createTroubles(runtime.clock);
+  const seen = createSeenAgents(runtime.clock);
   let cancelSweep: Cancel = () => undefined;
   let stopped = false;
 
@@ -67,7 +76,7 @@ export function createBroker(options: BrokerOptions): Broker {
   });
   const ask = links.ask.bind(links);
   const required = createRequiredOutputs(ledger);
-  const answers = createLeaseAnswers({ runtime, configuration, ledger, required, ask });
+  const answers = createLeaseAnswers({ runtime, configuration, ledger, required, ask, troubles });
   const duties = createDuties({
     runtime,
     configuration,
@@ -75,8 +84,9 @@ export function createBroker(options: BrokerOptions): Broker {
     ask,
     required,
     follow,
+    troubles,
   });
-  const fetching = createFetching({ runtime, configuration, ledger, jobs, ask, follow });
+  const fetching = createFetching({ runtime, configuration, ledger, jobs, ask, follow, troubles });
   const onMessage = createAgentMessages({
     runtime,
     configuration,
@@ -87,6 +97,7 @@ export function createBroker(options: BrokerOptions): Broker {
     ask,
     follow,
     hunger: () => fetching.look(),
+    seen,
   });
   const agents = createAgentSessions({
     runtime,
@@ -95,8 +106,25 @@ export function createBroker(options: BrokerOptions): Broker {
     onMessage,
     follow,
     onGone: (caller) => jobs.leave(caller),
+    onFarewell(agent, owner, code) {
+      // Its newer start is served.
+      if (code !== 'SUPERSEDED') seen.sentAway(agent, owner, code);
+    },
     send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
     ...(options.sessionLimits && { limits: options.sessionLimits }),
+  });
+
+  const why = createWhy({
+    runtime,
+    configuration,
+    ledger,
+    keeping: ledger,
+    jobs,
+    troubles,
+    seen,
+    isConnected: (agent) => agents.isConnected(agent),
+    connected: () => agents.connected,
+    isOpen: (service) => links.isOpen(service),
   });
 
   /** What a durable outcome means for the soft state: the pool, the duties, the answers that wait. */
@@ -222,6 +250,7 @@ export function createBroker(options: BrokerOptions): Broker {
       agents.dismiss(agent, 'REVOKED');
     },
     cancel,
+    why,
     status: () => ({
       connectedAgents: agents.connected,
       parkedRequests: jobs.parked,

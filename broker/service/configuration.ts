@@ -1,4 +1,5 @@
 import type { LeaseTerms, Limits } from '../core/command.ts';
+import type { QueueShares } from '../matching/weights.ts';
 import type { PrivateKey, PublicKey } from '../../protocol/runtime/runtime.ts';
 
 /** One stream of jobs: who gives them, where their files go, how long their leases run. */
@@ -11,6 +12,8 @@ export interface QueueConfiguration extends LeaseTerms {
   readonly maxLost: number;
   /** Jobs kept in the ledger ahead of the agents that ask; up to `MAX_AHEAD` where those ahead match nobody who waits. */
   readonly prefetch: number;
+  /** How leases are shared between queues, owners and campaigns (docs/matching.md); equally where it is left out. */
+  readonly share?: QueueShares;
 }
 
 /** An adapter this broker opens sessions to. */

@@ -11,6 +11,7 @@ import type { Caller } from './agent-sessions.ts';
 import type { AvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import type { LeaseAnswers } from './lease-answer.ts';
+import type { SeenAgents } from './seen-agents.ts';
 import type { Verdicts } from './verdicts.ts';
 
 export interface DeskOptions {
@@ -24,6 +25,7 @@ export interface DeskOptions {
   readonly follow: (outcome: Outcome) => void;
   /** An agent waits and nothing here matches it: more jobs are wanted. */
   readonly hunger: () => void;
+  readonly seen?: SeenAgents;
 }
 
 /** What answering an agent takes. */

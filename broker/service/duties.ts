@@ -7,6 +7,8 @@ import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import type { RequiredOutputs } from './required-outputs.ts';
+import type { Troubles } from './troubles.ts';
+import { unexpectedAnswer } from './unexpected-answer.ts';
 import { createUnhurried } from './unhurried.ts';
 
 export interface DutiesOptions {
@@ -16,6 +18,7 @@ export interface DutiesOptions {
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
   readonly required: RequiredOutputs;
   readonly follow: (outcome: Outcome) => void;
+  readonly troubles?: Troubles;
 }
 
 export interface Duties {
@@ -66,6 +69,7 @@ export function createDuties(options: DutiesOptions): Duties {
       const command = await carryOut(job, duty);
       const outcome = command && (await record(duty, command));
       done(key);
+      options.troubles?.went(job.id, duty.kind);
       if (outcome !== undefined) follow(outcome);
     } catch (caught) {
       retry(key, job, duty, retryMs, caught);
@@ -102,6 +106,7 @@ export function createDuties(options: DutiesOptions): Duties {
   function retry(key: string, job: JobRow, duty: Duty, retryMs: number, caught: unknown): void {
     if (stopped) return;
     const error = toCoPilotError(caught);
+    options.troubles?.failed(job.id, duty.kind, caught);
     runtime.log.warn(
       { job: job.id, duty: duty.kind, errorCode: error.code, err: error.message },
       'a step is tried again',
@@ -115,7 +120,10 @@ export function createDuties(options: DutiesOptions): Duties {
       const stored = await ledger.job(job.id);
       const isStillDue = stored?.duties.some((other) => isSame(other, duty)) === true;
       if (stored !== undefined && isStillDue) await attempt(key, stored.job, duty, retryMs);
-      else done(key);
+      else {
+        options.troubles?.went(job.id, duty.kind);
+        done(key);
+      }
     } catch (caught) {
       retry(key, job, duty, retryMs, caught);
     }
@@ -168,7 +176,7 @@ export function createDuties(options: DutiesOptions): Duties {
     const answer = await ask(queue.storageAdapter, body);
     if (answer.result === 'verified') return { kind: 'verified', files: answer.files } as const;
     if (answer.result === 'mismatch') return { kind: 'mismatch', reason: answer.reason } as const;
-    throw unexpected(answer);
+    throw unexpectedAnswer(answer);
   }
 
   /** A declared output the manifest does not name never reaches the storage adapter. */
@@ -192,7 +200,7 @@ export function createDuties(options: DutiesOptions): Duties {
     if (answer.result === 'ok') return { kind: 'finalised', job: job.id, attempt: number };
     // The storage discarded it durably: it will never be finalised, which is what `discarded` says.
     if (isNotLive(answer)) return { kind: 'discarded', job: job.id, attempt: number };
-    throw unexpected(answer);
+    throw unexpectedAnswer(answer);
   }
 
   async function discard(job: JobRow, number: number, queue: QueueConfiguration): Promise<Command> {
@@ -200,7 +208,7 @@ export function createDuties(options: DutiesOptions): Duties {
     if (answer.result === 'ok') return { kind: 'discarded', job: job.id, attempt: number };
     // It was finalised before: whichever durable answer came first wins.
     if (isNotLive(answer)) return { kind: 'finalised', job: job.id, attempt: number };
-    throw unexpected(answer);
+    throw unexpectedAnswer(answer);
   }
 
   async function tell(job: JobRow, queue: QueueConfiguration): Promise<Command> {
@@ -208,7 +216,7 @@ export function createDuties(options: DutiesOptions): Duties {
     if (answer.result === 'ok') return { kind: 'told', job: job.id, answer: 'ok', reason: '' };
     if (answer.result === 'refused' && answer.code === 'RESULT_REFUSED')
       return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message };
-    throw unexpected(answer);
+    throw unexpectedAnswer(answer);
   }
 
   return {
@@ -232,11 +240,6 @@ function isSame(a: Duty, b: Duty): boolean {
 
 function isNotLive(answer: AnswerBody): boolean {
   return answer.result === 'refused' && answer.code === 'ATTEMPT_NOT_LIVE';
-}
-
-function unexpected(answer: AnswerBody): Error {
-  const detail = answer.result === 'refused' ? `${answer.code}: ${answer.message}` : answer.result;
-  return new Error(`the adapter answered ${detail}`);
 }
 
 /** What the framework is told when a job ended. */

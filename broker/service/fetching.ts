@@ -6,6 +6,9 @@ import { MAX_DESCRIPTION_BYTES } from '../../protocol/messages.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import type { AvailableJobs } from './available-jobs.ts';
+import type { Troubles } from './troubles.ts';
+import { unexpectedAnswer } from './unexpected-answer.ts';
+import { queueSubject } from './why-facts.ts';
 import { type BrokerConfiguration, MAX_AHEAD, type QueueConfiguration } from './configuration.ts';
 
 export interface FetchingOptions {
@@ -15,6 +18,7 @@ export interface FetchingOptions {
   readonly jobs: AvailableJobs;
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
   readonly follow: (outcome: Outcome) => void;
+  readonly troubles?: Troubles;
 }
 
 export interface Fetching {
@@ -70,6 +74,7 @@ export function createFetching(options: FetchingOptions): Fetching {
     state.heardMeanwhile = false;
     fetchOnce(state)
       .catch((caught: unknown) => {
+        options.troubles?.failed(queueSubject(state.queue.name), 'fetch', caught);
         runtime.log.warn(
           { queue: state.queue.name, errorCode: toCoPilotError(caught).code },
           'no jobs could be fetched',
@@ -98,7 +103,8 @@ export function createFetching(options: FetchingOptions): Fetching {
     const max = Math.min(1024, Math.max(1, wanted({ ...state, isFetching: false })));
     const accepted = state.accepted.slice(0, MAX_ACCEPTED);
     const answer = await ask(queue.jobAdapter, { op: 'fetch', queue: queue.name, max, accepted });
-    if (answer.result !== 'jobs') throw new Error(`the job adapter answered ${answer.result}`);
+    if (answer.result !== 'jobs') throw unexpectedAnswer(answer);
+    options.troubles?.went(queueSubject(queue.name), 'fetch');
     state.accepted.splice(0, accepted.length);
     const outcomes = await ledger.apply(answer.jobs.flatMap((job) => acceptCommand(state, job)));
     for (const outcome of outcomes) {

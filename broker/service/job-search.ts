@@ -1,6 +1,6 @@
 import type { Command, Outcome } from '../core/command.ts';
 import type { HostClass } from '../matching/host-class.ts';
-import type { Waiting } from '../matching/job-heap.ts';
+import type { Waiting } from '../matching/waiting.ts';
 import type { Lease } from '../../protocol/generated/types.ts';
 import type { Clock } from '../../protocol/runtime/runtime.ts';
 import type { Caller } from './agent-sessions.ts';
@@ -30,6 +30,18 @@ const MAX_CANDIDATES = 1024;
 
 /** Takes candidates until the ledger leases one. A report of the same message shares the first group, hence its sync. */
 export async function findJob(desk: Desk, wish: Wish): Promise<Found> {
+  const found = await search(desk, wish);
+  const { agent, identity } = wish.caller;
+  desk.seen?.asked({ agent, owner: identity.owner, host: wish.host, answer: answerIn(found) });
+  return found;
+}
+
+function answerIn(found: Found): string {
+  if (found.kind !== 'answered') return found.kind;
+  return found.outcome.kind === 'refused' ? found.outcome.code : found.outcome.kind;
+}
+
+async function search(desk: Desk, wish: Wish): Promise<Found> {
   let { report } = wish;
   for (let tries = 0; tries < MAX_CANDIDATES; tries += 1) {
     const candidate = desk.jobs.take(wish.host);
@@ -48,7 +60,10 @@ export async function findJob(desk: Desk, wish: Wish): Promise<Found> {
       desk.follow(outcome);
       return { kind: 'leased', outcome };
     }
-    if (candidate !== undefined && isGone(outcome)) continue;
+    if (candidate !== undefined && isGone(outcome)) {
+      desk.jobs.refund(candidate);
+      continue;
+    }
     if (candidate !== undefined) desk.jobs.putBack(candidate);
     return { kind: 'answered', outcome };
   }

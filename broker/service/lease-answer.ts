@@ -9,6 +9,8 @@ import type { Caller } from './agent-sessions.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import { parseDescription } from './description.ts';
 import type { RequiredOutputs } from './required-outputs.ts';
+import type { Troubles } from './troubles.ts';
+import { unexpectedAnswer } from './unexpected-answer.ts';
 
 export interface LeaseAnswerOptions {
   readonly runtime: Runtime;
@@ -16,6 +18,7 @@ export interface LeaseAnswerOptions {
   readonly ledger: Ledger;
   readonly required: RequiredOutputs;
   readonly ask: (service: string, body: AskBody, deadlineMs?: number) => Promise<AnswerBody>;
+  readonly troubles?: Troubles;
 }
 
 /** What one message may ask storage for. */
@@ -58,9 +61,14 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
     const grant = signGrant(crypto, configuration.keys.grant, claims(caller, job, attempt, wanted, queue));
     try {
       const answer = await ask(queue.storageAdapter, { op: 'grant', grant }, MINT_DEADLINE_MS);
-      if (answer.result === 'capabilities') return answer.capabilities;
+      if (answer.result === 'capabilities') {
+        options.troubles?.went(job.id, 'grant');
+        return answer.capabilities;
+      }
+      options.troubles?.failed(job.id, 'grant', unexpectedAnswer(answer));
       log.warn({ job: job.id, attempt, answer }, 'the storage adapter minted nothing');
     } catch (caught) {
+      options.troubles?.failed(job.id, 'grant', caught);
       log.warn(
         { job: job.id, attempt, errorCode: toCoPilotError(caught).code },
         'the storage adapter did not answer',

@@ -14,6 +14,7 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import { submitCampaign } from '../submit.ts';
 import { waitForCampaign } from '../wait.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
+import { addWhyCommand } from './why.ts';
 
 interface SubmitOptions extends CommonOptions {
   readonly wait?: boolean;
@@ -55,6 +56,7 @@ export function addJobCommands(program: Command): void {
   withCommon(job.command('cancel').argument('<job...>'))
     .description('end jobs that have no result yet')
     .action(action(cancel));
+  addWhyCommand(job);
 }
 
 async function submit(file: string, options: SubmitOptions): Promise<number> {

@@ -3,6 +3,7 @@ export type { Ad, Attribute, Expression } from './expression.ts';
 export { adFromJson } from './json-ad.ts';
 export { defaultSteps, maxDepth, maxItems, maxNodes, maxSourceLength, maxStringLength } from './limits.ts';
 export { matches } from './match.ts';
+export { truthOf } from './operators.ts';
 export { parseAd, parseExpression } from './parser.ts';
 export { significantAttributes } from './significant-attributes.ts';
 export { unparse, unparseAd } from './unparse.ts';

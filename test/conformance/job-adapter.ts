@@ -5,7 +5,10 @@ import type { JobAdapter, NewJob, Work } from '../../adapters/jobs/job-adapter.t
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 
 /** What the suite gives to a framework; ids are the adapter's. */
-export type WantedJob = Pick<NewJob, 'ref' | 'priority' | 'description'>;
+export interface WantedJob extends Pick<NewJob, 'ref' | 'priority' | 'description'> {
+  readonly owner?: string;
+  readonly campaign?: string;
+}
 
 /** One adapter over one framework, with the hands of the framework's user. */
 export interface JobAdapterFixture {
@@ -68,6 +71,34 @@ export function jobAdapterConformance(name: string, open: () => Promise<JobAdapt
         jobs: [{ ref: 'low' }],
         more: false,
       });
+    });
+
+    it('hands over in turn: owner after owner, of each the highest priority, there campaign after campaign', async () => {
+      const job = (ref: string, owner: string, campaign: string, priority = 0): WantedJob => ({
+        ...wanted(ref, priority),
+        owner,
+        campaign,
+      });
+      await fixture.submit('main', [
+        ...['a1', 'a2', 'a3', 'a4'].map((ref) => job(ref, 'ann', 'first')),
+        ...['b1', 'b2'].map((ref) => job(ref, 'bob', 'first')),
+        ...['c1', 'c2'].map((ref) => job(ref, 'ann', 'second')),
+        job('urgent', 'ann', 'first', 9),
+      ]);
+      expect(await fetchRefs(4)).toEqual(['urgent', 'b1', 'c1', 'b2']);
+      // Where an answer ended, the next goes on.
+      expect(await fetchRefs(3)).toEqual(['a1', 'c2', 'a2']);
+      expect(await fetchRefs(3)).toEqual(['a3', 'a4']);
+    });
+
+    it('is not filled by one owner: who comes last to a long queue is in the next answer', async () => {
+      await fixture.submit(
+        'main',
+        Array.from({ length: 300 }, (_, index) => ({ ...wanted(`flood-${index}`, 1000), owner: 'flood' })),
+      );
+      await fetchRefs(8);
+      await fixture.submit('main', [{ ...wanted('late', -1000), owner: 'late' }]);
+      expect(await fetchRefs(2)).toContain('late');
     });
 
     it('keeps queues apart', async () => {

@@ -81,7 +81,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
     crypto: plain,
     ceiling: { maxFileBytes: 1e9, maxAttemptBytes: 1e10, maxTotalBytes: 1e12, verbs: ['get', 'put'] },
   });
-  const ledger: Ledger = createMemoryLedger({ clock, store: createMemoryStore() });
+  const ledger = createMemoryLedger({ clock, store: createMemoryStore() });
   const stops = await startAdapters();
   const broker = await startBroker();
   await clock.run(1_000);

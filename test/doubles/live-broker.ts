@@ -7,6 +7,7 @@ import {
   type MemoryJobAdapter,
   type MemoryRecord,
 } from '../../adapters/jobs/memory.ts';
+import { startLocalAdapter } from '../../adapters/jobs/local/main.ts';
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { type BridgeProgram, startBridge } from '../../adapters/storage/bridge/main.ts';
 import type { Limits } from '../../broker/core/command.ts';
@@ -34,6 +35,8 @@ export interface LiveBrokerOptions {
   readonly queue?: Partial<QueueConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
   readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
+  /** The real local queue, reached over its control socket, instead of a framework in memory. */
+  readonly withLocalQueue?: { readonly around: (answer: AnswerAsk) => AnswerAsk };
 }
 
 /**
@@ -56,6 +59,10 @@ export interface LiveBroker {
   /** Between two tests: agents go, and jobs that have not ended are cancelled. */
   clear(): Promise<void>;
   readonly program: BrokerProgram;
+  stopBridge(): Promise<void>;
+  startBridge(): Promise<void>;
+  stopAdapter(): Promise<void>;
+  startAdapter(): Promise<void>;
   stopBroker(): Promise<void>;
   startBroker(): Promise<void>;
   close(): Promise<void>;
@@ -84,8 +91,8 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   const framework = createMemoryJobAdapter({ clock: nodeClock, random: runtime.random });
   const agents: LiveAgent[] = [];
   let program = await startTheBroker();
-  const bridge = await startTheBridge();
-  const adapter = await startTheAdapter();
+  let bridge = await startTheBridge();
+  let adapter = await startTheAdapter();
 
   function placeOf(role: Role): { readonly directory: string; readonly controlSocket: string } {
     return { directory: roleDirectory(directory, role), controlSocket: controlSocket(directory, role) };
@@ -112,7 +119,16 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     });
   }
 
-  async function startTheAdapter(): Promise<AdapterHost> {
+  async function startTheAdapter(): Promise<Pick<AdapterHost, 'stop'>> {
+    if (options.withLocalQueue !== undefined) {
+      const { around } = options.withLocalQueue;
+      return startLocalAdapter({
+        ...placeOf('local'),
+        configuration: configurations.local,
+        log: silentLog,
+        around,
+      });
+    }
     const host = connectAdapter({
       runtime,
       configuration: configurations.local,
@@ -223,6 +239,14 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
       const left = framework.records().filter(({ told }) => told === 0);
       for (const { job } of left) framework.cancel(job.job);
       for (const { job } of left) await endOf(job.job);
+    },
+    stopBridge: () => bridge.stop(),
+    async startBridge() {
+      bridge = await startTheBridge();
+    },
+    stopAdapter: () => adapter.stop(),
+    async startAdapter() {
+      adapter = await startTheAdapter();
     },
     stopBroker: () => program.stop(),
     async startBroker() {

@@ -9,11 +9,14 @@ export interface ShellCampaign {
   readonly outputs?: readonly string[];
   readonly retries?: number;
   readonly queue?: string;
+  readonly limits?: string;
 }
+
+const LIMITS = '{ wall: 2m, memory: 128MiB, disk: 16MiB }';
 
 /** Writes the campaign file into the directory; answers its path. */
 export async function writeCampaign(directory: string, campaign: ShellCampaign): Promise<string> {
-  const { name, script, jobs, outputs = [], retries = 0, queue } = campaign;
+  const { name, script, jobs, outputs = [], retries = 0, queue, limits = LIMITS } = campaign;
   const path = join(directory, `${name}.yaml`);
   const lines = [
     `name: ${name}`,
@@ -25,7 +28,7 @@ export async function writeCampaign(directory: string, campaign: ShellCampaign):
     `outputs: ${JSON.stringify(outputs)}`,
     `retries: ${retries}`,
     ...(queue === undefined ? [] : [`queue: ${queue}`]),
-    'limits: { wall: 2m, memory: 128MiB, disk: 16MiB }',
+    `limits: ${limits}`,
     `parameters: { n: 1..${jobs} }`,
   ];
   await writeFile(path, `${lines.join('\n')}\n`);

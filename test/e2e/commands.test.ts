@@ -96,6 +96,36 @@ describe('jobs', () => {
       failures: [{ attempt: 1, reason, logTail: expect.stringContaining('out of luck') }],
     });
     expect(await operator.ask('job', 'fetch', job)).toMatchObject(refused(66, 'NOT_FOUND'));
+    const { stdout } = await coPilot(['job', 'why', job, '--data', directory]);
+    expect(stdout).toMatch(
+      /^The job failed: its program ended with code 3 .*\n( {2}.+\n)+next: .* \[payload-exit\]\n$/,
+    );
+  });
+
+  it('say why they ended, as real agents ended them', async () => {
+    const short = { limits: '{ wall: 1s, memory: 32MiB, disk: 4MiB }' };
+    const ends = [
+      ['crash', 'kill -SEGV $$', 'payload-signal', {}],
+      ['slow', 'sleep 60', 'wall-limit', short],
+      [
+        'fat',
+        'head -c 8000000 /dev/zero > big; sleep 60',
+        'disk-limit',
+        { limits: '{ wall: 1m, memory: 32MiB, disk: 4MiB }' },
+      ],
+      ['lazy', 'true', 'missing-output', { outputs: ['result.txt'] }],
+    ] as const;
+    const submitted = [];
+    for (const [name, script, cause, more] of ends)
+      submitted.push({ cause, ...(await operator.submit(await campaign(name, script, more))) });
+    for (const { jobs, cause } of submitted) {
+      await operator.reaches(jobs, 'failed');
+      expect(await operator.ask('job', 'why', jobs[0] ?? '')).toMatchObject({ code: 0, answer: { cause } });
+    }
+    expect(await operator.ask('job', 'why', 'a'.repeat(26))).toMatchObject({
+      code: 66,
+      answer: { cause: 'unknown-job' },
+    });
   });
 
   it('that leave out a declared output fail', async () => {

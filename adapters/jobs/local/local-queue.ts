@@ -3,6 +3,8 @@ import type { File, Usage } from '../../../protocol/generated/types.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Cancel, Clock, Log, Random } from '../../../protocol/runtime/runtime.ts';
 import type { FailedAttempt, Fetched } from '../job-adapter.ts';
+import type { TurnWeights } from '../turns.ts';
+import { createTurnsByQueue } from './queue-turns.ts';
 import { createGroupCommit } from './group-commit.ts';
 import * as states from './job-state.core.ts';
 import { queueFault } from './queue-fault.ts';
@@ -75,6 +77,8 @@ export interface LocalQueueOptions {
   readonly clock?: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Weights by queue; owners and campaigns have equal turns where they are left out. */
+  readonly turns?: Readonly<Record<string, TurnWeights>>;
   /** The file grows to at most so many pages of 4 KiB; then `QUEUE_FULL`. The disk alone bounds it by default. */
   readonly maxPages?: number;
 }
@@ -82,7 +86,8 @@ export interface LocalQueueOptions {
 /** Opens or creates the queue. Rejects with `QUEUE_IN_USE`, `QUEUE_CORRUPT`, `QUEUE_FULL` or `QUEUE_UNAVAILABLE`. */
 export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQueue> {
   const { path, clock = nodeClock, random, log } = options;
-  const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [] };
+  const turns = createTurnsByQueue(options.turns);
+  const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [], turns };
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
   let closed = false;

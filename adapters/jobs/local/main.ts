@@ -2,18 +2,25 @@ import { join } from 'node:path';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
+import type { TurnWeights } from '../turns.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { answerJobItem } from '../serve.ts';
 import { createControl } from './control.ts';
 import { createLocalAdapter } from './local-adapter.ts';
 import { openLocalQueue } from './local-queue.ts';
 
+/** What the local adapter reads at start. */
+export interface LocalConfiguration extends AdapterConfiguration {
+  /** By queue, how many jobs in a row owners and campaigns get (docs/matching.md); equal turns where it is left out. */
+  readonly turns?: Readonly<Record<string, TurnWeights>>;
+}
+
 export interface LocalProgramOptions {
   /** The adapter's own directory, 0700: its queue. */
   readonly directory: string;
   /** Path of the socket jobs are submitted by; its directory is this user's alone. */
   readonly controlSocket: string;
-  readonly configuration: AdapterConfiguration;
+  readonly configuration: LocalConfiguration;
   readonly log: Log;
   /** Stands around every answer to the broker. */
   readonly around?: (answer: AnswerAsk) => AnswerAsk;
@@ -28,7 +35,9 @@ export async function startLocalAdapter({
   around = (answer) => answer,
 }: LocalProgramOptions): Promise<{ stop(): Promise<void> }> {
   const runtime = createNodeRuntime(log);
-  const queue = await openLocalQueue({ path: join(directory, 'queue.sqlite'), random: runtime.random, log });
+  const { turns = {} } = configuration;
+  const path = join(directory, 'queue.sqlite');
+  const queue = await openLocalQueue({ path, random: runtime.random, log, turns });
   const adapter = createLocalAdapter({ queue });
   const control = createControl({ queue, path: controlSocket, log });
   const tellWaiting = (): void => {

@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { queueFault } from './queue-fault.ts';
+import { QUEUE_MIGRATIONS } from './queue-migrations.ts';
 import {
   QUEUE_APPLICATION_ID,
   QUEUE_SCHEMA_VERSION,
@@ -50,13 +51,20 @@ function prepareFile(database: DatabaseSync, path: string): void {
   const version = pragma(database, 'user_version');
   if (application === 0 && version === 0) createTables(database, path);
   else if (application !== QUEUE_APPLICATION_ID) throw notAQueue(path);
-  else if (version !== QUEUE_SCHEMA_VERSION) {
+  else migrate(database, path, version);
+  database.exec('COMMIT');
+}
+
+/** Throws `QUEUE_CORRUPT` for a file of a newer program; nothing is changed then. */
+function migrate(database: DatabaseSync, path: string, version: number): void {
+  if (version < 1 || version > QUEUE_SCHEMA_VERSION) {
     throw new CoPilotError(
       'QUEUE_CORRUPT',
       `the local queue ${path} has version ${version}; this program reads version ${QUEUE_SCHEMA_VERSION}`,
     );
   }
-  database.exec('COMMIT');
+  for (const step of QUEUE_MIGRATIONS.slice(version - 1)) database.exec(step);
+  if (version < QUEUE_SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${QUEUE_SCHEMA_VERSION}`);
 }
 
 function createTables(database: DatabaseSync, path: string): void {
@@ -93,7 +101,10 @@ function prepareAll(database: DatabaseSync): Readonly<Record<QueueStatement, Sta
     putFailure: prepare('putFailure'),
     dropOldFailures: prepare('dropOldFailures'),
     overdue: prepare('overdue'),
-    pending: prepare('pending'),
+    ownerAfter: prepare('ownerAfter'),
+    topPriority: prepare('topPriority'),
+    campaignAfter: prepare('campaignAfter'),
+    oldestPending: prepare('oldestPending'),
     cancelling: prepare('cancelling'),
     tally: prepare('tally'),
     waitingQueues: prepare('waitingQueues'),

@@ -1,8 +1,8 @@
 /** Marks the file as a Co-Pilot local queue (`PRAGMA application_id`): "CPLQ". */
 export const QUEUE_APPLICATION_ID = 0x43504c51;
 
-/** Version of the tables below (`PRAGMA user_version`). */
-export const QUEUE_SCHEMA_VERSION = 1;
+/** Version of the tables below (`PRAGMA user_version`); older files are brought to it (queue-migrations.ts). */
+export const QUEUE_SCHEMA_VERSION = 2;
 
 /**
  * The tables of the queue. Descriptions lie apart so that a change of state does not rewrite them; the tally is kept by
@@ -32,7 +32,7 @@ CREATE TABLE job (
   retry_of TEXT NOT NULL DEFAULT '',
   retried_as TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX job_pending ON job (queue, priority DESC, seq) WHERE state = 'pending';
+CREATE INDEX job_pending ON job (queue, owner, priority DESC, campaign, seq) WHERE state = 'pending';
 CREATE INDEX job_handed ON job (queue, handed_opening, handed_ms) WHERE state = 'handed';
 CREATE INDEX job_cancelling ON job (seq) WHERE cancelling = 1;
 CREATE INDEX job_state ON job (state, seq);
@@ -108,7 +108,14 @@ export const QUEUE_SQL = {
     SELECT attempt FROM failure WHERE seq = ?1 ORDER BY attempt DESC LIMIT 1 OFFSET ?2)`,
   overdue: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'handed' AND queue = ?1 AND (handed_opening, handed_ms) <= (?2, ?3)
     ORDER BY handed_opening, handed_ms LIMIT ?4`,
-  pending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 ORDER BY priority DESC, seq LIMIT ?2`,
+  ownerAfter:
+    "SELECT owner FROM job WHERE state = 'pending' AND queue = ?1 AND owner > ?2 ORDER BY owner LIMIT 1",
+  topPriority: `SELECT priority FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2
+    ORDER BY priority DESC LIMIT 1`,
+  campaignAfter: `SELECT campaign FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2 AND priority = ?3
+    AND campaign > ?4 ORDER BY campaign LIMIT 1`,
+  oldestPending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2 AND priority = ?3
+    AND campaign = ?4 ORDER BY seq LIMIT 1`,
   cancelling: 'SELECT id, reason FROM job WHERE cancelling = 1 AND seq > ?1 ORDER BY seq LIMIT ?2',
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
   waitingQueues: `SELECT name, sum(count) AS count FROM tally

@@ -5,6 +5,7 @@ import { isDescription } from './stored-json.core.ts';
 import type { JobProgress, LocalState } from './job-state.core.ts';
 import type { QueueDatabase } from './queue-database.ts';
 import type { JobChange, StoredJob } from './queued-job.ts';
+import type { Turns } from '../turns.ts';
 import { jsonColumn, numberColumn, type SqlRow, textColumn } from './row-reader.ts';
 
 const STATES: ReadonlySet<string> = new Set<LocalState>([
@@ -22,6 +23,8 @@ export interface QueueStore extends QueueDatabase {
   readonly clock: Clock;
   /** What changed since it was last taken. */
   readonly changes: JobChange[];
+  /** Whose turn it is in each queue; soft, it begins anew with the process. */
+  readonly turns: (queue: string) => Turns;
 }
 
 export function findJob(store: QueueStore, id: string): StoredJob | undefined {

@@ -22,10 +22,12 @@ async function openFixture(directory: string, clock: ManualClock): Promise<JobAd
   return {
     adapter,
     async submit(name, jobs) {
-      const submitted = jobs.map((job) => ({ ...job, label: job.ref, retries: 1 }));
-      const key = `key-${++serial}`;
-      return (await queue.submit({ key, queue: name, campaign: 'suite', owner: 'tester', jobs: submitted }))
-        .jobs;
+      const ids = jobs.map(async ({ owner = 'tester', campaign = 'suite', ref, ...job }) => {
+        const key = `key-${++serial}`;
+        const submitted = [{ ...job, label: ref, retries: 1 }];
+        return (await queue.submit({ key, queue: name, campaign, owner, jobs: submitted })).jobs;
+      });
+      return (await Promise.all(ids)).flat();
     },
     async cancel(job) {
       await queue.cancel(job);

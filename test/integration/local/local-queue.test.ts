@@ -304,6 +304,29 @@ describe('the file of the local queue', () => {
     await expect(open()).rejects.toMatchObject({ code: 'QUEUE_CORRUPT', message: /version 99/ });
   });
 
+  it('takes over a queue of version 1, whose jobs keep their places', async () => {
+    const first = await open();
+    const { jobs } = await first.submit(submission(5));
+    await first.fetch('main', 2, []);
+    await first.close();
+    const older = new DatabaseSync(path);
+    older.exec(`DROP INDEX job_pending;
+      CREATE INDEX job_pending ON job (queue, priority DESC, seq) WHERE state = 'pending';
+      PRAGMA user_version = 1`);
+    older.close();
+    const taken = await open();
+    expect((await taken.fetch('main', 5, [])).jobs.map(({ job }) => job)).toEqual(jobs);
+    await taken.close();
+    const now = new DatabaseSync(path);
+    const schema = (database: DatabaseSync) =>
+      database.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+    const made = new DatabaseSync(':memory:');
+    made.exec(QUEUE_TABLES);
+    expect(now.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 });
+    expect(schema(now)).toEqual(schema(made));
+    for (const database of [now, made]) database.close();
+  });
+
   it('refuses a directory that is not there', async () => {
     path = join(directory, 'missing', 'queue.sqlite');
     await expect(open()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });

@@ -15,6 +15,7 @@ it('exports exactly what others may use', () => {
     'parseAd',
     'parseExpression',
     'significantAttributes',
+    'truthOf',
     'unparse',
     'unparseAd',
   ]);

@@ -16,7 +16,7 @@ import { createSeededRandom } from '../../doubles/seeded-random.ts';
 const usage = { wallSeconds: 1, cpuSeconds: 1, memoryMiB: 16, diskMiB: 1 };
 
 function memoryJob(job: WantedJob): MemoryJob {
-  return { ...job, owner: 'tester', site: 'local', campaign: 'suite', retries: 1 };
+  return { owner: 'tester', campaign: 'suite', ...job, site: 'local', retries: 1 };
 }
 
 function fixtureOf(adapter: MemoryJobAdapter, clock: ManualClock): JobAdapterFixture {

@@ -21,7 +21,7 @@ const linuxHost = hostOf({ OpSys: 'LINUX', MemoryMiB: 2000 });
 const otherHost = hostOf({ OpSys: 'PLAN9', MemoryMiB: 2000 });
 
 function waiting(job: string, priority = 0) {
-  return { job, queue: 'main', priority };
+  return { job, queue: 'main', owner: 'one', campaign: 'first', priority };
 }
 
 describe('pool of available jobs', () => {
@@ -63,8 +63,8 @@ describe('pool of available jobs', () => {
     pool.add(waiting('a'), any);
     pool.add(waiting('b'), any);
     expect(pool.sizeOf('main')).toBe(2);
-    pool.remove('a', 'main');
-    pool.remove('a', 'main');
+    pool.remove('a');
+    pool.remove('a');
     expect(pool.sizeOf('main')).toBe(1);
     expect(pool.take(linuxHost)?.job).toBe('b');
     expect(pool.take(linuxHost)).toBeUndefined();
