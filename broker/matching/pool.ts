@@ -104,7 +104,7 @@ export class Pool {
 
   /** Whether there is a job that a host of this class may run. */
   has(host: HostClass): boolean {
-    return this.#buckets.values().some(({ bucket }) => classMatches(host, bucket));
+    return [...this.#buckets.values()].some(({ bucket }) => classMatches(host, bucket));
   }
 
   /** The job is no longer to be had. */
