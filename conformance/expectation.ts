@@ -28,16 +28,6 @@ export async function until<T>(
   }
 }
 
-/** As `until`, for a condition. */
-export async function untilTrue(
-  what: string,
-  holds: () => boolean,
-  withinMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  await until(what, () => (holds() ? true : undefined), withinMs, signal);
-}
-
 /** Watches for so long that nothing of a kind happens; `Failed` as soon as `seen` answers what did. */
 export async function never(
   seen: () => string | undefined,

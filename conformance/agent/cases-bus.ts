@@ -1,4 +1,4 @@
-import { expect } from '../expectation.ts';
+import { expect, pause } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
 
 /** B: the WebSocket binding. */
@@ -62,7 +62,7 @@ export const busCases: readonly AgentCase[] = [
       const old = stage.line;
       stage.gate.refuse(true);
       stage.gate.cut();
-      await stage.never(() => undefined, 3000);
+      await pause(3000, stage.signal);
       stage.gate.refuse(false);
       await stage.until('a new session', () => (stage.line === old ? undefined : true), 30_000);
       await stage.proves();

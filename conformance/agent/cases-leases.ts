@@ -1,5 +1,5 @@
 import type { Exit, Lease } from '../../protocol/generated/types.ts';
-import { expect } from '../expectation.ts';
+import { expect, pause } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
 import { cancel, holds, renewalOf, succeeds } from './deeds.ts';
 import { leaseOf, script, uniqueBytes } from './jobs.ts';
@@ -186,7 +186,7 @@ export const leaseCases: readonly AgentCase[] = [
       const lease = await stage.gives(script('sleep 30', { firstRenewSeconds: 60, leaseSeconds: 6 }));
       await renewalOf(stage, lease, 5000);
       const fromMs = performance.now();
-      await stage.never(() => undefined, 8000);
+      await pause(8000, stage.signal);
       const renewals = stage.clerk.since('renew', fromMs).filter(({ isRepeat }) => !isRepeat).length;
       expect(renewals >= 2 && renewals <= 8, `it renewed ${renewals} times in 8 s a lease of 6 s`);
       await cancel(stage, lease.job);

@@ -395,7 +395,7 @@ export class Clerk {
   }
 }
 
-export function keyOf({ job, attempt }: Attempt): string {
+function keyOf({ job, attempt }: Attempt): string {
   return `${job} ${attempt}`;
 }
 

@@ -20,7 +20,7 @@ export interface Program {
 const MAX_OUTPUT_CHARACTERS = 256 * 1024;
 
 /** A value the suite puts into the agent's environment, which no job of it may see. */
-export const CANARY_NAME = 'COPILOT_CONFORMANCE_CANARY';
+const CANARY_NAME = 'COPILOT_CONFORMANCE_CANARY';
 export const CANARY = 'not-for-jobs';
 
 /** Rejects with `SubjectUnavailable` where there is no such program. */
