@@ -175,7 +175,7 @@ class Attempt:
         self.folder, self.slot, self.lease, self.state, self.report = folder, slot, lease, state, report
         self.work = os.path.join(folder, 'work')
         self.name = attempt_of(lease)
-        self.renew_at = time.monotonic() + lease['firstRenewSeconds'] / 2
+        self.renew_at = time.monotonic() + min(lease['firstRenewSeconds'] / 2, lease['leaseSeconds'] / 3)
         self.stop = threading.Event()
         self.task = self.run = None
 

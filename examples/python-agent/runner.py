@@ -320,7 +320,7 @@ def processes():
                 fields = file.read().rpartition(')')[2].split()
             with open(f'/proc/{name}/statm') as file:
                 memory = file.read().split()
-        except (OSError, ValueError):
+        except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile
         table[int(name)] = {
             'parent': int(fields[1]), 'session': int(fields[3]),

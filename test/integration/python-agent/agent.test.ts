@@ -32,7 +32,8 @@ afterAll(async () => {
 
 beforeEach(needsPython);
 
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.error(running.map(({ output }) => output).join('\n'));
   for (const agent of running.splice(0)) await agent.kill();
   await broker.clear();
 });
