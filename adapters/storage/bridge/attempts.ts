@@ -72,7 +72,7 @@ async function verify(parts: AttemptParts, ref: AttemptRef, manifest: readonly F
     parts.registry.write((tables) => {
       const state = tables.state(ref);
       if (state === 'discarded') throw notLive();
-      if (state === 'open') tables.setState(ref, 'closed');
+      if (state === 'open') tables.setState(ref, 'closed', parts.clock.wallMs());
       return compareManifest(wholeFiles(tables, ref), manifest);
     }),
   );
@@ -80,13 +80,20 @@ async function verify(parts: AttemptParts, ref: AttemptRef, manifest: readonly F
 
 async function finalise(parts: AttemptParts, ref: AttemptRef, manifest: readonly File[]): Promise<void> {
   await parts.writers.alone(ref, async () => {
-    const removed = await parts.registry.write((tables) => register(tables, ref, manifest));
+    const removed = await parts.registry.write((tables) =>
+      register(tables, ref, manifest, parts.clock.wallMs()),
+    );
     await removeAll(parts, removed);
   });
 }
 
 /** The fence: one row says which attempt is the job's result, and no second such row can be (a unique index besides). */
-function register(tables: Tables, ref: AttemptRef, manifest: readonly File[]): readonly Removed[] {
+function register(
+  tables: Tables,
+  ref: AttemptRef,
+  manifest: readonly File[],
+  nowMs: number,
+): readonly Removed[] {
   const state = tables.state(ref);
   if (state === 'discarded') throw notLive();
   const whole = wholeFiles(tables, ref);
@@ -94,7 +101,7 @@ function register(tables: Tables, ref: AttemptRef, manifest: readonly File[]): r
   if (isOther || compareManifest(whole, manifest).kind === 'mismatch')
     throw new CoPilotError('DIGEST_MISMATCH', 'the manifest is not what is stored');
   if (state === 'registered') return [];
-  tables.setState(ref, 'registered');
+  tables.setState(ref, 'registered', nowMs);
   const named = new Set(manifest.map((file) => file.name));
   const beside = tables.files(ref).filter((file) => !named.has(file.name));
   const others = tables.otherAttempts(ref).flatMap((other) => dropFiles(tables, other, tables.files(other)));
@@ -105,7 +112,7 @@ async function discard(parts: AttemptParts, ref: AttemptRef): Promise<void> {
   await parts.writers.alone(ref, async () => {
     const removed = await parts.registry.write((tables) => {
       if (tables.state(ref) === 'registered') throw notLive();
-      tables.setState(ref, 'discarded');
+      tables.setState(ref, 'discarded', parts.clock.wallMs());
       return dropFiles(tables, ref, tables.files(ref));
     });
     await removeAll(parts, removed);

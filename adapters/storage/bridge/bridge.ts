@@ -6,6 +6,7 @@ import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runti
 import type { Ceiling } from '../ceiling.ts';
 import type { StorageAdapter } from '../storage-adapter.ts';
 import { createAttempts } from './attempts.ts';
+import type { ExtraAlgorithm } from './digests.ts';
 import { createNodeDisk } from './disk.ts';
 import type { Disk } from './disk.ts';
 import { createFreshness } from './freshness.ts';
@@ -40,6 +41,8 @@ export interface BridgeOptions {
   readonly crypto: Crypto;
   readonly log: Log;
   readonly limits?: Partial<BridgeLimits>;
+  /** Computed beside SHA-256 as bytes come; none by default, and later on request of the trusted side. */
+  readonly digests?: readonly ExtraAlgorithm[];
   readonly disk?: Disk;
 }
 
@@ -132,6 +135,7 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     crypto,
     log,
     ceiling,
+    digests: options.digests ?? [],
     limits,
     places,
     disk,

@@ -6,6 +6,7 @@ import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import type { Ceiling } from '../ceiling.ts';
 import { answerStorageItem } from '../serve.ts';
 import { createBridge } from './bridge.ts';
+import type { ExtraAlgorithm } from './digests.ts';
 
 /** What the bridge program reads at start, besides what every adapter does. */
 export interface BridgeConfiguration extends AdapterConfiguration {
@@ -16,6 +17,8 @@ export interface BridgeConfiguration extends AdapterConfiguration {
   readonly grantKey: string;
   readonly operatorToken: string;
   readonly ceiling: Ceiling;
+  /** Digests computed of every file beside SHA-256. */
+  readonly digests?: readonly ExtraAlgorithm[];
 }
 
 export interface BridgeProgramOptions {
@@ -40,7 +43,7 @@ export async function startBridge({
   around = (answer) => answer,
 }: BridgeProgramOptions): Promise<BridgeProgram> {
   const runtime = createNodeRuntime(log);
-  const { host, port, publicUrl, operatorToken, ceiling } = configuration;
+  const { host, port, publicUrl, operatorToken, ceiling, digests } = configuration;
   const bridge = createBridge({
     ...runtime,
     directory,
@@ -49,6 +52,7 @@ export async function startBridge({
     ...(publicUrl !== undefined && { publicUrl }),
     operatorToken,
     ceiling,
+    ...(digests && { digests }),
   });
   const { url } = await bridge.start();
   const grantKey = runtime.crypto.importPublic('ed25519', fromHex(configuration.grantKey));
