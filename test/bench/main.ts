@@ -1,12 +1,13 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`) only those are measured.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`) only those are measured.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
+import { measureBridge } from './bridge.ts';
 import type { EchoQuestions } from './echo-peer.ts';
 import type { FloorQuestions } from './floor-peer.ts';
 import { startInstallation, withDirectory } from './installation.ts';
@@ -29,6 +30,7 @@ async function main(asked: readonly string[]): Promise<number> {
     machine: { processor: cpus()[0]?.model ?? '', processors: cpus().length, node: process.version },
     ...(wants('throughput') || wants('latency') ? await withDirectory((at) => measureLoad(at, wants)) : {}),
     ...(wants('queued') ? { queued: await withDirectory(measureSizes) } : {}),
+    ...(wants('bridge') ? { bridge: await withDirectory((at) => measureBridge(at, ROUNDS)) } : {}),
   };
   const claims = claimsOf(results);
   console.log(`${tablesOf(results)}\n\n${claims.map(lineOf).join('\n')}`);

@@ -1,3 +1,4 @@
+import type { BridgeTransfers } from './bridge.ts';
 import type { Round } from './installation.ts';
 import type { Latency } from './latency.ts';
 import type { Queued } from './queued.ts';
@@ -13,6 +14,7 @@ export interface Results {
   readonly throughput?: Throughput;
   readonly latency?: Latency;
   readonly queued?: Queued;
+  readonly bridge?: BridgeTransfers;
 }
 
 /** What the project promises, and whether it is so here. */
@@ -27,24 +29,24 @@ const LEAST_OF_FLOOR = 0.5;
 const MOST_OVER_ECHO = 45;
 const MOST_OVER_STEP = 6;
 const MOST_APART = 0.15;
+const LEAST_OF_BARE = 0.7;
+const MEBIBYTE = 1024 ** 2;
+/** A fifteenth of what moves at once. */
+const MOST_GROWN_MIB = 64;
 
-export function claimsOf({ throughput, latency, queued }: Results): readonly Claim[] {
+export function claimsOf({ throughput, latency, queued, bridge }: Results): readonly Claim[] {
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
       ? []
       : [atMost('report to committed, over one echo and one synced commit', latency.ratio, MOST_OVER_STEP)]),
     ...(queued === undefined ? [] : queuedClaims(queued)),
+    ...(bridge === undefined ? [] : bridgeClaims(bridge)),
   ];
 }
 
 function throughputClaims({ ofFloor, cpuOverEcho }: Throughput): readonly Claim[] {
-  const floor = {
-    text: 'full cycles per second, over those of the floor',
-    value: ofFloor,
-    bound: `at least ${LEAST_OF_FLOOR}`,
-    holds: ofFloor >= LEAST_OF_FLOOR,
-  };
+  const floor = atLeast('full cycles per second, over those of the floor', ofFloor, LEAST_OF_FLOOR);
   return [floor, atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO)];
 }
 
@@ -56,15 +58,32 @@ function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
   ];
 }
 
+function bridgeClaims({ uploadRatio, downloadRatio, grownBytes }: BridgeTransfers): readonly Claim[] {
+  return [
+    atLeast(
+      'upload of 1 GiB, over a bare server that hashes, writes and syncs it',
+      uploadRatio,
+      LEAST_OF_BARE,
+    ),
+    atLeast('download of 1 GiB, over the bare server', downloadRatio, LEAST_OF_BARE),
+    atMost('memory of the bridge above that at its start, in MiB', grownBytes / MEBIBYTE, MOST_GROWN_MIB),
+  ];
+}
+
+function atLeast(text: string, value: number, least: number): Claim {
+  return { text, value, bound: `at least ${least}`, holds: value >= least };
+}
+
 function atMost(text: string, value: number, most: number): Claim {
   return { text, value, bound: `at most ${most}`, holds: value <= most };
 }
 
-export function tablesOf({ machine, volume, throughput, latency, queued }: Results): string {
+export function tablesOf({ machine, volume, throughput, latency, queued, bridge }: Results): string {
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
   if (queued !== undefined) parts.push(queuedTable(queued));
+  if (bridge !== undefined) parts.push(bridgeTable(bridge));
   return parts.join('\n\n');
 }
 
@@ -119,5 +138,15 @@ function queuedTable({ sizes }: Queued): string {
       cpuMicroseconds.toFixed(0),
       overSmallest.toFixed(3),
     ]),
+  ]);
+}
+
+function bridgeTable({ bytes, rounds }: BridgeTransfers): string {
+  const speed = (of: (round: BridgeTransfers['rounds'][number]) => number): string =>
+    (bytes / MEBIBYTE / median(rounds.map(of))).toFixed(0);
+  return table([
+    ['1 GiB, SHA-256, MD5 and Adler-32, medians', 'up MiB/s', 'down MiB/s'],
+    ['bare server', speed((round) => round.bareUploadSeconds), speed((round) => round.bareDownloadSeconds)],
+    ['Data Bridge', speed((round) => round.uploadSeconds), speed((round) => round.downloadSeconds)],
   ]);
 }

@@ -74,8 +74,9 @@ async function land(
   let offset = 0;
   try {
     const take = async (chunk: Uint8Array): Promise<void> => {
-      await file.write(chunk, offset);
+      const written = file.write(chunk, offset);
       hash.update(chunk);
+      await written;
       offset += chunk.length;
     };
     await readBody(body, take, { clock: parts.clock, limits: parts.limits, signal });

@@ -61,6 +61,8 @@ interface Landing {
   readonly file: DiskFile;
   readonly hash: RunningDigests;
   offset: number;
+  /** The digests are those of the bytes up to `offset`: not so once a write failed. */
+  isSound: boolean;
 }
 
 /** Begun files whose running digest is kept; of others the bytes are read again when they go on. */
@@ -178,6 +180,7 @@ export class Uploads {
       file: await this.#parts.disk.open(path, 'create'),
       hash: startDigests(this.#parts.digests),
       offset: 0,
+      isSound: true,
     };
     try {
       await this.#land(landing, body, writer);
@@ -259,9 +262,9 @@ export class Uploads {
   async #landPiece(declared: Declared, piece: Piece, from: Progress, writer: Writer): Promise<number> {
     const path = this.#path(declared);
     const file = await this.#parts.disk.open(path, 'append');
-    const landing: Landing = { file, hash: from.hash.copy(), offset: from.offset };
+    const landing: Landing = { file, hash: from.hash.copy(), offset: from.offset, isSound: true };
+    let isOther = false;
     const pieceHash = piece.contentDigest === undefined ? undefined : startDigests([]);
-    let kept: Progress = landing;
     try {
       await readBody(
         piece.body,
@@ -272,19 +275,24 @@ export class Uploads {
         { clock: this.#parts.clock, limits: this.#parts.limits, signal: writer.signal },
       );
       if (pieceHash !== undefined && pieceHash.sha256() !== piece.contentDigest) {
-        kept = from;
+        isOther = true;
         throw new CoPilotError('DIGEST_MISMATCH', 'the piece is not what its Content-Digest says');
       }
       return landing.offset;
     } finally {
-      await this.#keep(path, kept, file);
+      await this.#keep(path, isOther ? from : landing, file);
     }
   }
 
   /** What lies beyond the bytes that count is cut off, so that a later reading starts right. */
-  async #keep(path: string, progress: Progress, file: DiskFile): Promise<void> {
+  async #keep(
+    path: string,
+    progress: Progress & { readonly isSound?: boolean },
+    file: DiskFile,
+  ): Promise<void> {
     this.#progress.delete(path);
-    this.#progress.set(path, { offset: progress.offset, hash: progress.hash });
+    if (progress.isSound !== false)
+      this.#progress.set(path, { offset: progress.offset, hash: progress.hash });
     const oldest = this.#progress.keys().next();
     if (this.#progress.size > MAX_KEPT_PROGRESS && oldest.done !== true) this.#progress.delete(oldest.value);
     try {
@@ -345,9 +353,13 @@ export class Uploads {
 }
 
 async function landChunk(landing: Landing, chunk: Uint8Array): Promise<void> {
-  await landing.file.write(chunk, landing.offset);
+  landing.isSound = false;
+  // The disk works while the digests are computed.
+  const written = landing.file.write(chunk, landing.offset);
   landing.hash.update(chunk);
+  await written;
   landing.offset += chunk.length;
+  landing.isSound = true;
 }
 
 function requireDigest(hash: RunningDigests, sha256: string): void {

@@ -117,7 +117,7 @@ it('a registry of the version before is read on', async () => {
   const directory = await temporaryDirectory('registry');
   const path = join(directory, 'registry.sqlite');
   const old = new DatabaseSync(path);
-  old.exec(`${MIGRATIONS[0]} PRAGMA application_id = ${0x63706272}; PRAGMA user_version = 1`);
+  old.exec(`${MIGRATIONS[0]} PRAGMA application_id = 1668309618; PRAGMA user_version = 1`);
   old.exec(`INSERT INTO file VALUES ('${JOB}', 1, 'a', 'a', 5, '${'0'.repeat(64)}', 1)`);
   old.close();
   const registry = openRegistry({ path });
