@@ -13,6 +13,7 @@ import { listen, listenLocally } from './http/listen.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
+import { createHousekeeping, ledgerRetention } from './service/housekeeping.ts';
 import type { BrokerConfiguration } from './service/configuration.ts';
 
 export interface BrokerProgramOptions {
@@ -84,8 +85,14 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     log,
     ...(options.onFatal && { onDeath: options.onFatal }),
   });
+  const housekeeping = createHousekeeping({
+    ...runtime,
+    keeping: ledger,
+    retention: ledgerRetention(configuration.retention),
+  });
   const controlServer = createControlServer({ broker, enrolment, ledger, log });
   const stop = async (): Promise<void> => {
+    housekeeping.stop();
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();
     await codes.close();
@@ -93,6 +100,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   try {
     enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
     await broker.start();
+    housekeeping.start();
     await listenLocally(controlServer, options.controlSocket);
   } catch (caught) {
     await stop();

@@ -1,5 +1,6 @@
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
 import type { Limits } from './core/command.ts';
+import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
 
 /** What the broker program reads at start: a 0600 file of its own directory. */
@@ -31,4 +32,6 @@ export interface BrokerProgramConfiguration {
   readonly maxParked: number;
   /** Frames one connection may send each second; twice that at once. */
   readonly framesPerSecond: number;
+  /** How long what is over stays in the ledger; the defaults where left out. */
+  readonly retention?: Partial<RetentionConfiguration>;
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { Command } from '../core/command.ts';
+import type { LedgerRetention } from '../core/prune.ts';
 import type { JobQuery } from './ledger.ts';
 
 /** What the handle asks of the worker: one message a call, answered in order. `elapsedMs` counts from opening. */
@@ -15,6 +16,12 @@ export type Call =
   | { readonly kind: 'job'; readonly id: string }
   | { readonly kind: 'agent'; readonly id: string }
   | { readonly kind: 'count' }
+  | {
+      readonly kind: 'prune';
+      readonly retention: LedgerRetention;
+      readonly limit: number;
+      readonly elapsedMs: number;
+    }
   | { readonly kind: 'close'; readonly elapsedMs: number };
 
 /** The first answer is to the opening itself. */

@@ -32,6 +32,8 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return store.agent(call.id);
     case 'count':
       return store.count();
+    case 'prune':
+      return store.prune(call.retention, openedMs + call.elapsedMs, call.limit);
     case 'close':
       store.close(openedMs + call.elapsedMs);
       return null;

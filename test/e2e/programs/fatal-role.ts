@@ -8,6 +8,7 @@ import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
 import { type BridgeConfiguration, startBridge } from '../../../adapters/storage/bridge/main.ts';
 import type { AdapterConfiguration } from '../../../adapters/adapter-configuration.ts';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
+import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import { startBroker } from '../../../broker/main.ts';
@@ -31,7 +32,7 @@ function pointArmed(): string | undefined {
   }
 }
 
-function fatalLedger(inner: Ledger): Ledger {
+function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
   return {
     async apply(commands) {
       for (const { kind } of commands) at(`before ${kind}`);
@@ -44,6 +45,7 @@ function fatalLedger(inner: Ledger): Ledger {
     job: (id) => inner.job(id),
     agent: (id) => inner.agent(id),
     count: () => inner.count(),
+    prune: (retention, limit) => inner.prune(retention, limit),
     close: () => inner.close(),
   };
 }
