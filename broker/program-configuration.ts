@@ -1,4 +1,6 @@
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
+import type { LogConfiguration } from '../protocol/runtime/log.ts';
+import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { Limits } from './core/command.ts';
 import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
@@ -32,6 +34,9 @@ export interface BrokerProgramConfiguration {
   readonly maxParked: number;
   /** Frames one connection may send each second; twice that at once. */
   readonly framesPerSecond: number;
+  readonly log?: LogConfiguration;
+  /** Where metrics are read beside the control socket; nowhere by default. */
+  readonly metrics?: MetricsConfiguration;
   /** How long what is over stays in the ledger; the defaults where left out. */
   readonly retention?: Partial<RetentionConfiguration>;
 }

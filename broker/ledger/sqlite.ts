@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
-import { CoPilotError } from '../../protocol/errors.ts';
+import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { AgentRow, JobState } from '../core/state.ts';
-import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import { createGroupQueue, type GroupQueue, type RunGroup } from './group-queue.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
@@ -16,6 +16,8 @@ export interface SqliteLedgerOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Sees each group: how many commands, and how long it took until it was durable or refused. */
+  readonly onGroup?: (commands: number, seconds: number, failure: ErrorCode | undefined) => void;
   /** The thread died though nobody closed it: nothing is answered any more, and only a restart helps. */
   readonly onDeath?: () => void;
 }
@@ -35,7 +37,7 @@ export async function openLedgerIn(
 ): Promise<Ledger & LedgerKeeping> {
   const thread = new SqliteThread(program, options);
   await thread.opened;
-  return new SqliteLedger(thread, options.clock);
+  return new SqliteLedger(thread, options);
 }
 
 const WORTH_A_SYNC = 32;
@@ -123,12 +125,13 @@ class SqliteLedger implements Ledger, LedgerKeeping {
   readonly #queue: GroupQueue;
   #closing: Promise<void> | undefined;
 
-  constructor(thread: SqliteThread, clock: Clock) {
+  constructor(thread: SqliteThread, { clock, onGroup }: SqliteLedgerOptions) {
     this.#thread = thread;
     this.#elapsedMs = createLedgerClock(clock, 0);
     this.#queue = createGroupQueue(
-      async (commands) =>
+      watched(clock, onGroup, async (commands) =>
         decodeOutcomes(await this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() })),
+      ),
       { turn: endOfTurn, enough: WORTH_A_SYNC },
     );
   }
@@ -179,6 +182,22 @@ class SqliteLedger implements Ledger, LedgerKeeping {
   async #ask<Value>(call: Call): Promise<Value> {
     return (await this.#thread.ask(call)) as Value;
   }
+}
+
+function watched(clock: Clock, onGroup: SqliteLedgerOptions['onGroup'], run: RunGroup): RunGroup {
+  if (onGroup === undefined) return run;
+  return async (commands) => {
+    const fromMs = clock.monotonicMs();
+    const seconds = (): number => (clock.monotonicMs() - fromMs) / 1000;
+    try {
+      const outcomes = await run(commands);
+      onGroup(commands.length, seconds(), undefined);
+      return outcomes;
+    } catch (caught) {
+      onGroup(commands.length, seconds(), toCoPilotError(caught).code);
+      throw caught;
+    }
+  };
 }
 
 /** Whatever sockets had to say by now has been heard. */

@@ -11,7 +11,7 @@ import { acceptJobs, fetchJobs } from './queue-fetch.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
 import type { QueueStore } from './queue-store.ts';
 import { checkSubmission, retryJob, submitJobs } from './queue-submit.ts';
-import { countCampaign, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
+import { countCampaign, countStates, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
 import type {
   CampaignCounts,
   JobChange,
@@ -60,6 +60,8 @@ export interface LocalQueue {
 
   /** Jobs of each queue that the broker has not acknowledged. */
   waiting(): ReadonlyMap<string, number>;
+  /** How many jobs there are in each state. */
+  states(): ReadonlyMap<string, number>;
   /** At most `limit` jobs that the broker holds and somebody cancelled. */
   cancelling(limit: number): readonly Unwanted[];
   /** Called after each sync with what became durable, in order. */
@@ -148,6 +150,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
       group.run(() => finishJob(store, job, attempt, manifest, usage)),
     failed: (job, outcome, reason, attempts) =>
       group.run(() => failJob(store, job, outcome, reason, attempts)),
+    states: () => view(() => countStates(store)),
     waiting: () => view(() => waitingByQueue(store)),
     cancelling: (limit) =>
       view(() =>

@@ -97,6 +97,7 @@ function prepareAll(database: DatabaseSync): Readonly<Record<QueueStatement, Sta
     cancelling: prepare('cancelling'),
     tally: prepare('tally'),
     waitingQueues: prepare('waitingQueues'),
+    states: prepare('states'),
     page: prepare('page'),
     pageOfState: prepare('pageOfState'),
     pageOfCampaign: prepare('pageOfCampaign'),

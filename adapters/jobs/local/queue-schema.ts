@@ -113,6 +113,7 @@ export const QUEUE_SQL = {
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
   waitingQueues: `SELECT name, sum(count) AS count FROM tally
     WHERE scope = 'queue' AND state IN ('pending', 'handed') AND count > 0 GROUP BY name`,
+  states: "SELECT state, sum(count) AS count FROM tally WHERE scope = 'queue' GROUP BY state",
   page: `${PAGE} WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfState: `${PAGE} WHERE state = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfCampaign: `${PAGE} WHERE campaign = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,

@@ -82,6 +82,12 @@ export function waitingByQueue(store: QueueStore): ReadonlyMap<string, number> {
   return new Map(rows.map((row) => [textColumn(row, 'name'), numberColumn(row, 'count')]));
 }
 
+/** How many jobs there are in each state. */
+export function countStates(store: QueueStore): ReadonlyMap<string, number> {
+  const rows = store.statements.states.all();
+  return new Map(rows.map((row) => [textColumn(row, 'state'), numberColumn(row, 'count')]));
+}
+
 function tallied(store: QueueStore, scope: string, name: string): ReadonlyMap<string, number> {
   const rows = store.statements.tally.all(scope, name);
   return new Map(rows.map((row) => [textColumn(row, 'state'), numberColumn(row, 'count')]));

@@ -68,7 +68,7 @@ function capability(parts: AttemptParts, path: string, claims: CapabilityClaims)
 
 /** From here nothing more is written in the attempt; what was half written does not count. */
 async function verify(parts: AttemptParts, ref: AttemptRef, manifest: readonly File[]): Promise<Verified> {
-  return parts.writers.alone(ref, () =>
+  const verified = await parts.writers.alone(ref, () =>
     parts.registry.write((tables) => {
       const state = tables.state(ref);
       if (state === 'discarded') throw notLive();
@@ -76,6 +76,8 @@ async function verify(parts: AttemptParts, ref: AttemptRef, manifest: readonly F
       return compareManifest(wholeFiles(tables, ref), manifest);
     }),
   );
+  parts.log.info({ ...ref, outcome: verified.kind }, 'files checked');
+  return verified;
 }
 
 async function finalise(parts: AttemptParts, ref: AttemptRef, manifest: readonly File[]): Promise<void> {
@@ -85,6 +87,7 @@ async function finalise(parts: AttemptParts, ref: AttemptRef, manifest: readonly
     );
     await removeAll(parts, removed);
   });
+  parts.log.info(ref, 'result registered');
 }
 
 /** The fence: one row says which attempt is the job's result, and no second such row can be (a unique index besides). */
@@ -118,6 +121,7 @@ async function discard(parts: AttemptParts, ref: AttemptRef): Promise<void> {
     await removeAll(parts, removed);
     await parts.disk.remove(parts.places.attempt(ref));
   });
+  parts.log.info(ref, 'attempt discarded');
 }
 
 /** A file without a row, its bytes still on disk. */

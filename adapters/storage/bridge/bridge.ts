@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { NO_METER } from '../../../protocol/runtime/meter.ts';
 import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runtime.ts';
 import type { Ceiling } from '../ceiling.ts';
 import type { StorageAdapter } from '../storage-adapter.ts';
@@ -14,6 +15,7 @@ import { createHttpFace } from './http-face.ts';
 import { sweepInputs } from './inputs.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import { createPlaces } from './places.ts';
 import { Quota } from './quota.ts';
 import { openRegistry } from './registry.ts';
@@ -44,6 +46,7 @@ export interface BridgeOptions {
   /** Computed beside SHA-256 as bytes come; none by default, and later on request of the trusted side. */
   readonly digests?: readonly ExtraAlgorithm[];
   readonly disk?: Disk;
+  readonly meter?: BridgeMeter;
 }
 
 /** The Data Bridge: a storage adapter on the local disk, with the HTTP service agents upload to and download from. */
@@ -57,8 +60,17 @@ export interface Bridge {
   start(): Promise<{ readonly url: string }>;
   /** Lets what is running end within `stopGraceMs`, then cuts it short, and lets go of everything. Idempotent. */
   stop(): Promise<void>;
+  /** What it does now; nothing while it is not started. */
+  load(): Promise<BridgeLoad>;
   /** How many leftovers of the last stop were removed; settles when the search that `start` began is over. */
   swept(): Promise<number>;
+}
+
+export interface BridgeLoad {
+  readonly uploads: number;
+  readonly downloads: number;
+  /** Stored or promised. */
+  readonly usedBytes: number;
 }
 
 export function createBridge(options: BridgeOptions): Bridge {
@@ -88,6 +100,7 @@ export function createBridge(options: BridgeOptions): Bridge {
       running = undefined;
       if (stopping !== undefined) await stop(await stopping);
     },
+    load: async () => (await running)?.load() ?? { uploads: 0, downloads: 0, usedBytes: 0 },
     swept: async () => (await running)?.sweeping ?? 0,
   };
 }
@@ -95,6 +108,7 @@ export function createBridge(options: BridgeOptions): Bridge {
 interface Running {
   readonly url: string;
   readonly adapter: StorageAdapter;
+  readonly load: () => BridgeLoad;
   readonly app: FastifyInstance;
   readonly registry: Registry;
   readonly writers: Writers;
@@ -136,6 +150,7 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     log,
     ceiling,
     digests: options.digests ?? [],
+    meter: options.meter ?? NO_METER,
     limits,
     places,
     disk,
@@ -146,12 +161,13 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
   };
   const stopping = new AbortController();
   const served = new Set<Promise<unknown>>();
+  const downloads = { count: 0 };
   let url = '';
   const app = createHttpFace({
     ...shared,
     freshness: createFreshness({ clock, random, crypto, nonceMs: limits.nonceMs, proofs: limits.proofs }),
     uploads: new Uploads(shared),
-    downloads: { count: 0 },
+    downloads,
     served,
     operatorDigest: createHash('sha256').update(options.operatorToken).digest(),
     baseUrl: () => url,
@@ -165,7 +181,12 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     return 0;
   });
   const adapter = createAttempts({ ...shared, baseUrl: url });
-  return { url, adapter, app, registry, writers, served, stopping, sweeping, options, limits };
+  const load = (): BridgeLoad => ({
+    uploads: writers.count,
+    downloads: downloads.count,
+    usedBytes: quota.usedBytes,
+  });
+  return { url, adapter, load, app, registry, writers, served, stopping, sweeping, options, limits };
 }
 
 async function listen(app: FastifyInstance, options: BridgeOptions): Promise<string> {

@@ -6,6 +6,7 @@ import type { Body } from './body.ts';
 import { type ExtraAlgorithm, type ExtraDigests, startDigests } from './digests.ts';
 import type { Disk } from './disk.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import type { Places } from './places.ts';
 import type { Quota } from './quota.ts';
 import type { Registry } from './registry.ts';
@@ -16,6 +17,7 @@ export interface InputParts {
   readonly digests: readonly ExtraAlgorithm[];
   readonly disk: Disk;
   readonly limits: BridgeLimits;
+  readonly meter: BridgeMeter;
   readonly places: Places;
   readonly quota: Quota;
   readonly random: Random;
@@ -77,6 +79,7 @@ async function land(
       const written = file.write(chunk, offset);
       hash.update(chunk);
       await written;
+      parts.meter.add('copilot_bridge_received_bytes_total', undefined, chunk.length);
       offset += chunk.length;
     };
     await readBody(body, take, { clock: parts.clock, limits: parts.limits, signal });

@@ -58,7 +58,9 @@ export async function sendFile(
     .header('ETag', tag)
     .header('Repr-Digest', reprDigest(file.sha256, digests, wanted))
     .header('X-Content-Type-Options', 'nosniff');
-  return request.method === 'HEAD' ? reply.send() : reply.send(parts.disk.read(file.path, start, end));
+  if (request.method === 'HEAD') return reply.send();
+  reply.raw.once('finish', () => parts.meter.add('copilot_bridge_sent_bytes_total', undefined, end - start));
+  return reply.send(parts.disk.read(file.path, start, end));
 }
 
 /** A range is for GET alone (RFC 9110 section 14.2), and only where `If-Range`, if any, names these very bytes (section 13.1.5). */

@@ -8,6 +8,7 @@ import type { Body } from './body.ts';
 import { type ExtraAlgorithm, type ExtraDigests, type RunningDigests, startDigests } from './digests.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import type { Places } from './places.ts';
 import type { Allowance, Quota, Reservation } from './quota.ts';
 import type { Registry } from './registry.ts';
@@ -20,6 +21,7 @@ export interface UploadParts {
   readonly digests: readonly ExtraAlgorithm[];
   readonly disk: Disk;
   readonly limits: BridgeLimits;
+  readonly meter: BridgeMeter;
   readonly places: Places;
   readonly quota: Quota;
   readonly registry: Registry;
@@ -193,8 +195,12 @@ export class Uploads {
   }
 
   async #land(landing: Landing, body: Body, writer: Writer): Promise<void> {
-    const { clock, limits } = this.#parts;
-    await readBody(body, (chunk) => landChunk(landing, chunk), { clock, limits, signal: writer.signal });
+    const { clock, limits, meter } = this.#parts;
+    await readBody(body, (chunk) => landChunk(landing, chunk, meter), {
+      clock,
+      limits,
+      signal: writer.signal,
+    });
   }
 
   /** The row that makes a file count; refused where the attempt was closed while its bytes came. */
@@ -269,7 +275,7 @@ export class Uploads {
       await readBody(
         piece.body,
         async (chunk) => {
-          await landChunk(landing, chunk);
+          await landChunk(landing, chunk, this.#parts.meter);
           pieceHash?.update(chunk);
         },
         { clock: this.#parts.clock, limits: this.#parts.limits, signal: writer.signal },
@@ -352,7 +358,7 @@ export class Uploads {
   }
 }
 
-async function landChunk(landing: Landing, chunk: Uint8Array): Promise<void> {
+async function landChunk(landing: Landing, chunk: Uint8Array, meter: BridgeMeter): Promise<void> {
   landing.isSound = false;
   // The disk works while the digests are computed.
   const written = landing.file.write(chunk, landing.offset);
@@ -360,6 +366,7 @@ async function landChunk(landing: Landing, chunk: Uint8Array): Promise<void> {
   await written;
   landing.offset += chunk.length;
   landing.isSound = true;
+  meter.add('copilot_bridge_received_bytes_total', undefined, chunk.length);
 }
 
 function requireDigest(hash: RunningDigests, sha256: string): void {
