@@ -8,6 +8,8 @@ import { programConfiguration, type Stage } from './stage.ts';
 export interface BrokerQuestions {
   start(options: BrokerPeerOptions): Promise<{ readonly busUrl: string }>;
   cpu(nothing: null): number;
+  /** Bytes after everything that can be collected was; needs `--expose-gc` to be exact. */
+  memory(nothing: null): Promise<{ readonly heap: number; readonly resident: number }>;
 }
 
 export interface BrokerPeerOptions {
@@ -18,7 +20,7 @@ export interface BrokerPeerOptions {
 
 let program: BrokerProgram | undefined;
 
-servePeer<BrokerQuestions>({ start, cpu: cpuMicroseconds }, async () => {
+servePeer<BrokerQuestions>({ start, cpu: cpuMicroseconds, memory }, async () => {
   await program?.stop();
 });
 
@@ -30,4 +32,13 @@ async function start({ directory, stage, prefetch }: BrokerPeerOptions): Promise
     log: createLog('broker', { level: 'warn' }),
   });
   return { busUrl: program.busUrl };
+}
+
+async function memory(): Promise<{ heap: number; resident: number }> {
+  for (let round = 0; round < 3; round += 1) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const { heapUsed, rss } = process.memoryUsage();
+  return { heap: heapUsed, resident: rss };
 }

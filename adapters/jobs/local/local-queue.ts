@@ -8,6 +8,7 @@ import * as states from './job-state.core.ts';
 import { queueFault } from './queue-fault.ts';
 import { openQueueDatabase } from './queue-database.ts';
 import { acceptJobs, fetchJobs } from './queue-fetch.ts';
+import { pruneJobs, type QueuePruned, type QueueRetention } from './queue-prune.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
 import type { QueueStore } from './queue-store.ts';
 import { checkSubmission, retryJob, submitJobs } from './queue-submit.ts';
@@ -64,6 +65,8 @@ export interface LocalQueue {
   states(): ReadonlyMap<string, number>;
   /** At most `limit` jobs that the broker holds and somebody cancelled. */
   cancelling(limit: number): readonly Unwanted[];
+  /** Looks at the next jobs, at most `limit`, and removes those that ended and the retention does not keep. */
+  prune(retention: QueueRetention, limit: number): Promise<QueuePruned>;
   /** Called after each sync with what became durable, in order. */
   onChange(listener: (changes: readonly JobChange[]) => void): Cancel;
   /** Called when the broker spoke of a job that somebody cancelled. */
@@ -87,6 +90,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
   const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [] };
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
+  const place = { seq: 0 };
   let closed = false;
   let brokerCameMs = Number.NEGATIVE_INFINITY;
 
@@ -158,6 +162,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
           .all(0, limit)
           .map((row) => ({ job: textColumn(row, 'id'), reason: CANCELLED })),
       ),
+    prune: (retention, limit) => group.run(() => pruneJobs(store, retention, place, limit)),
     onChange: (listener) => listen(changeListeners, listener),
     onUnwanted: (listener) => listen(unwantedListeners, listener),
     async close() {

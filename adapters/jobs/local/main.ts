@@ -6,18 +6,35 @@ import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
+import { repeatSteps } from '../../repeated-steps.ts';
 import { answerJobItem } from '../serve.ts';
 import { createControl } from './control.ts';
 import { createLocalAdapter } from './local-adapter.ts';
 import { LOCAL_METRICS, type LocalMetric } from './metrics.ts';
 import { openLocalQueue } from './local-queue.ts';
 
+const DAY_MS = 86_400_000;
+/** Jobs looked at in one step: a few milliseconds. */
+const STEP_ROWS = 128;
+
+/** How long ended jobs stay in the queue. */
+export interface LocalRetention {
+  readonly jobDays: number;
+  readonly jobs: number;
+}
+
+const DEFAULT_RETENTION: LocalRetention = { jobDays: 90, jobs: 1_000_000 };
+
+export interface LocalConfiguration extends AdapterConfiguration {
+  readonly retention?: Partial<LocalRetention>;
+}
+
 export interface LocalProgramOptions {
   /** The adapter's own directory, 0700: its queue. */
   readonly directory: string;
   /** Path of the socket jobs are submitted by; its directory is this user's alone. */
   readonly controlSocket: string;
-  readonly configuration: AdapterConfiguration;
+  readonly configuration: LocalConfiguration;
   readonly log: Log;
   /** Stands around every answer to the broker. */
   readonly around?: (answer: AnswerAsk) => AnswerAsk;
@@ -52,6 +69,10 @@ export async function startLocalAdapter({
   });
   const control = createControl({ queue, path: controlSocket, metrics, log });
   let metricsServer: MetricsServer | undefined;
+  const { jobDays, jobs } = { ...DEFAULT_RETENTION, ...configuration.retention };
+  const stopPruning = repeatSteps(runtime.clock, log, () =>
+    queue.prune({ jobMs: jobDays * DAY_MS, jobs }, STEP_ROWS),
+  );
   const tellWaiting = (): void => {
     for (const [name, count] of queue.waiting()) host.tell({ op: 'available', queue: name, count });
   };
@@ -69,6 +90,7 @@ export async function startLocalAdapter({
     else host.tell({ op: 'available', queue: work.queue, count: work.count });
   });
   const stop = async (): Promise<void> => {
+    stopPruning();
     adapter.stop();
     await metricsServer?.stop();
     await host.stop();

@@ -113,6 +113,14 @@ export const QUEUE_SQL = {
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
   waitingQueues: `SELECT name, sum(count) AS count FROM tally
     WHERE scope = 'queue' AND state IN ('pending', 'handed') AND count > 0 GROUP BY name`,
+  dropJob: 'DELETE FROM job WHERE seq = ?',
+  dropDescription: 'DELETE FROM description WHERE seq = ?',
+  dropResult: 'DELETE FROM result WHERE seq = ?',
+  dropFailures: 'DELETE FROM failure WHERE seq = ?',
+  dropSubmissions:
+    'DELETE FROM submission WHERE first_seq + count <= coalesce((SELECT min(seq) FROM job), 0)',
+  dropTally: 'DELETE FROM tally WHERE scope = ? AND name = ?',
+  untally: 'UPDATE tally SET count = count - 1 WHERE scope = ? AND name = ? AND state = ?',
   states: "SELECT state, sum(count) AS count FROM tally WHERE scope = 'queue' GROUP BY state",
   page: `${PAGE} WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfState: `${PAGE} WHERE state = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,

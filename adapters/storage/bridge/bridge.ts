@@ -4,12 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { NO_METER } from '../../../protocol/runtime/meter.ts';
 import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runtime.ts';
+import { repeatSteps } from '../../repeated-steps.ts';
 import type { Ceiling } from '../ceiling.ts';
 import type { StorageAdapter } from '../storage-adapter.ts';
 import { createAttempts } from './attempts.ts';
 import type { ExtraAlgorithm } from './digests.ts';
 import { createNodeDisk } from './disk.ts';
 import type { Disk } from './disk.ts';
+import { type BridgeRetention, expireAttempts, FRONT } from './expire.ts';
 import { createFreshness } from './freshness.ts';
 import { createHttpFace } from './http-face.ts';
 import { sweepInputs } from './inputs.ts';
@@ -47,6 +49,7 @@ export interface BridgeOptions {
   readonly digests?: readonly ExtraAlgorithm[];
   readonly disk?: Disk;
   readonly meter?: BridgeMeter;
+  readonly retention?: Partial<BridgeRetention>;
 }
 
 /** The Data Bridge: a storage adapter on the local disk, with the HTTP service agents upload to and download from. */
@@ -65,6 +68,11 @@ export interface Bridge {
   /** How many leftovers of the last stop were removed; settles when the search that `start` began is over. */
   swept(): Promise<number>;
 }
+
+const DAY_MS = 86_400_000;
+/** Attempts looked at in one step: a few milliseconds. */
+const EXPIRE_ATTEMPTS = 128;
+const DEFAULT_RETENTION: BridgeRetention = { unfinishedMs: 14 * DAY_MS, discardedMs: 100 * DAY_MS };
 
 export interface BridgeLoad {
   readonly uploads: number;
@@ -108,6 +116,7 @@ export function createBridge(options: BridgeOptions): Bridge {
 interface Running {
   readonly url: string;
   readonly adapter: StorageAdapter;
+  readonly stopExpiring: () => void;
   readonly load: () => BridgeLoad;
   readonly app: FastifyInstance;
   readonly registry: Registry;
@@ -180,13 +189,31 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     log.warn({ error: String(error) }, 'leftovers stay until the next start');
     return 0;
   });
+  const place = { open: FRONT, settled: FRONT };
+  const retention = { ...DEFAULT_RETENTION, ...options.retention };
+  const stopExpiring = repeatSteps(clock, log, () =>
+    expireAttempts(shared, retention, place, EXPIRE_ATTEMPTS),
+  );
   const adapter = createAttempts({ ...shared, baseUrl: url });
   const load = (): BridgeLoad => ({
     uploads: writers.count,
     downloads: downloads.count,
     usedBytes: quota.usedBytes,
   });
-  return { url, adapter, load, app, registry, writers, served, stopping, sweeping, options, limits };
+  return {
+    url,
+    adapter,
+    stopExpiring,
+    load,
+    app,
+    registry,
+    writers,
+    served,
+    stopping,
+    sweeping,
+    options,
+    limits,
+  };
 }
 
 async function listen(app: FastifyInstance, options: BridgeOptions): Promise<string> {
@@ -207,6 +234,7 @@ async function listen(app: FastifyInstance, options: BridgeOptions): Promise<str
 
 async function stop(running: Running): Promise<void> {
   const { app, options, registry, limits } = running;
+  running.stopExpiring();
   const cancel = options.clock.schedule(limits.stopGraceMs, () => {
     cutShort(running);
     app.server.closeAllConnections();

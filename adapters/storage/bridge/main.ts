@@ -9,6 +9,7 @@ import type { Ceiling } from '../ceiling.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { answerStorageItem } from '../serve.ts';
 import { createBridge } from './bridge.ts';
+import type { BridgeRetention } from './expire.ts';
 import { BRIDGE_METRICS, type BridgeMetric } from './metrics.ts';
 import type { ExtraAlgorithm } from './digests.ts';
 
@@ -23,6 +24,8 @@ export interface BridgeConfiguration extends AdapterConfiguration {
   readonly ceiling: Ceiling;
   /** Digests computed of every file beside SHA-256. */
   readonly digests?: readonly ExtraAlgorithm[];
+  /** How long what has no result is kept. */
+  readonly retention?: { readonly unfinishedDays?: number; readonly discardedDays?: number };
 }
 
 export interface BridgeProgramOptions {
@@ -68,6 +71,7 @@ export async function startBridge({
     operatorToken,
     ceiling,
     ...(digests && { digests }),
+    retention: retentionOf(configuration),
   });
   const { url } = await bridge.start();
   const grantKey = runtime.crypto.importPublic('ed25519', fromHex(configuration.grantKey));
@@ -92,5 +96,15 @@ export async function startBridge({
       await line.stop();
       await bridge.stop();
     },
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+function retentionOf({ retention = {} }: BridgeConfiguration): Partial<BridgeRetention> {
+  const { unfinishedDays, discardedDays } = retention;
+  return {
+    ...(unfinishedDays !== undefined && { unfinishedMs: unfinishedDays * DAY_MS }),
+    ...(discardedDays !== undefined && { discardedMs: discardedDays * DAY_MS }),
   };
 }

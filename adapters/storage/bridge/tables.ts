@@ -39,8 +39,10 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE file ADD COLUMN digests TEXT NOT NULL DEFAULT '{}';
   ALTER TABLE file ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE file SET touched_ms = unixepoch() * 1000;
   ALTER TABLE input ADD COLUMN digests TEXT NOT NULL DEFAULT '{}';
   ALTER TABLE attempt ADD COLUMN settled_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE attempt SET settled_ms = unixepoch() * 1000;
   `,
 ];
 
@@ -56,6 +58,11 @@ const STATEMENTS = {
   deleteFile: 'DELETE FROM file WHERE job = ? AND attempt = ? AND name = ?',
   otherAttempts: 'SELECT DISTINCT attempt FROM file WHERE job = ? AND attempt <> ?',
   setFileDigests: 'UPDATE file SET digests = ? WHERE job = ? AND attempt = ? AND name = ?',
+  touchedAttempts:
+    'SELECT job, attempt, max(touched_ms) AS touched_ms FROM file WHERE (job, attempt) > (?, ?) GROUP BY job, attempt ORDER BY job, attempt LIMIT ?',
+  settledAttempts:
+    'SELECT job, attempt, state, settled_ms FROM attempt WHERE (job, attempt) > (?, ?) ORDER BY job, attempt LIMIT ?',
+  deleteAttempt: 'DELETE FROM attempt WHERE job = ? AND attempt = ?',
   input: 'SELECT size, digests FROM input WHERE sha256 = ?',
   putInput: 'INSERT INTO input (sha256, size, digests) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   setInputDigests: 'UPDATE input SET digests = ? WHERE sha256 = ?',
@@ -81,6 +88,9 @@ export class Tables {
       putFile: prepare('putFile'),
       deleteFile: prepare('deleteFile'),
       otherAttempts: prepare('otherAttempts'),
+      touchedAttempts: prepare('touchedAttempts'),
+      settledAttempts: prepare('settledAttempts'),
+      deleteAttempt: prepare('deleteAttempt'),
       input: prepare('input'),
       setFileDigests: prepare('setFileDigests'),
       putInput: prepare('putInput'),
@@ -147,6 +157,32 @@ export class Tables {
     return rows.map((row) => ({ job: ref.job, attempt: Number(row.attempt) }));
   }
 
+  /** Attempts that have files, behind one of them in their order, and when a file of theirs was last begun or finished. */
+  touchedAttempts(
+    after: AttemptRef,
+    limit: number,
+  ): readonly { readonly ref: AttemptRef; readonly touchedMs: number }[] {
+    return this.#statements.touchedAttempts
+      .all(after.job, after.attempt, limit)
+      .map((row) => ({ ref: refOf(row), touchedMs: Number(row.touched_ms) }));
+  }
+
+  /** Attempts that are no longer open, behind one of them in their order. */
+  settledAttempts(
+    after: AttemptRef,
+    limit: number,
+  ): readonly { readonly ref: AttemptRef; readonly state: string; readonly settledMs: number }[] {
+    return this.#statements.settledAttempts.all(after.job, after.attempt, limit).map((row) => ({
+      ref: refOf(row),
+      state: String(row.state),
+      settledMs: Number(row.settled_ms),
+    }));
+  }
+
+  deleteAttempt(ref: AttemptRef): void {
+    this.#statements.deleteAttempt.run(ref.job, ref.attempt);
+  }
+
   /** Undefined where there is none. */
   input(sha256: string): StoredInput | undefined {
     const row = this.#statements.input.get(sha256);
@@ -165,6 +201,10 @@ export class Tables {
   usedBytes(): number {
     return Number(this.#statements.usedBytes.get()?.bytes ?? 0);
   }
+}
+
+function refOf(row: Row): AttemptRef {
+  return { job: String(row.job), attempt: Number(row.attempt) };
 }
 
 function storedFile(row: Row): StoredFile {
