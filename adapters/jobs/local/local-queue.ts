@@ -90,7 +90,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
   const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [] };
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
-  const place = { seq: 0 };
+  const place = { seq: 0, submission: '' };
   let closed = false;
   let brokerCameMs = Number.NEGATIVE_INFINITY;
 

@@ -1,6 +1,10 @@
 import { type QueueStore, storedJob } from './queue-store.ts';
-import { isFinal } from './job-state.core.ts';
+import { isFinal, type LocalState } from './job-state.core.ts';
+import { countStates } from './queue-view.ts';
 import type { StoredJob } from './queued-job.ts';
+import { numberColumn, textColumn } from './row-reader.ts';
+
+const ENDED: readonly LocalState[] = ['finished', 'failed', 'cancelled'];
 
 /** How long a queue keeps jobs that ended. Times are the machine's. */
 export interface QueueRetention {
@@ -10,9 +14,10 @@ export interface QueueRetention {
   readonly jobs: number;
 }
 
-/** Where the next step of pruning begins: the order of submission. */
+/** Where the next step of pruning begins: jobs by the order of submission, submissions by key. */
 export interface PrunePlace {
   seq: number;
+  submission: string;
 }
 
 export interface QueuePruned {
@@ -40,15 +45,13 @@ export function pruneJobs(
   for (const campaign of new Set(gone.map((job) => job.campaign))) dropEmptyCampaign(store, campaign);
   const more = page.length === limit;
   place.seq = more ? (page.at(-1)?.seq ?? 0) : 0;
-  if (!more) store.statements.dropSubmissions.run();
+  dropEmptySubmissions(store, place, limit);
   return { jobs: gone.length, more };
 }
 
 function endedJobs(store: QueueStore): number {
-  return store.statements.states
-    .all()
-    .filter(({ state }) => state === 'finished' || state === 'failed' || state === 'cancelled')
-    .reduce((sum, { count }) => sum + Number(count), 0);
+  const counts = countStates(store);
+  return ENDED.reduce((sum, state) => sum + (counts.get(state) ?? 0), 0);
 }
 
 function remove(store: QueueStore, { seq, progress, queue }: StoredJob): void {
@@ -65,4 +68,16 @@ function remove(store: QueueStore, { seq, progress, queue }: StoredJob): void {
 function dropEmptyCampaign(store: QueueStore, campaign: string): void {
   if (store.statements.pageOfCampaign.all(0, 1, campaign).length === 0)
     store.statements.dropTally.run('campaign', campaign);
+}
+
+/** The key of a submission means something as long as one of its jobs is there. */
+function dropEmptySubmissions(store: QueueStore, place: PrunePlace, limit: number): void {
+  const page = store.statements.submissionPage.all(place.submission, limit);
+  for (const row of page) {
+    const first = numberColumn(row, 'first_seq');
+    const isEmpty = store.statements.submitted.get(first, first + numberColumn(row, 'count')) === undefined;
+    if (isEmpty) store.statements.dropSubmission.run(textColumn(row, 'key'));
+  }
+  const last = page.at(-1);
+  place.submission = page.length < limit || last === undefined ? '' : textColumn(last, 'key');
 }

@@ -61,6 +61,9 @@ describe('pruning the local queue', () => {
     expect(old.map((job) => queue.show(job))).toEqual([undefined, undefined, undefined]);
     expect(queue.states().get('finished')).toBe(1);
     expect(queue.counts('old')).toBeUndefined();
+    // The key of what is gone is free again, that of what waits is not.
+    expect((await queue.submit(submission('old', 3))).repeated).toBe(false);
+    expect((await queue.submit(submission('waiting', 2))).repeated).toBe(true);
   });
 
   it('never removes a job that has not ended, however few may stay', async () => {
