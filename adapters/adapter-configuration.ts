@@ -1,3 +1,5 @@
+import type { LogConfiguration } from '../protocol/runtime/log.ts';
+import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
 
 /** What every adapter program reads at start: a 0600 file of its own directory. */
@@ -12,4 +14,7 @@ export interface AdapterConfiguration {
   readonly busUrl: string;
   /** Admits it to the embedded bus under its name. */
   readonly busSecret: string;
+  readonly log?: LogConfiguration;
+  /** Where metrics are read; nowhere by default. */
+  readonly metrics?: MetricsConfiguration;
 }

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
+import { createMetrics } from '../protocol/runtime/metrics.ts';
+import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
@@ -11,8 +13,17 @@ import { createControlServer } from './http/control-routes.ts';
 import { createEnrolmentServer } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
 import { openSqliteLedger } from './ledger/sqlite.ts';
+import {
+  BROKER_METRICS,
+  type BrokerMeter,
+  type BrokerMetric,
+  collectStatus,
+  countOutcome,
+} from './metrics.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
+import { logOutcome } from './service/job-log.ts';
+import { createHousekeeping, ledgerRetention } from './service/housekeeping.ts';
 import type { BrokerConfiguration } from './service/configuration.ts';
 
 export interface BrokerProgramOptions {
@@ -33,6 +44,8 @@ export interface BrokerProgramOptions {
 export interface BrokerProgram {
   readonly busUrl: string;
   readonly enrolmentUrl: string;
+  /** Undefined where no port is configured. */
+  readonly metricsUrl: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -42,7 +55,13 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
+    onGroup: (commands, seconds, failure) => {
+      metrics.observe('copilot_ledger_group_seconds', seconds);
+      metrics.observe('copilot_ledger_group_commands', commands);
+      if (failure !== undefined) metrics.add('copilot_ledger_failures_total', failure);
+    },
     path: join(directory, 'ledger.sqlite'),
     clock: runtime.clock,
     log,
@@ -64,8 +83,20 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     configuration: brokerConfiguration(configuration, runtime, keys),
     bus,
     ledger,
-    ...(options.onOutcome && { onOutcome: options.onOutcome }),
+    meter: metrics,
+    onOutcome: (outcome) => {
+      countOutcome(metrics, outcome);
+      if (configuration.log?.jobs !== false) logOutcome(log, outcome);
+      options.onOutcome?.(outcome);
+    },
   });
+  const collect = async (meter: BrokerMeter): Promise<void> => {
+    collectStatus(meter, broker.status(), broker.sessionEvents());
+    meter.set('copilot_bus_connections', bus.connectionCount);
+    for (const [state, count] of Object.entries(await ledger.count()))
+      meter.set('copilot_jobs', count, state);
+  };
+  let metricsServer: MetricsServer | undefined;
   let enrolmentUrl = '';
   const busUrl = (): string => `ws://${configuration.host}:${bus.address().port}/bus`;
   const enrolment = createEnrolment({
@@ -84,8 +115,15 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     log,
     ...(options.onFatal && { onDeath: options.onFatal }),
   });
-  const controlServer = createControlServer({ broker, enrolment, ledger, log });
+  const housekeeping = createHousekeeping({
+    ...runtime,
+    keeping: ledger,
+    retention: ledgerRetention(configuration.retention),
+  });
+  const controlServer = createControlServer({ broker, enrolment, ledger, metrics, log });
   const stop = async (): Promise<void> => {
+    housekeeping.stop();
+    await metricsServer?.stop();
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();
     await codes.close();
@@ -93,12 +131,15 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   try {
     enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
     await broker.start();
+    housekeeping.start();
+    if (configuration.metrics !== undefined)
+      metricsServer = await startMetricsServer(metrics, configuration.metrics.port, log);
     await listenLocally(controlServer, options.controlSocket);
   } catch (caught) {
     await stop();
     throw caught;
   }
-  return { busUrl: busUrl(), enrolmentUrl, stop };
+  return { busUrl: busUrl(), enrolmentUrl, metricsUrl: metricsServer?.url, stop };
 }
 
 type Keys = ReturnType<typeof mapKeys>;

@@ -1,5 +1,8 @@
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
+import type { LogConfiguration } from '../protocol/runtime/log.ts';
+import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { Limits } from './core/command.ts';
+import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
 
 /** What the broker program reads at start: a 0600 file of its own directory. */
@@ -31,4 +34,9 @@ export interface BrokerProgramConfiguration {
   readonly maxParked: number;
   /** Frames one connection may send each second; twice that at once. */
   readonly framesPerSecond: number;
+  readonly log?: LogConfiguration;
+  /** Where metrics are read beside the control socket; nowhere by default. */
+  readonly metrics?: MetricsConfiguration;
+  /** How long what is over stays in the ledger; the defaults where left out. */
+  readonly retention?: Partial<RetentionConfiguration>;
 }

@@ -136,6 +136,7 @@ async function newConfigurations(options: InstallationOptions): Promise<RoleConf
   const host = options.host ?? '127.0.0.1';
   const [busPort, enrolmentPort, bridgePort] = await choosePorts(host, options.port);
   const secrets = { local: secret(), bridge: secret() };
+  const log = { pseudonymKey: secret() };
   const adapter = (name: 'local' | 'bridge', keyId: number): AdapterConfiguration => ({
     installation: NAME,
     name,
@@ -144,9 +145,10 @@ async function newConfigurations(options: InstallationOptions): Promise<RoleConf
     brokers: [hex(keys.session.publicKey.raw)],
     busUrl: `ws://${host}:${busPort}/bus`,
     busSecret: secrets[name],
+    log,
   });
   return {
-    broker: brokerConfiguration(crypto, keys, { host, busPort, enrolmentPort, secrets }),
+    broker: { ...brokerConfiguration(crypto, keys, { host, busPort, enrolmentPort, secrets }), log },
     local: adapter('local', 1),
     bridge: {
       ...adapter('bridge', 2),

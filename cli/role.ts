@@ -4,7 +4,8 @@ import type { AdapterConfiguration } from '../adapters/adapter-configuration.ts'
 import { startBroker } from '../broker/main.ts';
 import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
 import { CoPilotError } from '../protocol/errors.ts';
-import { createLog } from '../protocol/runtime/log.ts';
+import { createLog, type LogConfiguration } from '../protocol/runtime/log.ts';
+import type { Log } from '../protocol/runtime/runtime.ts';
 import { outcomeEvents } from './broker-events.ts';
 import { controlSocket, readConfiguration, type Role, roleDirectory } from './installation.ts';
 
@@ -24,7 +25,7 @@ export async function startRole({
   onEvent,
   onFatal,
 }: RoleOptions): Promise<{ stop(): Promise<void> }> {
-  const log = createLog(role, { level: 'info' });
+  const log = await openLog(directory, role);
   const own = { directory: roleDirectory(directory, role), log };
   const socket = { controlSocket: controlSocket(directory, role) };
   switch (role) {
@@ -53,6 +54,11 @@ export async function startRole({
       return program;
     }
   }
+}
+
+async function openLog(directory: string, role: Role): Promise<Log> {
+  const { log } = await configured<{ readonly log?: LogConfiguration }>(directory, role);
+  return createLog(role, { level: 'info', ...log });
 }
 
 async function configured<T>(directory: string, role: Role): Promise<T> {

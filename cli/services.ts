@@ -4,17 +4,22 @@ import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
 import { BROKER_FLAGS } from '../broker/node-flags.ts';
 import { type ChildProgram, type Line, startChild } from './child-program.ts';
 import { type Role, ROLES, roleDirectory } from './installation.ts';
+import { DEFAULT_LOG_BOUNDS, type LogBounds, rotateLog } from './rotate-log.ts';
 
 export interface ServicesOptions {
   readonly directory: string;
   readonly onLine: (role: Role, line: Line) => void;
   /** A role ended though nobody asked it to; it is started again. */
   readonly onRestart: (role: Role, reason: string) => void;
+  /** Of the log of each role. */
+  readonly logBounds?: LogBounds;
 }
 
 const ROOT = dirname(import.meta.dirname);
 const READY_MS = 30_000;
 const STOP_MS = 10_000;
+/** How often the logs are held against their bounds. */
+const LOOK_MS = 10_000;
 /** A role that ends again and again before it is ready is not started a fourth time. */
 const MAX_FAILED_STARTS = 3;
 
@@ -24,6 +29,7 @@ export class Services {
   readonly #programs = new Map<Role, ChildProgram>();
   readonly #failedStarts = new Map<Role, number>();
   readonly #held = new Set<Role>();
+  #looking: NodeJS.Timeout | undefined;
   #isStopping = false;
   /** Rejects when a role cannot be kept running. */
   readonly broken: Promise<never>;
@@ -38,6 +44,8 @@ export class Services {
   }
 
   async start(): Promise<void> {
+    this.#rotateLogs();
+    this.#looking = setInterval(() => this.#rotateLogs(), LOOK_MS);
     await this.#start('broker');
     await Promise.all(ROLES.filter((role) => role !== 'broker').map((role) => this.#start(role)));
   }
@@ -60,6 +68,7 @@ export class Services {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
+    clearInterval(this.#looking);
     // Adapters first: the broker then has nothing more to ask anybody.
     for (const role of ROLES.toReversed()) await this.#programs.get(role)?.stop(STOP_MS);
   }
@@ -86,6 +95,17 @@ export class Services {
       .line((line) => line['event'] === 'ready' || line['event'] === 'failed', READY_MS)
       .then(throwFailure);
     this.#failedStarts.delete(role);
+  }
+
+  /** A log that cannot be moved aside is no reason to end what works. */
+  #rotateLogs(): void {
+    for (const role of ROLES) {
+      try {
+        rotateLog(this.logOf(role), this.#options.logBounds ?? DEFAULT_LOG_BOUNDS);
+      } catch (caught) {
+        this.#options.onLine(role, { event: 'log-not-rotated', message: String(caught) });
+      }
+    }
   }
 
   #onExit(role: Role, reason: string): void {

@@ -5,9 +5,11 @@ import type { JobRow } from './state.ts';
 
 type Accept = Extract<Command, { kind: 'accept' }>;
 
-/** Takes a job over from its adapter; idempotent by id, whatever the second copy says. */
+/** Takes a job over from its adapter; idempotent by id, whatever the second copy says, and long after the job ended. */
 export function decideAccept(rows: Rows, command: Accept, nowMs: number): Decision {
   if (rows.job !== undefined) return without({ kind: 'known', job: rows.job });
+  if (rows.tombstone !== undefined)
+    return without({ kind: 'pruned', id: rows.tombstone.id, attempt: rows.tombstone.attempt });
   const { description, ...given } = command.job;
   const job: JobRow = {
     ...given,

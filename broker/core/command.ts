@@ -181,6 +181,8 @@ export type Outcome =
   | { readonly kind: 'accepted'; readonly job: JobRow }
   /** Already there: nothing changed. */
   | { readonly kind: 'known'; readonly job: JobRow }
+  /** It ended long ago and its row went: it is not run again. `attempt` is the one whose result it has, or 0. */
+  | { readonly kind: 'pruned'; readonly id: string; readonly attempt: number }
   /** `jobs` are those that lost the attempts named in `voided`, as they are now. */
   | {
       readonly kind: 'welcome';

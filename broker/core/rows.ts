@@ -1,5 +1,6 @@
 import type { AuditRecord, Command, Outcome } from './command.ts';
 import { liveAttempt } from './attempt.ts';
+import type { Tombstone } from './prune.ts';
 import type { AgentRow, JobRow, OwnerRow } from './state.ts';
 
 /** What a decision reads. A row that does not exist is undefined. */
@@ -10,6 +11,8 @@ export interface Rows {
   readonly owner?: OwnerRow | undefined;
   /** The job's description; read for `lease` alone. */
   readonly description?: string | undefined;
+  /** What is left of a job that went; read for `accept` alone, where there is no row. */
+  readonly tombstone?: Tombstone | undefined;
   /** Jobs whose live attempts the agent holds; read for `hello` and `revoke` alone. */
   readonly held?: readonly JobRow[] | undefined;
 }
@@ -56,6 +59,7 @@ export interface Lookup {
   agent(id: string): AgentRow | undefined;
   owner(id: string): OwnerRow | undefined;
   description(id: string): string | undefined;
+  tombstone?(id: string): Tombstone | undefined;
 }
 
 /** Loads what `command` reads. */
@@ -71,6 +75,7 @@ export function gather(command: Command, lookup: Lookup): Rows {
     owner: names.owner === undefined ? undefined : lookup.owner(names.owner),
     description: command.kind === 'lease' && job !== undefined ? lookup.description(job.id) : undefined,
     held: names.held.flatMap((id) => lookup.job(id) ?? []),
+    ...(command.kind === 'accept' && job === undefined && { tombstone: lookup.tombstone?.(command.job.id) }),
   };
 }
 

@@ -10,6 +10,7 @@ export interface ControlOptions {
   readonly broker: Broker;
   readonly enrolment: Enrolment;
   readonly ledger: Ledger;
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly log: Log;
 }
 
@@ -32,7 +33,13 @@ const codeSchema = {
 } as const;
 
 /** What the operator's command line asks of a running broker, over a socket only its user reaches. */
-export function createControlServer({ broker, enrolment, ledger, log }: ControlOptions): FastifyInstance {
+export function createControlServer({
+  broker,
+  enrolment,
+  ledger,
+  metrics,
+  log,
+}: ControlOptions): FastifyInstance {
   const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
 
   server.setErrorHandler((caught, _request, reply) => {
@@ -43,6 +50,9 @@ export function createControlServer({ broker, enrolment, ledger, log }: ControlO
   server.setNotFoundHandler(() => {
     throw new CoPilotError('NOT_FOUND', 'there is nothing here');
   });
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text()),
+  );
   server.get('/v1/status', async () => ({ ...broker.status(), jobs: await ledger.count() }));
   server.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => {
     const stored = await ledger.job(params.id);

@@ -34,6 +34,7 @@ export function decideGroup(commands: readonly Command[], stored: Lookup, nowMs:
     agent: agents.get,
     owner: owners.get,
     description: (id) => descriptions.get(id) ?? stored.description(id),
+    tombstone: (id) => stored.tombstone?.(id),
   };
   const audit: string[] = [];
   const outcomes = commands.map((command) => {

@@ -5,6 +5,16 @@ import type { Lookup } from '../core/rows.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
 import { decideGroup, type GroupResult } from './group.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import {
+  isForgotten,
+  isOld,
+  isOver,
+  type LedgerRetention,
+  type Tombstone,
+  tombstoneOf,
+} from '../core/prune.ts';
+import { isFinal } from '../core/audit.ts';
+import type { LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import type { LedgerKeeping } from './keeping.ts';
 import { createLedgerClock } from './ledger-clock.ts';
@@ -15,9 +25,13 @@ export interface MemoryStore {
   readonly jobs: Map<string, JobRow>;
   /** Number of each job in the order of acceptance, from 1. */
   readonly order: Map<string, number>;
+  lastOrder: number;
   readonly descriptions: Map<string, string>;
   readonly agents: Map<string, AgentRow>;
   readonly owners: Map<string, OwnerRow>;
+  /** When each agent was last heard of. */
+  readonly seen: Map<string, number>;
+  readonly tombstones: Map<string, Tombstone>;
   readonly audit: string[];
   /** Ids by condition, so that queries cost what they find. */
   readonly found: Readonly<Record<IndexedQuery, Set<string>>>;
@@ -49,9 +63,12 @@ export function createMemoryStore(): MemoryStore {
   return {
     jobs: new Map(),
     order: new Map(),
+    lastOrder: 0,
     descriptions: new Map(),
     agents: new Map(),
     owners: new Map(),
+    seen: new Map(),
+    tombstones: new Map(),
     audit: [],
     found: { queued: new Set(), live: new Set(), duties: new Set() },
     clockMs: 0,
@@ -133,6 +150,11 @@ class MemoryLedgerHandle implements MemoryLedger {
     return counts;
   }
 
+  async prune(retention: LedgerRetention, limit: number): Promise<Pruned> {
+    this.#check();
+    return pruneStore(this.store, retention, limit, this.#nowMs());
+  }
+
   async close(): Promise<void> {
     await this.#queue.drained();
     if (this.#isOpen) this.store.clockMs = this.#nowMs();
@@ -167,7 +189,7 @@ class MemoryLedgerHandle implements MemoryLedger {
   #write(commands: readonly Command[]): readonly Outcome[] {
     const nowMs = this.#nowMs();
     const result = decideGroup(commands, lookupIn(this.store), nowMs);
-    keep(this.store, result);
+    keep(this.store, result, nowMs);
     this.store.clockMs = nowMs;
     return result.outcomes;
   }
@@ -209,10 +231,12 @@ function lookupIn(store: MemoryStore): Lookup {
     agent: (id) => store.agents.get(id),
     owner: (id) => store.owners.get(id),
     description: (id) => store.descriptions.get(id),
+    tombstone: (id) => store.tombstones.get(id),
   };
 }
 
-function keep(store: MemoryStore, result: GroupResult): void {
+function keep(store: MemoryStore, result: GroupResult, nowMs: number): void {
+  for (const outcome of result.outcomes) if ('agent' in outcome) store.seen.set(outcome.agent.id, nowMs);
   for (const [id, { after }] of result.jobs) {
     store.jobs.set(id, after);
     for (const query of ['queued', 'live', 'duties'] as const) {
@@ -220,9 +244,42 @@ function keep(store: MemoryStore, result: GroupResult): void {
       else store.found[query].delete(id);
     }
   }
-  for (const id of result.descriptions.keys()) store.order.set(id, store.order.size + 1);
+  for (const id of result.descriptions.keys()) store.order.set(id, ++store.lastOrder);
   for (const [id, text] of result.descriptions) store.descriptions.set(id, text);
   for (const [id, agent] of result.agents) store.agents.set(id, agent);
   for (const [id, owner] of result.owners) store.owners.set(id, owner);
   store.audit.push(...result.audit);
+}
+
+/** As the file does it, without places to go on from: it looks at everything each time. */
+function pruneStore(store: MemoryStore, retention: LedgerRetention, limit: number, nowMs: number): Pruned {
+  const all = [...store.jobs.values()];
+  const excess = all.filter(({ state }) => isFinal(state)).length - retention.jobs;
+  const over = [...store.order.keys()].flatMap((id) => store.jobs.get(id) ?? []).filter(isOver);
+  const due = over.filter((job, at) => at < excess || isOld(job, retention, nowMs));
+  for (const job of due.slice(0, limit)) bury(store, job, nowMs);
+  const agents = [...store.agents.values()].filter((agent) =>
+    isForgotten(agent, store.seen.get(agent.id) ?? 0, retention, nowMs),
+  );
+  for (const { id } of agents) store.agents.delete(id);
+  const tombstones = [...store.tombstones.values()].filter(
+    ({ atMs }) => atMs + retention.tombstoneMs <= nowMs,
+  );
+  for (const { id } of tombstones) store.tombstones.delete(id);
+  const auditRecords = Math.max(0, store.audit.length - retention.auditRecords);
+  store.audit.splice(0, auditRecords);
+  return {
+    jobs: Math.min(due.length, limit),
+    agents: agents.length,
+    tombstones: tombstones.length,
+    auditRecords,
+    more: due.length > limit,
+  };
+}
+
+function bury(store: MemoryStore, job: JobRow, nowMs: number): void {
+  store.tombstones.set(job.id, tombstoneOf(job, nowMs));
+  store.jobs.delete(job.id);
+  store.order.delete(job.id);
+  store.descriptions.delete(job.id);
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../protocol/errors.ts';
 import type { Command } from '../core/command.ts';
+import type { LedgerRetention } from '../core/prune.ts';
 import type { JobQuery } from './ledger.ts';
 
 /** What the handle asks of the worker: one message a call, answered in order. `elapsedMs` counts from opening. */
@@ -17,6 +18,12 @@ export type Call =
   | { readonly kind: 'owner'; readonly id: string }
   | { readonly kind: 'now'; readonly elapsedMs: number }
   | { readonly kind: 'count' }
+  | {
+      readonly kind: 'prune';
+      readonly retention: LedgerRetention;
+      readonly limit: number;
+      readonly elapsedMs: number;
+    }
   | { readonly kind: 'close'; readonly elapsedMs: number };
 
 /** The first answer is to the opening itself. */

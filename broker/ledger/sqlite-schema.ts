@@ -7,7 +7,7 @@ const APPLICATION_ID = 0x436f5069;
 /**
  * Each entry brings a ledger from the version of its index to the next; released ones never change. A row's JSON is the truth, the columns
  * beside it repeat what indexes serve. `seq` is the order of acceptance: jobs are mostly leased in it, so that neighbours share pages.
- * Descriptions never change, so they are not written again with every change of their job.
+ * Descriptions never change, so they are not written again with every change of their job. Tombstones keep the ids of jobs that went.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -32,6 +32,11 @@ const MIGRATIONS: readonly string[] = [
     lines TEXT NOT NULL
   ) STRICT;
   CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  `,
+  `
+  ALTER TABLE agent ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+  UPDATE agent SET seen = coalesce((SELECT json_extract(value, '$.clockMs') FROM meta WHERE name = 'ledger'), 0);
+  CREATE TABLE tombstone (id TEXT PRIMARY KEY, at INTEGER NOT NULL, attempt INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
 ];
 

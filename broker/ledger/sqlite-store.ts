@@ -10,6 +10,9 @@ import type { JobQuery, StoredJob } from './ledger.ts';
 import { LedgerFault, ledgerError } from './sqlite-errors.ts';
 import { encodeOutcomes } from './outcome-text.ts';
 import { cached, createRowCache, type RowCache } from './row-cache.ts';
+import type { LedgerRetention } from '../core/prune.ts';
+import type { Pruned } from './keeping.ts';
+import { type Removed, SqlitePruning } from './sqlite-pruning.ts';
 import { identify, migrate } from './sqlite-schema.ts';
 import { liveDeadline, matches, storedJob } from './stored-job.ts';
 
@@ -25,7 +28,10 @@ export const STATEMENTS = {
   updateJob: 'UPDATE job SET state = ?, deadline = ?, duty = ?, row = ? WHERE id = ?',
   updateJobRow: 'UPDATE job SET row = ? WHERE id = ?',
   putDescription: 'INSERT INTO description (seq, text) VALUES (?, ?)',
-  putAgent: 'INSERT INTO agent (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
+  putAgent:
+    'INSERT INTO agent (id, row, seen) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row, seen = excluded.seen',
+  touchAgent: 'UPDATE agent SET seen = ? WHERE id = ? AND seen < ?',
+  tombstone: 'SELECT at, attempt FROM tombstone WHERE id = ?',
   putOwner: 'INSERT INTO owner (id, row) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row',
   putAudit: 'INSERT INTO audit (first, count, lines) VALUES (?, ?, ?)',
   putMeta:
@@ -67,6 +73,8 @@ export interface SqliteStore {
   agent(id: string): AgentRow | undefined;
   owner(id: string): OwnerRow | undefined;
   count(): Readonly<Partial<Record<JobState, number>>>;
+  /** One step of pruning, as `LedgerKeeping` says. */
+  prune(retention: LedgerRetention, nowMs: number, limit: number): Pruned;
   /** Records what the clock has come to, and closes; idempotent. */
   close(nowMs: number): void;
   /** For tests and tools of ours; the schema is no interface. */
@@ -85,6 +93,8 @@ const CACHE_KIB = 8_192;
 const GRACE_PAGE = 1_000;
 /** Parsed rows kept, of jobs, agents and owners each; a row is up to 3 KiB. */
 const CACHED_ROWS = 8_192;
+/** How exactly it is known when an agent that only says hello was last heard of. */
+const SEEN_MS = 86_400_000;
 
 /**
  * Opens or creates the ledger at `path` and gives every live attempt a fresh lease. Throws `LEDGER_IN_USE`, `LEDGER_CORRUPT`,
@@ -141,6 +151,7 @@ class SqliteStoreHandle implements SqliteStore {
     owners: createRowCache(CACHED_ROWS),
   };
   readonly #lookup: Lookup;
+  readonly #pruning: SqlitePruning;
   #meta: Meta;
   #fault: CoPilotError | undefined;
 
@@ -149,6 +160,7 @@ class SqliteStoreHandle implements SqliteStore {
     this.#path = path;
     this.#statements = prepareAll(database);
     this.#lookup = lookupIn(this.#statements, this.#caches);
+    this.#pruning = new SqlitePruning(database);
     this.#meta = readMeta(this.#statements);
   }
 
@@ -169,10 +181,11 @@ class SqliteStoreHandle implements SqliteStore {
     return this.#guarded(() => {
       const result = decideGroup(commands, this.#lookup, nowMs);
       const texts = new Map<object, string>();
+      this.#touch(result, nowMs);
       if (changesNothing(result)) return { outcomes: result.outcomes, texts };
       const meta = metaAfter(this.#meta, result, nowMs);
       this.#transaction(() => {
-        this.#write(result, texts);
+        this.#write(result, texts, nowMs);
         this.#writeMeta(meta);
       });
       this.#meta = meta;
@@ -238,7 +251,37 @@ class SqliteStoreHandle implements SqliteStore {
     }
   }
 
-  #write(result: GroupResult, texts: Map<object, string>): void {
+  prune(retention: LedgerRetention, nowMs: number, limit: number): Pruned {
+    return this.#guarded(() => {
+      const { counts, nextAudit } = this.#meta;
+      let removed: Removed | undefined;
+      let meta = this.#meta;
+      try {
+        this.#transaction(() => {
+          removed = this.#pruning.step({ retention, nowMs, limit, counts, nextAudit });
+          meta = metaWithout(this.#meta, removed.jobs);
+          if (meta !== this.#meta) this.#writeMeta(meta);
+        });
+      } catch (caught) {
+        this.#pruning.forget();
+        throw caught;
+      }
+      this.#meta = meta;
+      for (const { id } of removed?.jobs ?? []) this.#caches.jobs.drop(id);
+      for (const id of removed?.agents ?? []) this.#caches.agents.drop(id);
+      return removed?.pruned ?? { jobs: 0, agents: 0, tombstones: 0, auditRecords: 0, more: false };
+    });
+  }
+
+  /** A hello that changes nothing is still a sign of life. Lost in a crash, the agent only seems a day older. */
+  #touch({ outcomes, agents }: GroupResult, nowMs: number): void {
+    for (const outcome of outcomes) {
+      if (outcome.kind === 'welcome' && !agents.has(outcome.agent.id))
+        this.#statements.touchAgent.run(nowMs, outcome.agent.id, nowMs - SEEN_MS);
+    }
+  }
+
+  #write(result: GroupResult, texts: Map<object, string>, nowMs: number): void {
     const { putAgent, putOwner, putAudit } = this.#statements;
     const textOf = (row: object): string => {
       const text = JSON.stringify(row);
@@ -249,7 +292,7 @@ class SqliteStoreHandle implements SqliteStore {
       if (before === undefined) this.#insertJob(after, textOf(after), result.descriptions.get(id) ?? '');
       else this.#updateJob(before, after, textOf(after));
     }
-    for (const [id, agent] of result.agents) putAgent.run(id, textOf(agent));
+    for (const [id, agent] of result.agents) putAgent.run(id, textOf(agent), nowMs);
     for (const [id, owner] of result.owners) putOwner.run(id, textOf(owner));
     const { audit } = result;
     if (audit.length > 0) putAudit.run(this.#meta.nextAudit, audit.length, audit.join('\n'));
@@ -346,6 +389,10 @@ function lookupIn(statements: Statements, { jobs, agents, owners }: Caches): Loo
     job: cached(jobs, (id) => read(statements.job, id) as JobRow | undefined),
     agent: cached(agents, (id) => read(statements.agent, id) as AgentRow | undefined),
     owner: cached(owners, (id) => read(statements.owner, id) as OwnerRow | undefined),
+    tombstone: (id) => {
+      const found = statements.tombstone.get(id);
+      return found && { id, atMs: Number(found.at), attempt: Number(found.attempt) };
+    },
     description: (id) => {
       const found = statements.description.get(id);
       return found === undefined ? undefined : String(found.text);
@@ -374,6 +421,13 @@ function metaAfter(meta: Meta, result: GroupResult, nowMs: number): Meta {
     counts[after.state] = (counts[after.state] ?? 0) + 1;
   }
   return { clockMs: nowMs, nextAudit: meta.nextAudit + result.audit.length, counts };
+}
+
+function metaWithout(meta: Meta, jobs: readonly JobRow[]): Meta {
+  if (jobs.length === 0) return meta;
+  const counts: Partial<Record<JobState, number>> = { ...meta.counts };
+  for (const { state } of jobs) counts[state] = (counts[state] ?? 0) - 1;
+  return { ...meta, counts };
 }
 
 function changesNothing({ jobs, agents, owners, audit }: GroupResult): boolean {

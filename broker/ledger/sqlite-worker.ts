@@ -36,6 +36,8 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return openedMs + call.elapsedMs;
     case 'count':
       return store.count();
+    case 'prune':
+      return store.prune(call.retention, openedMs + call.elapsedMs, call.limit);
     case 'close':
       store.close(openedMs + call.elapsedMs);
       return null;

@@ -1,11 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import { CoPilotError } from '../../protocol/errors.ts';
+import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
+import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, JobState, OwnerRow } from '../core/state.ts';
-import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import { createGroupQueue, type GroupQueue, type RunGroup } from './group-queue.ts';
+import type { LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
-import type { LedgerKeeping } from './keeping.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
 import type { Answer, Call } from './sqlite-call.ts';
@@ -15,6 +16,8 @@ export interface SqliteLedgerOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Sees each group: how many commands, and how long it took until it was durable or refused. */
+  readonly onGroup?: (commands: number, seconds: number, failure: ErrorCode | undefined) => void;
   /** The thread died though nobody closed it: nothing is answered any more, and only a restart helps. */
   readonly onDeath?: () => void;
 }
@@ -34,7 +37,7 @@ export async function openLedgerIn(
 ): Promise<Ledger & LedgerKeeping> {
   const thread = new SqliteThread(program, options);
   await thread.opened;
-  return new SqliteLedger(thread, options.clock);
+  return new SqliteLedger(thread, options);
 }
 
 const WORTH_A_SYNC = 32;
@@ -122,12 +125,13 @@ class SqliteLedger implements Ledger, LedgerKeeping {
   readonly #queue: GroupQueue;
   #closing: Promise<void> | undefined;
 
-  constructor(thread: SqliteThread, clock: Clock) {
+  constructor(thread: SqliteThread, { clock, onGroup }: SqliteLedgerOptions) {
     this.#thread = thread;
     this.#elapsedMs = createLedgerClock(clock, 0);
     this.#queue = createGroupQueue(
-      async (commands) =>
+      watched(clock, onGroup, async (commands) =>
         decodeOutcomes(await this.#ask({ kind: 'apply', commands, elapsedMs: this.#elapsedMs() })),
+      ),
       { turn: endOfTurn, enough: WORTH_A_SYNC },
     );
   }
@@ -164,6 +168,10 @@ class SqliteLedger implements Ledger, LedgerKeeping {
     return this.#ask({ kind: 'count' });
   }
 
+  prune(retention: LedgerRetention, limit: number): Promise<Pruned> {
+    return this.#ask({ kind: 'prune', retention, limit, elapsedMs: this.#elapsedMs() });
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -182,6 +190,22 @@ class SqliteLedger implements Ledger, LedgerKeeping {
   async #ask<Value>(call: Call): Promise<Value> {
     return (await this.#thread.ask(call)) as Value;
   }
+}
+
+function watched(clock: Clock, onGroup: SqliteLedgerOptions['onGroup'], run: RunGroup): RunGroup {
+  if (onGroup === undefined) return run;
+  return async (commands) => {
+    const fromMs = clock.monotonicMs();
+    const seconds = (): number => (clock.monotonicMs() - fromMs) / 1000;
+    try {
+      const outcomes = await run(commands);
+      onGroup(commands.length, seconds(), undefined);
+      return outcomes;
+    } catch (caught) {
+      onGroup(commands.length, seconds(), toCoPilotError(caught).code);
+      throw caught;
+    }
+  };
 }
 
 /** Whatever sockets had to say by now has been heard. */

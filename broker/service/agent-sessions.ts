@@ -10,8 +10,10 @@ import {
   decodeAs,
   PROTOCOL_VERSION,
 } from '../../protocol/messages.ts';
+import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
 import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
+import type { SessionCounters } from '../../protocol/session/counters.ts';
 import type { Session } from '../../protocol/session/session.ts';
 import { CLOCK_TOLERANCE_SECONDS, judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
@@ -43,6 +45,8 @@ export interface Caller {
   dismiss(code: ErrorCode): void;
 }
 
+export type SessionMetric = 'copilot_agent_messages_total' | 'copilot_agent_refusals_total';
+
 export interface AgentSessionsOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
@@ -54,6 +58,7 @@ export interface AgentSessionsOptions {
   readonly onGone?: (caller: Caller) => void;
   /** An agent hears its last word. */
   readonly onFarewell?: (agent: string, owner: string, code: ErrorCode) => void;
+  readonly meter?: Meter<SessionMetric>;
   readonly limits?: Partial<ResponderLimits>;
 }
 
@@ -65,6 +70,8 @@ export interface AgentSessions {
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
   isConnected(agent: string): boolean;
+  /** What became of handshakes and frames since the start. */
+  readonly events: Readonly<SessionCounters>;
   stop(): void;
 }
 
@@ -82,7 +89,7 @@ interface Entry {
 
 /** Sessions of agents: who they are, in which start, and what they say. */
 export function createAgentSessions(options: AgentSessionsOptions): AgentSessions {
-  const { runtime, configuration, ledger, onMessage, follow } = options;
+  const { runtime, configuration, ledger, onMessage, follow, meter = NO_METER } = options;
   const entries = new Map<Session<AgentPrincipal>, Entry>();
   const byAgent = new Map<string, Set<Entry>>();
 
@@ -160,6 +167,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
+      meter.add('copilot_agent_messages_total', message.kind);
       onMessage(entry.caller, message).catch((caught: unknown) => answerFault(entry, message, caught));
     } catch (caught) {
       // Slot and counter of a message that cannot be read are not to be had either: 0 and 1 stand for none.
@@ -184,6 +192,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     turn: { readonly slot: number; readonly counter: number },
     error: CoPilotError,
   ): void {
+    meter.add('copilot_agent_refusals_total', error.code);
     const message = outwardMessage(error);
     entry.caller.send({ kind: 'error', slot: turn.slot, counter: turn.counter, code: error.code, message });
   }
@@ -208,6 +217,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   }
 
   function farewell(entry: Entry, code: ErrorCode): void {
+    meter.add('copilot_agent_refusals_total', code);
     entry.caller.send({ kind: 'farewell', code, message: FAREWELLS[code] ?? 'this start is not served' });
     forget(entry.session);
     responder.close(entry.session);
@@ -226,6 +236,9 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     },
     dismiss,
     isConnected: (agent) => byAgent.has(agent),
+    get events() {
+      return responder.counters;
+    },
     get connected() {
       return byAgent.size;
     },

@@ -4,13 +4,16 @@ import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
+import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts';
 import type { ResponderLimits } from '../../protocol/session/responder.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
-import { createAgentSessions } from './agent-sessions.ts';
+import { createAgentSessions, type SessionMetric } from './agent-sessions.ts';
 import { createWeights } from '../matching/weights.ts';
+import { type AskMetric, meteredAsk } from './metered-ask.ts';
+import type { SessionCounters } from '../../protocol/session/counters.ts';
 import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
@@ -31,6 +34,7 @@ export interface BrokerOptions {
   readonly sessionLimits?: Partial<ResponderLimits>;
   /** Sees every outcome once it is durable: for displays and metrics. */
   readonly onOutcome?: (outcome: Outcome) => void;
+  readonly meter?: Meter<AskMetric | SessionMetric>;
 }
 
 export interface Broker {
@@ -41,6 +45,7 @@ export interface Broker {
   status(): BrokerStatus;
   /** What may be why a job is where it is; `queue` is where one belongs that the ledger does not have. */
   why(job: string, queue?: string): Promise<WhyFacts>;
+  sessionEvents(): SessionEvents;
   stop(): Promise<void>;
 }
 
@@ -50,6 +55,9 @@ export interface BrokerStatus {
   readonly openDuties: number;
   readonly adapters: Readonly<Record<string, boolean>>;
 }
+
+/** What became of handshakes and frames since the start. */
+export type SessionEvents = Readonly<SessionCounters>;
 
 const PAGE = 512;
 const SWEEP_LIMIT = 256;
@@ -74,7 +82,8 @@ export function createBroker(options: BrokerOptions): Broker {
     onAsk,
     onOpen: (service) => fetching.opened(service),
   });
-  const ask = links.ask.bind(links);
+  const meter = options.meter ?? NO_METER;
+  const ask = meteredAsk(links.ask.bind(links), meter, runtime.clock);
   const required = createRequiredOutputs(ledger);
   const answers = createLeaseAnswers({ runtime, configuration, ledger, required, ask, troubles });
   const duties = createDuties({
@@ -110,6 +119,7 @@ export function createBroker(options: BrokerOptions): Broker {
       // Its newer start is served.
       if (code !== 'SUPERSEDED') seen.sentAway(agent, owner, code);
     },
+    meter,
     send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
     ...(options.sessionLimits && { limits: options.sessionLimits }),
   });
@@ -257,6 +267,7 @@ export function createBroker(options: BrokerOptions): Broker {
       openDuties: duties.open,
       adapters: Object.fromEntries(configuration.services.map(({ name }) => [name, links.isOpen(name)])),
     }),
+    sessionEvents: () => agents.events,
     async stop() {
       stopped = true;
       cancelSweep();

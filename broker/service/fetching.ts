@@ -109,6 +109,7 @@ export function createFetching(options: FetchingOptions): Fetching {
     const outcomes = await ledger.apply(answer.jobs.flatMap((job) => acceptCommand(state, job)));
     for (const outcome of outcomes) {
       if (outcome.kind === 'accepted') follow(outcome);
+      if (outcome.kind === 'pruned') refuse(queue, outcome.id, reasonOfPruned(outcome.attempt));
       if (outcome.kind === 'accepted' || outcome.kind === 'known') state.accepted.push(outcome.job.id);
     }
     // Whoever hands over nothing has nothing, whatever it says: it will tell when it has.
@@ -135,12 +136,17 @@ export function createFetching(options: FetchingOptions): Fetching {
       return jobs.bucketKeyOf(job.description, queue.name);
     } catch (caught) {
       const reason = toCoPilotError(caught).message.slice(0, 500);
-      runtime.log.warn({ job: job.job, queue: queue.name, reason }, 'a job is refused');
-      ask(queue.jobAdapter, { op: 'failed', job: job.job, outcome: 'failed', reason, attempts: [] }).catch(
-        () => undefined,
-      );
+      refuse(queue, job.job, reason);
       return undefined;
     }
+  }
+
+  /** Lost on its way, it is said again when the job is handed over again. */
+  function refuse(queue: QueueConfiguration, job: string, reason: string): void {
+    runtime.log.warn({ job, queue: queue.name, reason }, 'a job is refused');
+    ask(queue.jobAdapter, { op: 'failed', job, outcome: 'failed', reason, attempts: [] }).catch(
+      () => undefined,
+    );
   }
 
   return {
@@ -161,4 +167,9 @@ export function createFetching(options: FetchingOptions): Fetching {
       for (const cancel of retries) cancel();
     },
   };
+}
+
+function reasonOfPruned(attempt: number): string {
+  const end = attempt === 0 ? 'without a result' : `with the result of attempt ${attempt}`;
+  return `this job ended before, ${end}, and its record was removed since`;
 }

@@ -8,8 +8,8 @@ import { programConfiguration, type Stage } from './stage.ts';
 export interface BrokerQuestions {
   start(options: BrokerPeerOptions): Promise<{ readonly busUrl: string }>;
   cpu(nothing: null): number;
-  /** Bytes the process holds, garbage collected first where it was started with `--expose-gc`. */
-  memory(nothing: null): number;
+  /** Bytes after everything that can be collected was; needs `--expose-gc` to be exact. */
+  memory(nothing: null): Promise<{ readonly heap: number; readonly resident: number }>;
 }
 
 export interface BrokerPeerOptions {
@@ -34,7 +34,11 @@ async function start({ directory, stage, prefetch }: BrokerPeerOptions): Promise
   return { busUrl: program.busUrl };
 }
 
-function memory(): number {
-  globalThis.gc?.();
-  return process.memoryUsage().rss;
+async function memory(): Promise<{ heap: number; resident: number }> {
+  for (let round = 0; round < 3; round += 1) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const { heapUsed, rss } = process.memoryUsage();
+  return { heap: heapUsed, resident: rss };
 }

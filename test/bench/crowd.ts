@@ -41,10 +41,10 @@ export async function measureCrowd(
   try {
     const { busUrl } = await broker.ask('start', { directory: own, stage, prefetch: PREFETCH });
     await adapters.ask('connect', { busUrl, stage });
-    const emptyBytes = await broker.ask('memory', null);
+    const { resident: emptyBytes } = await broker.ask('memory', null);
     await load.ask('connect', { name, url: busUrl, stage, count: agents });
     await load.ask('park', { name });
-    const fullBytes = await broker.ask('memory', null);
+    const { resident: fullBytes } = await broker.ask('memory', null);
     const { mostPerSecond, done } = await arrivals(load, name, rounds);
     return {
       agents,

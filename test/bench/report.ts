@@ -1,3 +1,4 @@
+import type { BridgeTransfers } from './bridge.ts';
 import type { Round } from './installation.ts';
 import type { Crowd } from './crowd.ts';
 import type { Latency } from './latency.ts';
@@ -19,6 +20,7 @@ export interface Results {
   readonly crowds?: readonly Crowd[] | undefined;
   readonly price?: readonly PriceStep[];
   readonly peers?: readonly Peers[];
+  readonly bridge?: BridgeTransfers;
 }
 
 /** What the project promises, and whether it is so here. */
@@ -37,8 +39,13 @@ const MOST_APART = 0.15;
 const MOST_P99_MS: Readonly<Record<number, number>> = { 200: 100, 10_000: 250 };
 /** Over BullMQ, which neither fences nor seals nor audits, by jobs under way. */
 const LEAST_OF_BULLMQ: Readonly<Record<number, number>> = { 1: 0.5, 100: 0.2 };
+const LEAST_OF_BARE = 0.7;
+const MEBIBYTE = 1024 ** 2;
+/** Less than a tenth of the file, whatever the collector leaves lying about. */
+const MOST_GROWN_MIB = 96;
 
-export function claimsOf({ throughput, latency, queued, crowds, peers }: Results): readonly Claim[] {
+export function claimsOf(results: Results): readonly Claim[] {
+  const { throughput, latency, queued, bridge, crowds, peers } = results;
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
@@ -47,14 +54,13 @@ export function claimsOf({ throughput, latency, queued, crowds, peers }: Results
     ...(queued === undefined ? [] : queuedClaims(queued)),
     ...(crowds ?? []).map(crowdClaim),
     ...(peers ?? []).flatMap(peerClaims),
+    ...(bridge === undefined ? [] : bridgeClaims(bridge)),
   ];
 }
 
 function throughputClaims({ ofFloor, cpuOverEcho }: Throughput): readonly Claim[] {
-  return [
-    atLeast('full cycles per second, over those of the floor', ofFloor, LEAST_OF_FLOOR),
-    atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO),
-  ];
+  const floor = atLeast('full cycles per second, over those of the floor', ofFloor, LEAST_OF_FLOOR);
+  return [floor, atMost('broker processor time of a job, over a raw echo', cpuOverEcho, MOST_OVER_ECHO)];
 }
 
 function queuedClaims({ sizes, scans }: Queued): readonly Claim[] {
@@ -82,6 +88,18 @@ function peerClaims({ inFlight, over }: Peers): readonly Claim[] {
   ];
 }
 
+function bridgeClaims({ uploadRatio, downloadRatio, grownBytes }: BridgeTransfers): readonly Claim[] {
+  return [
+    atLeast(
+      'upload of 1 GiB, over a bare server that hashes, writes and syncs it',
+      uploadRatio,
+      LEAST_OF_BARE,
+    ),
+    atLeast('download of 1 GiB, over the bare server', downloadRatio, LEAST_OF_BARE),
+    atMost('memory of the bridge above that at its start, in MiB', grownBytes / MEBIBYTE, MOST_GROWN_MIB),
+  ];
+}
+
 function atLeast(text: string, value: number, least: number): Claim {
   return { text, value, bound: `at least ${least}`, holds: value >= least };
 }
@@ -90,16 +108,8 @@ function atMost(text: string, value: number, most: number): Claim {
   return { text, value, bound: `at most ${most}`, holds: value <= most };
 }
 
-export function tablesOf({
-  machine,
-  volume,
-  throughput,
-  latency,
-  queued,
-  crowds,
-  price,
-  peers,
-}: Results): string {
+export function tablesOf(results: Results): string {
+  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers } = results;
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
@@ -107,6 +117,7 @@ export function tablesOf({
   if (crowds !== undefined) parts.push(crowdTable(crowds));
   if (price !== undefined) parts.push(priceTable(price));
   if (peers !== undefined) parts.push(...peers.map(peersTable));
+  if (bridge !== undefined) parts.push(bridgeTable(bridge));
   return parts.join('\n\n');
 }
 
@@ -200,5 +211,15 @@ function peersTable({ inFlight, rounds, over }: Peers): string {
       median(rounds[contender].map(({ p95Ms }) => p95Ms)).toFixed(2),
       over[contender].toFixed(2),
     ]),
+  ]);
+}
+
+function bridgeTable({ bytes, rounds }: BridgeTransfers): string {
+  const speed = (of: (round: BridgeTransfers['rounds'][number]) => number): string =>
+    (bytes / MEBIBYTE / median(rounds.map(of))).toFixed(0);
+  return table([
+    ['1 GiB, SHA-256, MD5 and Adler-32, medians', 'up MiB/s', 'down MiB/s'],
+    ['bare server', speed((round) => round.bareUploadSeconds), speed((round) => round.bareDownloadSeconds)],
+    ['Data Bridge', speed((round) => round.uploadSeconds), speed((round) => round.downloadSeconds)],
   ]);
 }

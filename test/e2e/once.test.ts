@@ -57,6 +57,8 @@ it('up --once runs a campaign to its end, and no secret leaves its place (I10)',
   expect(await squares(join(directory, 'results', campaignName))).toEqual([1, 4, 9, 16, 25, 36]);
   for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('kind');
 
+  await expectOneStory(directory);
+
   const secrets = [...grid.canaries, ...(await secretsOf(directory))];
   expect(secrets.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['the operator token', 'the identity of agent-1', 'the signing key of agent-3']),
@@ -84,6 +86,39 @@ it('up --once runs a campaign to its end, and no secret leaves its place (I10)',
     ),
   ).toEqual([]);
 });
+
+type Line = Readonly<Record<string, unknown>>;
+
+async function logOf(directory: string, role: string): Promise<readonly Line[]> {
+  const text = await readFile(join(directory, role, 'log'), 'utf8');
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line): Line => JSON.parse(line));
+}
+
+/** One job's way from submission to commit, found by its id alone in the logs of all parts. */
+async function expectOneStory(directory: string): Promise<void> {
+  const [local, broker, bridge] = await Promise.all(
+    ['local', 'broker', 'bridge'].map((role) => logOf(directory, role)),
+  );
+  const { job } = local!.find(({ msg }) => msg === 'job pending')!;
+  const story = (lines: readonly Line[] | undefined) => lines!.filter((line) => line['job'] === job);
+  const told = (lines: readonly Line[] | undefined) => story(lines).map(({ msg }) => msg);
+  expect(told(local).at(-1)).toBe('job finished');
+  expect(told(broker)).toEqual([
+    'job accepted',
+    'attempt leased',
+    'attempt reported',
+    'result verified',
+    'result committed',
+    'framework told',
+  ]);
+  expect(told(bridge)).toEqual(['file taken in', 'file taken in', 'files checked', 'result registered']);
+  for (const line of [...story(broker).slice(1, 5), ...story(bridge)])
+    expect(line).toMatchObject({ attempt: 1 });
+  for (const { owner } of broker!) if (owner !== undefined) expect(owner).toMatch(/^owner-[0-9a-f]{10}$/);
+}
 
 async function squares(results: string): Promise<readonly number[]> {
   const jobs = await readdir(results);

@@ -27,6 +27,7 @@ export interface ControlOptions {
   /** Of the socket; its directory is made if it is not there, and must be for this user alone. */
   readonly path: string;
   readonly clock?: Clock;
+  readonly metrics?: { readonly contentType: string; text(): Promise<string> };
   readonly log: Log;
 }
 
@@ -49,6 +50,11 @@ export function createControl(options: ControlOptions): Control {
   addJobRoutes(server, queue);
   addCampaignRoute(server, queue);
   addEventRoute(server, stream);
+  const { metrics } = options;
+  if (metrics !== undefined)
+    server.get('/metrics', async (_request, reply) =>
+      reply.type(metrics.contentType).send(await metrics.text()),
+    );
 
   return {
     async start() {

@@ -10,10 +10,11 @@ import * as states from './job-state.core.ts';
 import { queueFault } from './queue-fault.ts';
 import { openQueueDatabase } from './queue-database.ts';
 import { acceptJobs, fetchJobs } from './queue-fetch.ts';
+import { pruneJobs, type QueuePruned, type QueueRetention } from './queue-prune.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
 import type { QueueStore } from './queue-store.ts';
 import { checkSubmission, retryJob, submitJobs } from './queue-submit.ts';
-import { countCampaign, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
+import { countCampaign, countStates, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
 import type {
   CampaignCounts,
   JobChange,
@@ -62,8 +63,12 @@ export interface LocalQueue {
 
   /** Jobs of each queue that the broker has not acknowledged. */
   waiting(): ReadonlyMap<string, number>;
+  /** How many jobs there are in each state. */
+  states(): ReadonlyMap<string, number>;
   /** At most `limit` jobs that the broker holds and somebody cancelled. */
   cancelling(limit: number): readonly Unwanted[];
+  /** Looks at the next jobs, at most `limit`, and removes those that ended and the retention does not keep. */
+  prune(retention: QueueRetention, limit: number): Promise<QueuePruned>;
   /** Called after each sync with what became durable, in order. */
   onChange(listener: (changes: readonly JobChange[]) => void): Cancel;
   /** Called when the broker spoke of a job that somebody cancelled. */
@@ -90,6 +95,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
   const store: QueueStore = { ...openQueueDatabase(path, options.maxPages), clock, changes: [], turns };
   const changeListeners = new Set<(changes: readonly JobChange[]) => void>();
   const unwantedListeners = new Set<(unwanted: Unwanted) => void>();
+  const place = { seq: 0, submission: '' };
   let closed = false;
   let brokerCameMs = Number.NEGATIVE_INFINITY;
 
@@ -153,6 +159,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
       group.run(() => finishJob(store, job, attempt, manifest, usage)),
     failed: (job, outcome, reason, attempts) =>
       group.run(() => failJob(store, job, outcome, reason, attempts)),
+    states: () => view(() => countStates(store)),
     waiting: () => view(() => waitingByQueue(store)),
     cancelling: (limit) =>
       view(() =>
@@ -160,6 +167,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
           .all(0, limit)
           .map((row) => ({ job: textColumn(row, 'id'), reason: CANCELLED })),
       ),
+    prune: (retention, limit) => group.run(() => pruneJobs(store, retention, place, limit)),
     onChange: (listener) => listen(changeListeners, listener),
     onUnwanted: (listener) => listen(unwantedListeners, listener),
     async close() {

@@ -82,6 +82,16 @@ export function waitingByQueue(store: QueueStore): ReadonlyMap<string, number> {
   return new Map(rows.map((row) => [textColumn(row, 'name'), numberColumn(row, 'count')]));
 }
 
+/** How many jobs there are in each state. */
+export function countStates(store: QueueStore): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of store.statements.states.all()) {
+    const state = textColumn(row, 'state');
+    counts.set(state, (counts.get(state) ?? 0) + numberColumn(row, 'count'));
+  }
+  return counts;
+}
+
 function tallied(store: QueueStore, scope: string, name: string): ReadonlyMap<string, number> {
   const rows = store.statements.tally.all(scope, name);
   return new Map(rows.map((row) => [textColumn(row, 'state'), numberColumn(row, 'count')]));

@@ -68,25 +68,35 @@ function capability(parts: AttemptParts, path: string, claims: CapabilityClaims)
 
 /** From here nothing more is written in the attempt; what was half written does not count. */
 async function verify(parts: AttemptParts, ref: AttemptRef, manifest: readonly File[]): Promise<Verified> {
-  return parts.writers.alone(ref, () =>
+  const verified = await parts.writers.alone(ref, () =>
     parts.registry.write((tables) => {
       const state = tables.state(ref);
       if (state === 'discarded') throw notLive();
-      if (state === 'open') tables.setState(ref, 'closed');
+      if (state === 'open') tables.setState(ref, 'closed', parts.clock.wallMs());
       return compareManifest(wholeFiles(tables, ref), manifest);
     }),
   );
+  parts.log.info({ ...ref, outcome: verified.kind }, 'files checked');
+  return verified;
 }
 
 async function finalise(parts: AttemptParts, ref: AttemptRef, manifest: readonly File[]): Promise<void> {
   await parts.writers.alone(ref, async () => {
-    const removed = await parts.registry.write((tables) => register(tables, ref, manifest));
+    const removed = await parts.registry.write((tables) =>
+      register(tables, ref, manifest, parts.clock.wallMs()),
+    );
     await removeAll(parts, removed);
   });
+  parts.log.info(ref, 'result registered');
 }
 
 /** The fence: one row says which attempt is the job's result, and no second such row can be (a unique index besides). */
-function register(tables: Tables, ref: AttemptRef, manifest: readonly File[]): readonly Removed[] {
+function register(
+  tables: Tables,
+  ref: AttemptRef,
+  manifest: readonly File[],
+  nowMs: number,
+): readonly Removed[] {
   const state = tables.state(ref);
   if (state === 'discarded') throw notLive();
   const whole = wholeFiles(tables, ref);
@@ -94,7 +104,7 @@ function register(tables: Tables, ref: AttemptRef, manifest: readonly File[]): r
   if (isOther || compareManifest(whole, manifest).kind === 'mismatch')
     throw new CoPilotError('DIGEST_MISMATCH', 'the manifest is not what is stored');
   if (state === 'registered') return [];
-  tables.setState(ref, 'registered');
+  tables.setState(ref, 'registered', nowMs);
   const named = new Set(manifest.map((file) => file.name));
   const beside = tables.files(ref).filter((file) => !named.has(file.name));
   const others = tables.otherAttempts(ref).flatMap((other) => dropFiles(tables, other, tables.files(other)));
@@ -105,12 +115,13 @@ async function discard(parts: AttemptParts, ref: AttemptRef): Promise<void> {
   await parts.writers.alone(ref, async () => {
     const removed = await parts.registry.write((tables) => {
       if (tables.state(ref) === 'registered') throw notLive();
-      tables.setState(ref, 'discarded');
+      tables.setState(ref, 'discarded', parts.clock.wallMs());
       return dropFiles(tables, ref, tables.files(ref));
     });
     await removeAll(parts, removed);
     await parts.disk.remove(parts.places.attempt(ref));
   });
+  parts.log.info(ref, 'attempt discarded');
 }
 
 /** A file without a row, its bytes still on disk. */

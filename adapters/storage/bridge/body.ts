@@ -16,8 +16,12 @@ export interface Guard {
   readonly signal: AbortSignal;
 }
 
+/** Bytes of one body that wait while what came before them is taken; then its sender waits. */
+const MAX_WAITING_BYTES = 128 * 1024;
+
 /**
- * Hands a body over piece by piece, the next only after the last was taken, so that memory stays flat. Rejects with
+ * Hands a body over piece by piece, the next only after the last was taken; what comes meanwhile waits, within a bound, so that
+ * memory stays flat and the disk is not idle while the network is read. Rejects with
  * `UPLOAD_STALLED` where it is too slow, `UNREACHABLE` where the sender goes away, and leaves the stream paused and whole
  * otherwise, so that an answer can still be sent.
  */
@@ -33,29 +37,48 @@ export function readBody(
     const { stream } = body;
     const watch = watchPace(body.length, guard, (error) => finish(error));
     let taking: Promise<void> | undefined;
+    let waiting: Uint8Array[] = [];
+    let waitingBytes = 0;
     let hasEnded = false;
     let isOver = false;
-    const onData = (chunk: Uint8Array): void => {
-      stream.pause();
-      watch.pause();
+    let gone: CoPilotError | undefined;
+    const takeWaiting = (): void => {
+      const chunk = joined(waiting);
+      waiting = [];
+      waitingBytes = 0;
       taking = take(chunk).then(onTaken, finish);
+    };
+    const onData = (chunk: Uint8Array): void => {
+      waiting.push(chunk);
+      waitingBytes += chunk.length;
+      if (taking === undefined) takeWaiting();
+      else if (waitingBytes >= MAX_WAITING_BYTES) {
+        stream.pause();
+        watch.pause();
+        return;
+      }
+      watch.resume();
     };
     const onTaken = (): void => {
       taking = undefined;
       if (isOver) return;
-      if (hasEnded) {
-        finish();
-        return;
-      }
+      if (waitingBytes > 0) takeWaiting();
+      else if (hasEnded || gone !== undefined) finish(gone);
+      if (hasEnded || gone !== undefined || !stream.isPaused()) return;
       watch.resume();
       stream.resume();
     };
     const onEnd = (): void => {
       hasEnded = true;
+      watch.pause();
       if (taking === undefined) finish();
     };
+    /** What came before still counts. */
     const onGone = (): void => {
-      if (!hasEnded) finish(new CoPilotError('UNREACHABLE', 'the sender went away'));
+      if (hasEnded) return;
+      watch.pause();
+      gone = new CoPilotError('UNREACHABLE', 'the sender went away');
+      if (taking === undefined) finish(gone);
     };
     const onAbort = (): void => finish(abortReason(guard.signal));
     const settle = (error: unknown): void => {
@@ -77,9 +100,15 @@ export function readBody(
   });
 }
 
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+}
+
 interface Pace {
   /** The sender is not to blame for what passes now. */
   pause(): void;
+  /** It is waited for, from now. */
   resume(): void;
   stop(): void;
 }

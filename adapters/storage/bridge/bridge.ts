@@ -2,17 +2,22 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { NO_METER } from '../../../protocol/runtime/meter.ts';
 import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runtime.ts';
+import { repeatSteps } from '../../repeated-steps.ts';
 import type { Ceiling } from '../ceiling.ts';
 import type { StorageAdapter } from '../storage-adapter.ts';
 import { createAttempts } from './attempts.ts';
+import type { ExtraAlgorithm } from './digests.ts';
 import { createNodeDisk } from './disk.ts';
 import type { Disk } from './disk.ts';
+import { type BridgeRetention, expireAttempts, FRONT } from './expire.ts';
 import { createFreshness } from './freshness.ts';
 import { createHttpFace } from './http-face.ts';
 import { sweepInputs } from './inputs.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import { createPlaces } from './places.ts';
 import { Quota } from './quota.ts';
 import { openRegistry } from './registry.ts';
@@ -40,7 +45,11 @@ export interface BridgeOptions {
   readonly crypto: Crypto;
   readonly log: Log;
   readonly limits?: Partial<BridgeLimits>;
+  /** Computed beside SHA-256 as bytes come; none by default, and later on request of the trusted side. */
+  readonly digests?: readonly ExtraAlgorithm[];
   readonly disk?: Disk;
+  readonly meter?: BridgeMeter;
+  readonly retention?: Partial<BridgeRetention>;
 }
 
 /** The Data Bridge: a storage adapter on the local disk, with the HTTP service agents upload to and download from. */
@@ -54,8 +63,22 @@ export interface Bridge {
   start(): Promise<{ readonly url: string }>;
   /** Lets what is running end within `stopGraceMs`, then cuts it short, and lets go of everything. Idempotent. */
   stop(): Promise<void>;
+  /** What it does now; nothing while it is not started. */
+  load(): Promise<BridgeLoad>;
   /** How many leftovers of the last stop were removed; settles when the search that `start` began is over. */
   swept(): Promise<number>;
+}
+
+const DAY_MS = 86_400_000;
+/** Attempts looked at in one step: a few milliseconds. */
+const EXPIRE_ATTEMPTS = 128;
+const DEFAULT_RETENTION: BridgeRetention = { unfinishedMs: 14 * DAY_MS, discardedMs: 100 * DAY_MS };
+
+export interface BridgeLoad {
+  readonly uploads: number;
+  readonly downloads: number;
+  /** Stored or promised. */
+  readonly usedBytes: number;
 }
 
 export function createBridge(options: BridgeOptions): Bridge {
@@ -85,6 +108,7 @@ export function createBridge(options: BridgeOptions): Bridge {
       running = undefined;
       if (stopping !== undefined) await stop(await stopping);
     },
+    load: async () => (await running)?.load() ?? { uploads: 0, downloads: 0, usedBytes: 0 },
     swept: async () => (await running)?.sweeping ?? 0,
   };
 }
@@ -92,6 +116,8 @@ export function createBridge(options: BridgeOptions): Bridge {
 interface Running {
   readonly url: string;
   readonly adapter: StorageAdapter;
+  readonly stopExpiring: () => void;
+  readonly load: () => BridgeLoad;
   readonly app: FastifyInstance;
   readonly registry: Registry;
   readonly writers: Writers;
@@ -132,6 +158,8 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     crypto,
     log,
     ceiling,
+    digests: options.digests ?? [],
+    meter: options.meter ?? NO_METER,
     limits,
     places,
     disk,
@@ -142,12 +170,13 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
   };
   const stopping = new AbortController();
   const served = new Set<Promise<unknown>>();
+  const downloads = { count: 0 };
   let url = '';
   const app = createHttpFace({
     ...shared,
     freshness: createFreshness({ clock, random, crypto, nonceMs: limits.nonceMs, proofs: limits.proofs }),
     uploads: new Uploads(shared),
-    downloads: { count: 0 },
+    downloads,
     served,
     operatorDigest: createHash('sha256').update(options.operatorToken).digest(),
     baseUrl: () => url,
@@ -160,8 +189,31 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     log.warn({ error: String(error) }, 'leftovers stay until the next start');
     return 0;
   });
+  const place = { open: FRONT, settled: FRONT };
+  const retention = { ...DEFAULT_RETENTION, ...options.retention };
+  const stopExpiring = repeatSteps(clock, log, () =>
+    expireAttempts(shared, retention, place, EXPIRE_ATTEMPTS),
+  );
   const adapter = createAttempts({ ...shared, baseUrl: url });
-  return { url, adapter, app, registry, writers, served, stopping, sweeping, options, limits };
+  const load = (): BridgeLoad => ({
+    uploads: writers.count,
+    downloads: downloads.count,
+    usedBytes: quota.usedBytes,
+  });
+  return {
+    url,
+    adapter,
+    stopExpiring,
+    load,
+    app,
+    registry,
+    writers,
+    served,
+    stopping,
+    sweeping,
+    options,
+    limits,
+  };
 }
 
 async function listen(app: FastifyInstance, options: BridgeOptions): Promise<string> {
@@ -182,6 +234,7 @@ async function listen(app: FastifyInstance, options: BridgeOptions): Promise<str
 
 async function stop(running: Running): Promise<void> {
   const { app, options, registry, limits } = running;
+  running.stopExpiring();
   const cancel = options.clock.schedule(limits.stopGraceMs, () => {
     cutShort(running);
     app.server.closeAllConnections();

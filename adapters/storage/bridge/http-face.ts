@@ -74,6 +74,6 @@ async function dispatch(
     authorization,
     proof: single(request.headers.dpop),
   });
-  if (target.kind === 'input') return sendInput(parts, target.sha256, request, reply);
+  if (target.kind === 'input') return sendInput(parts, target.sha256, 'agent', request, reply);
   return serveUpload(parts, claims, request, reply);
 }

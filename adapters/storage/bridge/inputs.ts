@@ -1,19 +1,23 @@
-import { createHash } from 'node:crypto';
 import { hex } from '../../../protocol/encoding.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock, Random } from '../../../protocol/runtime/runtime.ts';
 import { readBody } from './body.ts';
 import type { Body } from './body.ts';
+import { type ExtraAlgorithm, type ExtraDigests, startDigests } from './digests.ts';
 import type { Disk } from './disk.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import type { Places } from './places.ts';
 import type { Quota } from './quota.ts';
 import type { Registry } from './registry.ts';
 
 export interface InputParts {
   readonly clock: Clock;
+  /** Computed beside SHA-256 as bytes come. */
+  readonly digests: readonly ExtraAlgorithm[];
   readonly disk: Disk;
   readonly limits: BridgeLimits;
+  readonly meter: BridgeMeter;
   readonly places: Places;
   readonly quota: Quota;
   readonly random: Random;
@@ -36,11 +40,11 @@ export async function putInput(
   const reservation = parts.quota.reserveInput(body.length);
   const temporary = `${parts.places.input(sha256)}.${hex(parts.random.bytes(8))}${PART}`;
   try {
-    await land(parts, temporary, sha256, body, signal);
+    const digests = await land(parts, temporary, sha256, body, signal);
     await parts.disk.rename(temporary, parts.places.input(sha256));
     const isFirst = await parts.registry.write((tables) => {
       const isNew = tables.input(sha256) === undefined;
-      tables.putInput(sha256, body.length);
+      tables.putInput(sha256, { size: body.length, digests });
       return isNew;
     });
     if (isFirst) reservation.keep();
@@ -66,20 +70,23 @@ async function land(
   sha256: string,
   body: Body,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ExtraDigests> {
   const file = await parts.disk.open(path, 'create');
-  const hash = createHash('sha256');
+  const hash = startDigests(parts.digests);
   let offset = 0;
   try {
     const take = async (chunk: Uint8Array): Promise<void> => {
-      await file.write(chunk, offset);
+      const written = file.write(chunk, offset);
       hash.update(chunk);
+      await written;
+      parts.meter.add('copilot_bridge_received_bytes_total', undefined, chunk.length);
       offset += chunk.length;
     };
     await readBody(body, take, { clock: parts.clock, limits: parts.limits, signal });
-    if (hash.digest('hex') !== sha256)
+    if (hash.sha256() !== sha256)
       throw new CoPilotError('DIGEST_MISMATCH', 'the bytes are not what the URL names');
     await file.sync();
+    return hash.extra();
   } finally {
     await file.close();
   }

@@ -1,11 +1,17 @@
+import { createMetrics } from '../../../protocol/runtime/metrics.ts';
+import { startMetricsServer } from '../../../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import { fromHex } from '../../../protocol/encoding.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import type { Ceiling } from '../ceiling.ts';
+import { meteredAnswers } from '../../ask-metrics.ts';
 import { answerStorageItem } from '../serve.ts';
 import { createBridge } from './bridge.ts';
+import type { BridgeRetention } from './expire.ts';
+import { BRIDGE_METRICS, type BridgeMetric } from './metrics.ts';
+import type { ExtraAlgorithm } from './digests.ts';
 
 /** What the bridge program reads at start, besides what every adapter does. */
 export interface BridgeConfiguration extends AdapterConfiguration {
@@ -16,6 +22,10 @@ export interface BridgeConfiguration extends AdapterConfiguration {
   readonly grantKey: string;
   readonly operatorToken: string;
   readonly ceiling: Ceiling;
+  /** Digests computed of every file beside SHA-256. */
+  readonly digests?: readonly ExtraAlgorithm[];
+  /** How long what has no result is kept. */
+  readonly retention?: { readonly unfinishedDays?: number; readonly discardedDays?: number };
 }
 
 export interface BridgeProgramOptions {
@@ -29,6 +39,8 @@ export interface BridgeProgramOptions {
 
 export interface BridgeProgram {
   readonly url: string;
+  /** Undefined where no port is configured. */
+  readonly metricsUrl: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -40,15 +52,26 @@ export async function startBridge({
   around = (answer) => answer,
 }: BridgeProgramOptions): Promise<BridgeProgram> {
   const runtime = createNodeRuntime(log);
-  const { host, port, publicUrl, operatorToken, ceiling } = configuration;
+  const { host, port, publicUrl, operatorToken, ceiling, digests } = configuration;
+  const metrics = createMetrics<BridgeMetric>(BRIDGE_METRICS, async (meter) => {
+    const { uploads, downloads, usedBytes } = await bridge.load();
+    meter.set('copilot_bridge_uploads', uploads);
+    meter.set('copilot_bridge_downloads', downloads);
+    meter.set('copilot_bridge_used_bytes', usedBytes);
+    meter.set('copilot_bridge_limit_bytes', ceiling.maxTotalBytes);
+    meter.set('copilot_broker_connected', Number(line.isConnected));
+  });
   const bridge = createBridge({
     ...runtime,
+    meter: metrics,
     directory,
     host,
     port,
     ...(publicUrl !== undefined && { publicUrl }),
     operatorToken,
     ceiling,
+    ...(digests && { digests }),
+    retention: retentionOf(configuration),
   });
   const { url } = await bridge.start();
   const grantKey = runtime.crypto.importPublic('ed25519', fromHex(configuration.grantKey));
@@ -56,16 +79,32 @@ export async function startBridge({
   const line = connectAdapter({
     runtime,
     configuration,
-    onAsk: around((item) => answerStorageItem(bridge.adapter, item, desk)),
+    onAsk: around(
+      meteredAnswers((item) => answerStorageItem(bridge.adapter, item, desk), metrics, runtime.clock),
+    ),
     onBroker: () => undefined,
   });
+  const metricsServer =
+    configuration.metrics && (await startMetricsServer(metrics, configuration.metrics.port, log));
   // The broker may come later; transfers of attempts that are granted already go on meanwhile.
   line.start().catch((caught: unknown) => log.error({ err: caught }, 'the bus cannot be reached'));
   return {
     url,
+    metricsUrl: metricsServer?.url,
     async stop() {
+      await metricsServer?.stop();
       await line.stop();
       await bridge.stop();
     },
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+function retentionOf({ retention = {} }: BridgeConfiguration): Partial<BridgeRetention> {
+  const { unfinishedDays, discardedDays } = retention;
+  return {
+    ...(unfinishedDays !== undefined && { unfinishedMs: unfinishedDays * DAY_MS }),
+    ...(discardedDays !== undefined && { discardedMs: discardedDays * DAY_MS }),
   };
 }

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { ExtraDigests } from './digests.ts';
 import type { FaceParts } from './face-parts.ts';
 import { putInput } from './inputs.ts';
 import { contentLength, drain } from './request-fields.ts';
@@ -23,7 +24,7 @@ export async function serveOperator(
     return reply.code(outcome === 'created' ? 201 : 200).send();
   }
   if (!isRead || target.kind === 'upload') throw new CoPilotError('NOT_FOUND', 'no such method');
-  if (target.kind === 'input') return sendInput(parts, target.sha256, request, reply);
+  if (target.kind === 'input') return sendInput(parts, target.sha256, 'operator', request, reply);
   return sendResult(parts, target, request, reply);
 }
 
@@ -37,11 +38,17 @@ async function sendResult(
   const { tables } = parts.registry;
   const ref = { job: target.job, attempt: target.attempt };
   if (tables.result(ref.job) !== ref.attempt) throw new CoPilotError('NOT_FOUND', 'no such result');
-  const files = tables.files(ref).map(({ name, size, sha256 }) => ({ name, size, sha256 }));
-  if (target.kind === 'manifest') return reply.send({ ...ref, files });
-  const file = files.find(({ name }) => name === target.name);
+  if (target.kind === 'manifest') {
+    const files = tables
+      .files(ref)
+      .map(({ name, size, sha256, digests }) => ({ name, size, sha256, ...digests }));
+    return reply.send({ ...ref, files });
+  }
+  const file = tables.file(ref, target.name);
   if (file === undefined) throw new CoPilotError('NOT_FOUND', 'the result has no such file');
-  return sendFile(parts, { ...file, path: parts.places.file(ref, file.name) }, request, reply);
+  const keepDigests = (digests: ExtraDigests): Promise<void> =>
+    parts.registry.write((changed) => changed.setFileDigests(ref, file.name, digests));
+  return sendFile(parts, { ...file, path: parts.places.file(ref, file.name), keepDigests }, request, reply);
 }
 
 /** Compares digests, whose length says nothing of the token's. */

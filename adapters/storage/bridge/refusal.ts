@@ -27,7 +27,8 @@ export function refuse(
     ? new CoPilotError('MALFORMED_REQUEST', 'the request is not understood', { cause: caught })
     : toCoPilotError(caught);
   const code: StorageCode = isStorageCode(error.code) ? error.code : 'INTERNAL';
-  const fields = { code, method: request.method, path: request.originalUrl.slice(0, 256) };
+  parts.meter.add('copilot_bridge_refusals_total', code);
+  const fields = { errorCode: code, method: request.method, path: request.originalUrl.slice(0, 256) };
   if (code === 'INTERNAL') parts.log.error({ ...fields, error: error.stack }, 'a request failed');
   else parts.log.debug(fields, 'refused');
   const challenge = CHALLENGES[code];

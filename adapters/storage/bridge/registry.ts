@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
-import { SCHEMA, Tables } from './tables.ts';
+import { MIGRATIONS, Tables } from './tables.ts';
 
 export interface RegistryOptions {
   readonly path: string;
@@ -25,7 +25,6 @@ export interface Registry {
 }
 
 const APPLICATION_ID = 0x63706272;
-const SCHEMA_VERSION = 1;
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
@@ -135,13 +134,14 @@ function prepare(database: DatabaseSync, maxPages: number | undefined): void {
   const [check] = database.prepare('PRAGMA quick_check(1)').all();
   if (check?.quick_check !== 'ok') throw new CoPilotError('STORAGE_CORRUPT', 'quick_check found damage');
   const owner = database.prepare('PRAGMA application_id').get()?.application_id;
-  const version = database.prepare('PRAGMA user_version').get()?.user_version;
-  if (version === 0 && owner === 0)
-    database.exec(
-      `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`,
-    );
-  else if (owner !== APPLICATION_ID || version !== SCHEMA_VERSION)
+  const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+  if (owner !== (version === 0 ? 0 : APPLICATION_ID) || version > MIGRATIONS.length)
     throw new CoPilotError('STORAGE_CORRUPT', 'the file belongs to another program or version');
+  const steps = MIGRATIONS.slice(version).join('');
+  if (steps !== '')
+    database.exec(
+      `BEGIN; ${steps} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`,
+    );
   if (maxPages !== undefined) database.exec(`PRAGMA max_page_count = ${maxPages}`);
 }
 

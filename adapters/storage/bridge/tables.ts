@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { AttemptRef } from '../storage-adapter.ts';
 import { foldedName } from '../file-names.ts';
+import type { ExtraDigests } from './digests.ts';
 
 export type AttemptState = 'open' | 'closed' | 'registered' | 'discarded';
 
@@ -10,9 +11,18 @@ export interface StoredFile {
   readonly size: number;
   readonly sha256: string;
   readonly isComplete: boolean;
+  /** Those computed so far. */
+  readonly digests: ExtraDigests;
 }
 
-export const SCHEMA = `
+export interface StoredInput {
+  readonly size: number;
+  readonly digests: ExtraDigests;
+}
+
+/** Each entry brings the registry from the version of its index to the next; released ones never change. */
+export const MIGRATIONS: readonly string[] = [
+  `
   CREATE TABLE attempt (
     job TEXT NOT NULL, attempt INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('closed', 'registered', 'discarded')),
@@ -25,21 +35,37 @@ export const SCHEMA = `
     PRIMARY KEY (job, attempt, name), UNIQUE (job, attempt, folded)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE input (sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-`;
+  `,
+  `
+  ALTER TABLE file ADD COLUMN digests TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE file ADD COLUMN touched_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE file SET touched_ms = unixepoch() * 1000;
+  ALTER TABLE input ADD COLUMN digests TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE attempt ADD COLUMN settled_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE attempt SET settled_ms = unixepoch() * 1000;
+  `,
+];
 
 const STATEMENTS = {
   state: 'SELECT state FROM attempt WHERE job = ? AND attempt = ?',
   result: "SELECT attempt FROM attempt WHERE job = ? AND state = 'registered'",
   setState:
-    'INSERT INTO attempt (job, attempt, state) VALUES (?, ?, ?) ON CONFLICT (job, attempt) DO UPDATE SET state = excluded.state',
-  files: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ?',
-  file: 'SELECT name, size, sha256, complete FROM file WHERE job = ? AND attempt = ? AND name = ?',
+    'INSERT INTO attempt (job, attempt, state, settled_ms) VALUES (?, ?, ?, ?) ON CONFLICT (job, attempt) DO UPDATE SET state = excluded.state, settled_ms = excluded.settled_ms',
+  files: 'SELECT name, size, sha256, complete, digests FROM file WHERE job = ? AND attempt = ?',
+  file: 'SELECT name, size, sha256, complete, digests FROM file WHERE job = ? AND attempt = ? AND name = ?',
   putFile:
-    'INSERT INTO file (job, attempt, name, folded, size, sha256, complete) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, attempt, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, complete = excluded.complete',
+    'INSERT INTO file (job, attempt, name, folded, size, sha256, complete, digests, touched_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, attempt, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, complete = excluded.complete, digests = excluded.digests, touched_ms = excluded.touched_ms',
   deleteFile: 'DELETE FROM file WHERE job = ? AND attempt = ? AND name = ?',
   otherAttempts: 'SELECT DISTINCT attempt FROM file WHERE job = ? AND attempt <> ?',
-  input: 'SELECT size FROM input WHERE sha256 = ?',
-  putInput: 'INSERT INTO input (sha256, size) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  setFileDigests: 'UPDATE file SET digests = ? WHERE job = ? AND attempt = ? AND name = ?',
+  touchedAttempts:
+    'SELECT job, attempt, max(touched_ms) AS touched_ms FROM file WHERE (job, attempt) > (?, ?) GROUP BY job, attempt ORDER BY job, attempt LIMIT ?',
+  settledAttempts:
+    'SELECT job, attempt, state, settled_ms FROM attempt WHERE (job, attempt) > (?, ?) ORDER BY job, attempt LIMIT ?',
+  deleteAttempt: 'DELETE FROM attempt WHERE job = ? AND attempt = ?',
+  input: 'SELECT size, digests FROM input WHERE sha256 = ?',
+  putInput: 'INSERT INTO input (sha256, size, digests) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  setInputDigests: 'UPDATE input SET digests = ? WHERE sha256 = ?',
   usedBytes:
     'SELECT (SELECT coalesce(sum(size), 0) FROM file) + (SELECT coalesce(sum(size), 0) FROM input) AS bytes',
 } as const;
@@ -62,8 +88,13 @@ export class Tables {
       putFile: prepare('putFile'),
       deleteFile: prepare('deleteFile'),
       otherAttempts: prepare('otherAttempts'),
+      touchedAttempts: prepare('touchedAttempts'),
+      settledAttempts: prepare('settledAttempts'),
+      deleteAttempt: prepare('deleteAttempt'),
       input: prepare('input'),
+      setFileDigests: prepare('setFileDigests'),
       putInput: prepare('putInput'),
+      setInputDigests: prepare('setInputDigests'),
       usedBytes: prepare('usedBytes'),
     };
   }
@@ -82,8 +113,9 @@ export class Tables {
     return typeof attempt === 'number' ? attempt : undefined;
   }
 
-  setState(ref: AttemptRef, state: Exclude<AttemptState, 'open'>): void {
-    this.#statements.setState.run(ref.job, ref.attempt, state);
+  /** `settledMs` is wall time: retention alone looks at it. */
+  setState(ref: AttemptRef, state: Exclude<AttemptState, 'open'>, settledMs: number): void {
+    this.#statements.setState.run(ref.job, ref.attempt, state, Math.floor(settledMs));
   }
 
   files(ref: AttemptRef): readonly StoredFile[] {
@@ -95,7 +127,8 @@ export class Tables {
     return row === undefined ? undefined : storedFile(row);
   }
 
-  putFile(ref: AttemptRef, file: StoredFile): void {
+  /** `touchedMs` is wall time: retention alone looks at it. */
+  putFile(ref: AttemptRef, file: StoredFile, touchedMs: number): void {
     const { name, size, sha256 } = file;
     this.#statements.putFile.run(
       ref.job,
@@ -105,11 +138,17 @@ export class Tables {
       size,
       sha256,
       Number(file.isComplete),
+      JSON.stringify(file.digests),
+      Math.floor(touchedMs),
     );
   }
 
   deleteFile(ref: AttemptRef, name: string): void {
     this.#statements.deleteFile.run(ref.job, ref.attempt, name);
+  }
+
+  setFileDigests(ref: AttemptRef, name: string, digests: ExtraDigests): void {
+    this.#statements.setFileDigests.run(JSON.stringify(digests), ref.job, ref.attempt, name);
   }
 
   /** Other attempts of the job that have files. */
@@ -118,14 +157,44 @@ export class Tables {
     return rows.map((row) => ({ job: ref.job, attempt: Number(row.attempt) }));
   }
 
-  /** Bytes of an input; undefined where there is none. */
-  input(sha256: string): number | undefined {
-    const size = this.#statements.input.get(sha256)?.size;
-    return typeof size === 'number' ? size : undefined;
+  /** Attempts that have files, behind one of them in their order, and when a file of theirs was last begun or finished. */
+  touchedAttempts(
+    after: AttemptRef,
+    limit: number,
+  ): readonly { readonly ref: AttemptRef; readonly touchedMs: number }[] {
+    return this.#statements.touchedAttempts
+      .all(after.job, after.attempt, limit)
+      .map((row) => ({ ref: refOf(row), touchedMs: Number(row.touched_ms) }));
   }
 
-  putInput(sha256: string, size: number): void {
-    this.#statements.putInput.run(sha256, size);
+  /** Attempts that are no longer open, behind one of them in their order. */
+  settledAttempts(
+    after: AttemptRef,
+    limit: number,
+  ): readonly { readonly ref: AttemptRef; readonly state: string; readonly settledMs: number }[] {
+    return this.#statements.settledAttempts.all(after.job, after.attempt, limit).map((row) => ({
+      ref: refOf(row),
+      state: String(row.state),
+      settledMs: Number(row.settled_ms),
+    }));
+  }
+
+  deleteAttempt(ref: AttemptRef): void {
+    this.#statements.deleteAttempt.run(ref.job, ref.attempt);
+  }
+
+  /** Undefined where there is none. */
+  input(sha256: string): StoredInput | undefined {
+    const row = this.#statements.input.get(sha256);
+    return row === undefined ? undefined : { size: Number(row.size), digests: storedDigests(row) };
+  }
+
+  putInput(sha256: string, input: StoredInput): void {
+    this.#statements.putInput.run(sha256, input.size, JSON.stringify(input.digests));
+  }
+
+  setInputDigests(sha256: string, digests: ExtraDigests): void {
+    this.#statements.setInputDigests.run(JSON.stringify(digests), sha256);
   }
 
   /** Bytes of all files, those begun counted whole. */
@@ -134,11 +203,21 @@ export class Tables {
   }
 }
 
+function refOf(row: Row): AttemptRef {
+  return { job: String(row.job), attempt: Number(row.attempt) };
+}
+
 function storedFile(row: Row): StoredFile {
   return {
     name: String(row.name),
     size: Number(row.size),
     sha256: String(row.sha256),
     isComplete: row.complete === 1,
+    digests: storedDigests(row),
   };
+}
+
+/** Written by this file alone. */
+function storedDigests(row: Row): ExtraDigests {
+  return JSON.parse(String(row.digests)) as ExtraDigests;
 }

@@ -27,6 +27,7 @@ export async function serveUpload(
       const declared = declare(claims, length, request);
       const outcome = await parts.uploads.put(declared, { stream: request.raw, length });
       drain(request.raw);
+      parts.log.info({ ...ref, file: claims.name, bytes: length }, 'file taken in');
       return reply
         .code(outcome === 'created' ? 201 : 200)
         .header('Upload-Offset', length)
@@ -34,6 +35,8 @@ export async function serveUpload(
     }
     default: {
       const state = await append(parts, claims, request);
+      if (state.offset === state.length)
+        parts.log.info({ ...ref, file: claims.name, bytes: state.length }, 'file taken in');
       return reply
         .code(204)
         .header('Upload-Offset', state.offset)

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
@@ -7,8 +5,10 @@ import { collidingName, MAX_ATTEMPT_FILES } from '../file-names.ts';
 import type { AttemptRef } from '../storage-adapter.ts';
 import { readBody } from './body.ts';
 import type { Body } from './body.ts';
+import { type ExtraAlgorithm, type ExtraDigests, type RunningDigests, startDigests } from './digests.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { BridgeLimits } from './limits.ts';
+import type { BridgeMeter } from './metrics.ts';
 import type { Places } from './places.ts';
 import type { Allowance, Quota, Reservation } from './quota.ts';
 import type { Registry } from './registry.ts';
@@ -17,8 +17,11 @@ import type { Writer, Writers } from './writers.ts';
 
 export interface UploadParts {
   readonly clock: Clock;
+  /** Computed beside SHA-256 as bytes come. */
+  readonly digests: readonly ExtraAlgorithm[];
   readonly disk: Disk;
   readonly limits: BridgeLimits;
+  readonly meter: BridgeMeter;
   readonly places: Places;
   readonly quota: Quota;
   readonly registry: Registry;
@@ -52,14 +55,16 @@ export interface UploadState {
 /** Bytes of a file that are on disk, and the digest over them so far. */
 interface Progress {
   readonly offset: number;
-  readonly hash: Hash;
+  readonly hash: RunningDigests;
 }
 
 /** A file being written, with the digest running beside it. */
 interface Landing {
   readonly file: DiskFile;
-  readonly hash: Hash;
+  readonly hash: RunningDigests;
   offset: number;
+  /** The digests are those of the bytes up to `offset`: not so once a write failed. */
+  isSound: boolean;
 }
 
 /** Begun files whose running digest is kept; of others the bytes are read again when they go on. */
@@ -98,8 +103,8 @@ export class Uploads {
       await this.#forget(ref, name);
       const reservation = this.#reserve(declared);
       try {
-        await this.#landWhole(declared, body, writer);
-        await this.#complete(declared);
+        const extra = await this.#landWhole(declared, body, writer);
+        await this.#complete(declared, extra);
         reservation.keep();
         return 'created';
       } catch (error) {
@@ -170,35 +175,42 @@ export class Uploads {
     return this.#parts.quota.reserve(ref, size, stored, allowance);
   }
 
-  async #landWhole(declared: Declared, body: Body, writer: Writer): Promise<void> {
+  async #landWhole(declared: Declared, body: Body, writer: Writer): Promise<ExtraDigests> {
     const path = this.#path(declared);
     await this.#parts.disk.makeDirectory(dirname(path));
     const landing = {
       file: await this.#parts.disk.open(path, 'create'),
-      hash: createHash('sha256'),
+      hash: startDigests(this.#parts.digests),
       offset: 0,
+      isSound: true,
     };
     try {
       await this.#land(landing, body, writer);
       requireDigest(landing.hash, declared.sha256);
       await landing.file.sync();
+      return landing.hash.extra();
     } finally {
       await landing.file.close();
     }
   }
 
   async #land(landing: Landing, body: Body, writer: Writer): Promise<void> {
-    const { clock, limits } = this.#parts;
-    await readBody(body, (chunk) => landChunk(landing, chunk), { clock, limits, signal: writer.signal });
+    const { clock, limits, meter } = this.#parts;
+    await readBody(body, (chunk) => landChunk(landing, chunk, meter), {
+      clock,
+      limits,
+      signal: writer.signal,
+    });
   }
 
   /** The row that makes a file count; refused where the attempt was closed while its bytes came. */
-  async #complete(declared: Promised): Promise<void> {
+  async #complete(declared: Promised, digests: ExtraDigests): Promise<void> {
     const { ref, name, size, sha256 } = declared;
+    const touchedMs = this.#parts.clock.wallMs();
     await this.#parts.registry.write((tables) => {
       if (tables.state(ref) !== 'open')
         throw new CoPilotError('ATTEMPT_CLOSED', 'the attempt takes no more files');
-      tables.putFile(ref, { name, size, sha256, isComplete: true });
+      tables.putFile(ref, { name, size, sha256, isComplete: true, digests }, touchedMs);
     });
   }
 
@@ -221,6 +233,7 @@ export class Uploads {
 
   async #begin(declared: Declared): Promise<Progress> {
     const { ref, name, size, sha256 } = declared;
+    const touchedMs = this.#parts.clock.wallMs();
     const reservation = this.#reserve(declared);
     try {
       await this.#parts.disk.makeDirectory(this.#parts.places.attempt(ref));
@@ -229,7 +242,7 @@ export class Uploads {
       await this.#parts.registry.write((tables) => {
         if (tables.state(ref) !== 'open')
           throw new CoPilotError('ATTEMPT_CLOSED', 'the attempt takes no more files');
-        tables.putFile(ref, { name, size, sha256, isComplete: false });
+        tables.putFile(ref, { name, size, sha256, isComplete: false, digests: {} }, touchedMs);
       });
       reservation.keep();
     } catch (error) {
@@ -237,7 +250,7 @@ export class Uploads {
       await this.#parts.disk.remove(this.#path(declared));
       throw error;
     }
-    return { offset: 0, hash: createHash('sha256') };
+    return { offset: 0, hash: startDigests(this.#parts.digests) };
   }
 
   /** The progress kept, or read again from disk after a restart. */
@@ -246,7 +259,7 @@ export class Uploads {
     const kept = this.#progress.get(path);
     if (kept !== undefined) return kept;
     const onDisk = Math.min((await this.#parts.disk.size(path)) ?? 0, stored.size);
-    const hash = createHash('sha256');
+    const hash = startDigests(this.#parts.digests);
     const bytes: AsyncIterable<Uint8Array> = this.#parts.disk.read(path, 0, onDisk);
     for await (const chunk of bytes) hash.update(chunk);
     return { offset: onDisk, hash };
@@ -255,32 +268,37 @@ export class Uploads {
   async #landPiece(declared: Declared, piece: Piece, from: Progress, writer: Writer): Promise<number> {
     const path = this.#path(declared);
     const file = await this.#parts.disk.open(path, 'append');
-    const landing: Landing = { file, hash: from.hash.copy(), offset: from.offset };
-    const pieceHash = piece.contentDigest === undefined ? undefined : createHash('sha256');
-    let kept: Progress = landing;
+    const landing: Landing = { file, hash: from.hash.copy(), offset: from.offset, isSound: true };
+    let isOther = false;
+    const pieceHash = piece.contentDigest === undefined ? undefined : startDigests([]);
     try {
       await readBody(
         piece.body,
         async (chunk) => {
-          await landChunk(landing, chunk);
+          await landChunk(landing, chunk, this.#parts.meter);
           pieceHash?.update(chunk);
         },
         { clock: this.#parts.clock, limits: this.#parts.limits, signal: writer.signal },
       );
-      if (pieceHash !== undefined && pieceHash.digest('hex') !== piece.contentDigest) {
-        kept = from;
+      if (pieceHash !== undefined && pieceHash.sha256() !== piece.contentDigest) {
+        isOther = true;
         throw new CoPilotError('DIGEST_MISMATCH', 'the piece is not what its Content-Digest says');
       }
       return landing.offset;
     } finally {
-      await this.#keep(path, kept, file);
+      await this.#keep(path, isOther ? from : landing, file);
     }
   }
 
   /** What lies beyond the bytes that count is cut off, so that a later reading starts right. */
-  async #keep(path: string, progress: Progress, file: DiskFile): Promise<void> {
+  async #keep(
+    path: string,
+    progress: Progress & { readonly isSound?: boolean },
+    file: DiskFile,
+  ): Promise<void> {
     this.#progress.delete(path);
-    this.#progress.set(path, { offset: progress.offset, hash: progress.hash });
+    if (progress.isSound !== false)
+      this.#progress.set(path, { offset: progress.offset, hash: progress.hash });
     const oldest = this.#progress.keys().next();
     if (this.#progress.size > MAX_KEPT_PROGRESS && oldest.done !== true) this.#progress.delete(oldest.value);
     try {
@@ -293,9 +311,9 @@ export class Uploads {
   /** Checks a begun file all of whose bytes are there; one that is not what was promised is gone. */
   async #finishBegun(declared: Promised): Promise<void> {
     const path = this.#path(declared);
-    const progress = await this.#resume(declared.ref, { ...declared, isComplete: false });
+    const progress = await this.#resume(declared.ref, { ...declared, isComplete: false, digests: {} });
     try {
-      requireDigest(progress.hash.copy(), declared.sha256);
+      requireDigest(progress.hash, declared.sha256);
     } catch (error) {
       await this.#forget(declared.ref, declared.name);
       throw error;
@@ -306,7 +324,7 @@ export class Uploads {
     } finally {
       await file.close();
     }
-    await this.#complete(declared);
+    await this.#complete(declared, progress.hash.extra());
     this.#progress.delete(path);
   }
 
@@ -340,14 +358,19 @@ export class Uploads {
   }
 }
 
-async function landChunk(landing: Landing, chunk: Uint8Array): Promise<void> {
-  await landing.file.write(chunk, landing.offset);
+async function landChunk(landing: Landing, chunk: Uint8Array, meter: BridgeMeter): Promise<void> {
+  landing.isSound = false;
+  // The disk works while the digests are computed.
+  const written = landing.file.write(chunk, landing.offset);
   landing.hash.update(chunk);
+  await written;
   landing.offset += chunk.length;
+  landing.isSound = true;
+  meter.add('copilot_bridge_received_bytes_total', undefined, chunk.length);
 }
 
-function requireDigest(hash: Hash, sha256: string): void {
-  if (hash.digest('hex') !== sha256)
+function requireDigest(hash: RunningDigests, sha256: string): void {
+  if (hash.sha256() !== sha256)
     throw new CoPilotError('DIGEST_MISMATCH', 'the bytes are not what Repr-Digest says; they were removed');
 }
 

@@ -38,6 +38,11 @@ export class Writers {
     return { signal: controller.signal, release: () => this.#release(place, attempt, name) };
   }
 
+  /** Uploads under way. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Names being written in an attempt. */
   names(ref: AttemptRef): readonly string[] {
     return [...(this.#attempts.get(placeOf(ref))?.writers.keys() ?? [])];

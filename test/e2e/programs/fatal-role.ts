@@ -47,6 +47,7 @@ function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     owner: (id) => inner.owner(id),
     nowMs: () => inner.nowMs(),
     count: () => inner.count(),
+    prune: (retention, limit) => inner.prune(retention, limit),
     close: () => inner.close(),
   };
 }

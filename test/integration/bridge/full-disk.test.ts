@@ -135,7 +135,7 @@ describe('the registry', () => {
     folder = await mkdtemp(join(tmpdir(), 'registry-'));
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
-  const file = (name: string) => ({ name, size: 1, sha256: '0'.repeat(64), isComplete: true });
+  const file = (name: string) => ({ name, size: 1, sha256: '0'.repeat(64), isComplete: true, digests: {} });
 
   it('that is full refuses a whole group (STORAGE_FULL) and keeps what it acknowledged', async () => {
     const registry = openRegistry({ path: path(), maxPages: 20 });
@@ -145,7 +145,7 @@ describe('the registry', () => {
       const attempt = kept + 1;
       try {
         await registry.write((tables) =>
-          tables.putFile(attemptOf('a'.repeat(26), attempt), file('x'.repeat(128))),
+          tables.putFile(attemptOf('a'.repeat(26), attempt), file('x'.repeat(128)), 0),
         );
         kept++;
       } catch (error) {
@@ -156,7 +156,7 @@ describe('the registry', () => {
     registry.close();
     const again = openRegistry({ path: path() });
     expect(again.tables.usedBytes()).toBe(kept);
-    await again.write((tables) => tables.putFile(attemptOf(), file('more')));
+    await again.write((tables) => tables.putFile(attemptOf(), file('more'), 0));
     expect(again.tables.usedBytes()).toBe(kept + 1);
     again.close();
   });
@@ -164,9 +164,9 @@ describe('the registry', () => {
   it('commits what was asked for in one turn together, in order, each seeing those before it', async () => {
     const registry = openRegistry({ path: path() });
     const seen = await Promise.all([
-      registry.write((tables) => tables.setState(attemptOf(), 'closed')),
+      registry.write((tables) => tables.setState(attemptOf(), 'closed', 0)),
       registry.write((tables) => tables.state(attemptOf())),
-      registry.write((tables) => tables.setState(attemptOf(), 'registered')),
+      registry.write((tables) => tables.setState(attemptOf(), 'registered', 0)),
       registry.write((tables) => tables.state(attemptOf())),
     ]);
     expect(seen).toEqual([undefined, 'closed', undefined, 'registered']);
@@ -176,12 +176,12 @@ describe('the registry', () => {
   it('undoes a change that throws, and only that', async () => {
     const registry = openRegistry({ path: path() });
     const outcomes = await Promise.allSettled([
-      registry.write((tables) => tables.putFile(attemptOf(), file('a'))),
+      registry.write((tables) => tables.putFile(attemptOf(), file('a'), 0)),
       registry.write((tables) => {
-        tables.putFile(attemptOf(), file('b'));
+        tables.putFile(attemptOf(), file('b'), 0);
         throw new Error('no');
       }),
-      registry.write((tables) => tables.putFile(attemptOf(), file('c'))),
+      registry.write((tables) => tables.putFile(attemptOf(), file('c'), 0)),
     ]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(registry.tables.files(attemptOf()).map(({ name }) => name)).toEqual(['a', 'c']);
@@ -190,8 +190,8 @@ describe('the registry', () => {
 
   it('holds I3 by an index of its own: two results of one job cannot be written', async () => {
     const registry = openRegistry({ path: path() });
-    await registry.write((tables) => tables.setState(attemptOf(), 'registered'));
-    const second = registry.write((tables) => tables.setState(attemptOf('a'.repeat(26), 2), 'registered'));
+    await registry.write((tables) => tables.setState(attemptOf(), 'registered', 0));
+    const second = registry.write((tables) => tables.setState(attemptOf('a'.repeat(26), 2), 'registered', 0));
     await expect(second).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(registry.tables.result('a'.repeat(26))).toBe(1);
     registry.close();
@@ -199,7 +199,7 @@ describe('the registry', () => {
 
   it('makes durable what is queued when it closes, and takes nothing after', async () => {
     const registry = openRegistry({ path: path() });
-    const last = registry.write((tables) => tables.setState(attemptOf(), 'closed'));
+    const last = registry.write((tables) => tables.setState(attemptOf(), 'closed', 0));
     registry.close();
     registry.close();
     await last;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
-import type { LedgerUnderTest } from '../../conformance/ledger.ts';
+import type { KeepingUnderTest } from '../../conformance/ledger-keeping.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 
 export const SILENT: Log = {
@@ -19,7 +19,7 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /** A ledger in files. A crash leaves the open handle behind and goes on with a copy of what is in the files by then. */
-export async function createLedgerFiles(): Promise<LedgerUnderTest> {
+export async function createLedgerFiles(): Promise<KeepingUnderTest> {
   const folder = await temporaryFolder();
   const clock = createManualClock();
   const left: Ledger[] = [];

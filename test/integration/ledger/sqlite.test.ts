@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openLedgerIn, openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import { openSqliteStore, STATEMENTS } from '../../../broker/ledger/sqlite-store.ts';
 import { ledgerConformance } from '../../conformance/ledger.ts';
+import { ledgerKeepingConformance } from '../../conformance/ledger-keeping.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import {
   accept,
@@ -22,6 +23,7 @@ import { createLedgerFiles, SILENT, temporaryFolder } from './ledger-file.ts';
 
 describe('sqlite ledger', () => {
   ledgerConformance(createLedgerFiles);
+  ledgerKeepingConformance(createLedgerFiles);
 });
 
 const seed = Number(process.env.SEED ?? Date.now() % 0x7fffffff);

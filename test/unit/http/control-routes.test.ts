@@ -37,12 +37,20 @@ beforeEach(async () => {
     busUrls: () => ['wss://broker.example.org/bus'],
     agent: (id) => stage.ledger.agent(id),
   });
-  server = createControlServer({ broker: stage.broker, enrolment, ledger: stage.ledger, log: silentLog });
+  server = createControlServer({
+    broker: stage.broker,
+    enrolment,
+    ledger: stage.ledger,
+    metrics,
+    log: silentLog,
+  });
 });
 afterEach(async () => {
   await server.close();
   await stage.stop();
 });
+
+const metrics = { contentType: 'text/plain', text: async () => 'copilot_jobs 1\n' };
 
 async function get(url: string): Promise<{ readonly status: number; readonly body: unknown }> {
   const { statusCode: status, body } = await server.inject({ url });

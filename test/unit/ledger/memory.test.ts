@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryLedger, createMemoryStore, type MemoryLedger } from '../../../broker/ledger/memory.ts';
 import { ledgerConformance } from '../../conformance/ledger.ts';
+import { ledgerKeepingConformance } from '../../conformance/ledger-keeping.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import { accept, hello, lease } from '../lease-machine/world.ts';
 
 describe('memory ledger', () => {
-  ledgerConformance(async () => {
+  const create = async () => {
     const clock = createManualClock();
     const store = createMemoryStore();
     let ledger: MemoryLedger;
@@ -15,7 +16,9 @@ describe('memory ledger', () => {
       crash: async () => ledger.crash(),
       dispose: async () => undefined,
     };
-  });
+  };
+  ledgerConformance(create);
+  ledgerKeepingConformance(create);
 });
 
 describe('faults of the memory ledger', () => {

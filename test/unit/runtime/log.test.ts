@@ -76,4 +76,35 @@ describe('log', () => {
     });
     expect(JSON.parse(lines[1]!).error).toMatchObject({ errorCode: 'TIMEOUT' });
   });
+
+  it('shows an owner as a pseudonym: the same in all programs of an installation, another in every other', () => {
+    const shown = (options: object): string => {
+      const lines: string[] = [];
+      const destination = { write: (line: string) => void lines.push(line) };
+      createLog('x', { level: 'info', destination, ...options }).info(
+        { owner: 'jane.doe', deep: { owner: 'jane.doe' } },
+        'x',
+      );
+      const { owner, deep } = JSON.parse(lines[0]!);
+      expect(deep.owner).toBe(owner);
+      return owner;
+    };
+    const one = shown({ pseudonymKey: 'b25l' });
+    expect(one).toMatch(/^owner-[0-9a-f]{10}$/);
+    expect(shown({ pseudonymKey: 'b25l' })).toBe(one);
+    expect(shown({ pseudonymKey: 'dHdv' })).not.toBe(one);
+    expect(shown({})).not.toBe(shown({}));
+    expect(shown({ owners: true })).toBe('jane.doe');
+  });
+
+  it('what others wrote forges no line and moves no cursor', () => {
+    const { lines, log } = capture();
+    const hostile = 'a\n{"level":"info","msg":"forged"}\r\u001b[2J\u009b31m\u2028\u202egnp.exe\u007f';
+    log.warn({ reason: hostile, list: [hostile], error: new Error(hostile) }, 'an attempt ended');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]!.indexOf('\n')).toBe(lines[0]!.length - 1);
+    // eslint-disable-next-line no-control-regex -- these are what is looked for
+    expect(lines[0]!.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
+    expect(JSON.parse(lines[0]!).reason).toContain('forged');
+  });
 });

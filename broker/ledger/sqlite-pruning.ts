@@ -1,0 +1,134 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { isFinal } from '../core/audit.ts';
+import { isForgotten, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
+import type { AgentRow, JobRow, JobState } from '../core/state.ts';
+import type { Pruned } from './keeping.ts';
+
+/** Every statement of pruning; each walks a key from where the last call stopped. */
+export const PRUNING_STATEMENTS = {
+  jobs: 'SELECT seq, row FROM job WHERE seq > ? ORDER BY seq LIMIT ?',
+  deleteJob: 'DELETE FROM job WHERE seq = ?',
+  deleteDescription: 'DELETE FROM description WHERE seq = ?',
+  putTombstone:
+    'INSERT INTO tombstone (id, at, attempt) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at',
+  tombstones: 'SELECT id, at FROM tombstone WHERE id > ? ORDER BY id LIMIT ?',
+  deleteTombstone: 'DELETE FROM tombstone WHERE id = ?',
+  agents: 'SELECT id, seen, row FROM agent WHERE id > ? ORDER BY id LIMIT ?',
+  deleteAgent: 'DELETE FROM agent WHERE id = ?',
+  audits: 'SELECT first, count FROM audit WHERE first + count <= ? AND first < ? ORDER BY first LIMIT ?',
+  deleteAudit: 'DELETE FROM audit WHERE first = ?',
+} as const;
+
+/** The ledger as pruning looks at it. */
+export interface Pruning {
+  readonly retention: LedgerRetention;
+  readonly nowMs: number;
+  readonly limit: number;
+  readonly counts: Readonly<Partial<Record<JobState, number>>>;
+  /** Number of the next audit record. */
+  readonly nextAudit: number;
+}
+
+/** What one call removed: numbers for whoever asked, rows for the caches and counts. */
+export interface Removed {
+  readonly pruned: Pruned;
+  readonly jobs: readonly JobRow[];
+  readonly agents: readonly string[];
+}
+
+/** Walks the tables in bounded steps. Call it inside a transaction, and `forget` where that fails. */
+export class SqlitePruning {
+  readonly #statements: Readonly<Record<keyof typeof PRUNING_STATEMENTS, StatementSync>>;
+  #places = { seq: 0, agent: '', tombstone: '' };
+
+  constructor(database: DatabaseSync) {
+    const prepare = (name: keyof typeof PRUNING_STATEMENTS): StatementSync =>
+      database.prepare(PRUNING_STATEMENTS[name]);
+    this.#statements = {
+      jobs: prepare('jobs'),
+      deleteJob: prepare('deleteJob'),
+      deleteDescription: prepare('deleteDescription'),
+      putTombstone: prepare('putTombstone'),
+      tombstones: prepare('tombstones'),
+      deleteTombstone: prepare('deleteTombstone'),
+      agents: prepare('agents'),
+      deleteAgent: prepare('deleteAgent'),
+      audits: prepare('audits'),
+      deleteAudit: prepare('deleteAudit'),
+    };
+  }
+
+  step(pruning: Pruning): Removed {
+    const { jobs, more } = this.#jobs(pruning);
+    const agents = this.#agents(pruning);
+    const tombstones = this.#tombstones(pruning);
+    const auditRecords = this.#audit(pruning);
+    const pruned = { jobs: jobs.length, agents: agents.length, tombstones, auditRecords, more };
+    return { pruned, jobs, agents };
+  }
+
+  /** Nothing of the last step happened: begin at the front again. */
+  forget(): void {
+    this.#places = { seq: 0, agent: '', tombstone: '' };
+  }
+
+  #jobs({ retention, nowMs, limit, counts }: Pruning): { jobs: readonly JobRow[]; more: boolean } {
+    let excess = endedIn(counts) - retention.jobs;
+    const page = this.#statements.jobs.all(this.#places.seq, limit);
+    const removed: JobRow[] = [];
+    let isNew = false;
+    for (const { seq, row } of page) {
+      const job = JSON.parse(String(row)) as JobRow; // written by the store alone, checked when it was opened
+      // Accepted in order: what comes behind cannot have ended long ago.
+      isNew = excess <= 0 && job.createdMs + retention.jobMs > nowMs;
+      if (isNew) break;
+      this.#places.seq = Number(seq);
+      if (!isOver(job) || (excess <= 0 && !isOld(job, retention, nowMs))) continue;
+      this.#bury(Number(seq), job, nowMs);
+      removed.push(job);
+      excess -= 1;
+    }
+    const more = !isNew && page.length === limit;
+    if (!more) this.#places.seq = 0;
+    return { jobs: removed, more };
+  }
+
+  #bury(seq: number, job: JobRow, nowMs: number): void {
+    const { id, atMs, attempt } = tombstoneOf(job, nowMs);
+    this.#statements.putTombstone.run(id, atMs, attempt);
+    this.#statements.deleteJob.run(seq);
+    this.#statements.deleteDescription.run(seq);
+  }
+
+  #agents({ retention, nowMs, limit }: Pruning): readonly string[] {
+    const page = this.#statements.agents.all(this.#places.agent, limit);
+    const gone = page
+      .filter(({ seen, row }) =>
+        isForgotten(JSON.parse(String(row)) as AgentRow, Number(seen), retention, nowMs),
+      )
+      .map(({ id }) => String(id));
+    for (const id of gone) this.#statements.deleteAgent.run(id);
+    this.#places.agent = page.length < limit ? '' : String(page.at(-1)?.id ?? '');
+    return gone;
+  }
+
+  #tombstones({ retention, nowMs, limit }: Pruning): number {
+    const page = this.#statements.tombstones.all(this.#places.tombstone, limit);
+    const gone = page.filter(({ at }) => Number(at) + retention.tombstoneMs <= nowMs);
+    for (const { id } of gone) this.#statements.deleteTombstone.run(String(id));
+    this.#places.tombstone = page.length < limit ? '' : String(page.at(-1)?.id ?? '');
+    return gone.length;
+  }
+
+  #audit({ retention, limit, nextAudit }: Pruning): number {
+    const end = nextAudit - retention.auditRecords;
+    const page = this.#statements.audits.all(end, end, limit);
+    for (const { first } of page) this.#statements.deleteAudit.run(Number(first));
+    return page.reduce((sum, { count }) => sum + Number(count), 0);
+  }
+}
+
+function endedIn(counts: Readonly<Partial<Record<JobState, number>>>): number {
+  const states = Object.entries(counts) as [JobState, number][];
+  return states.reduce((sum, [state, count]) => sum + (isFinal(state) ? count : 0), 0);
+}
