@@ -33,6 +33,8 @@ export interface LiveBrokerOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
+  /** Starts the broker, in another process for one; in this one where it is left out. */
+  readonly start?: typeof startBroker;
   readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
 }
 
@@ -92,8 +94,8 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   }
 
   function startTheBroker(): Promise<BrokerProgram> {
-    const { openLedger } = options;
-    return startBroker({
+    const { openLedger, start = startBroker } = options;
+    return start({
       ...placeOf('broker'),
       configuration,
       log: silentLog,
