@@ -6,6 +6,7 @@ import { invariants } from '../../broker/core/invariants.ts';
 import type { AgentRow, JobRow, OwnerRow } from '../../broker/core/state.ts';
 import { codeDigest } from '../../broker/enrolment/challenge.ts';
 import { openCodeStore } from '../../broker/enrolment/sqlite-code-store.ts';
+import { type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
 import { openSqliteStore, type SqliteStore } from '../../broker/ledger/sqlite-store.ts';
 import { askBroker } from '../../cli/connection.ts';
 import { base64url } from '../../protocol/encoding.ts';
@@ -15,6 +16,7 @@ import { createCrypto } from '../../protocol/runtime/node-runtime.ts';
 import { eventually } from '../doubles/eventually.ts';
 import type { LiveAgent } from '../doubles/live-agent.ts';
 import { type LiveBroker, openLiveBroker } from '../doubles/live-broker.ts';
+import { silentLog } from '../doubles/silent-log.ts';
 import type { Promised } from './images.ts';
 import { createTracedBroker } from './traced-broker.ts';
 import { heardMs, type Trace } from './traced-program.ts';
@@ -44,6 +46,8 @@ interface Asked extends Ref {
 export interface BrokerLoad {
   readonly trace: Trace;
   readonly promises: readonly Promised<BrokerPromise>[];
+  /** What is wrong with a broker's files, given what it had promised; of every eighth after its program has run on them. */
+  check(directory: string, kept: readonly BrokerPromise[]): Promise<readonly string[]>;
 }
 
 type Tell = (what: BrokerPromise) => void;
@@ -64,7 +68,16 @@ export async function traceBroker(folder: string, jobs: number): Promise<BrokerL
     await runLoad(broker, jobs, tell);
     await broker.stopBroker();
     const trace = await traced.trace();
-    return { trace, promises: heard.map(({ atMs, what }) => ({ line: trace.sentBefore(atMs), what })) };
+    const promises = heard.map(({ atMs, what }) => ({ line: trace.sentBefore(atMs), what }));
+    let checked = 0;
+    return {
+      trace,
+      promises,
+      async check(directory, kept) {
+        if (checked++ % 8 === 0) await runProgram(directory, traced.configuration());
+        return checkBroker(directory, kept);
+      },
+    };
   } finally {
     await broker.close();
   }
@@ -152,11 +165,21 @@ async function spendCodes(broker: LiveBroker, codes: number, tell: Tell): Promis
   }
 }
 
-/** What is wrong with a broker's files, given what it had promised. */
-export async function checkBroker(
+/** Starts the broker program on an image, which takes up all that is due, and stops it. */
+async function runProgram(
   directory: string,
-  kept: readonly BrokerPromise[],
-): Promise<readonly string[]> {
+  configuration: BrokerProgramOptions['configuration'],
+): Promise<void> {
+  const program = await startBroker({
+    directory,
+    controlSocket: join(directory, 'control.sock'),
+    configuration: { ...configuration, busPort: 0, enrolmentPort: 0 },
+    log: silentLog,
+  });
+  await program.stop();
+}
+
+async function checkBroker(directory: string, kept: readonly BrokerPromise[]): Promise<readonly string[]> {
   const store = openSqliteStore(join(directory, 'ledger.sqlite'));
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
   try {

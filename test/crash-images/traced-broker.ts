@@ -13,14 +13,18 @@ export interface TracedBroker {
   start(options: BrokerProgramOptions): Promise<BrokerProgram>;
   /** What it did, once it has stopped. */
   trace(): Promise<Trace>;
+  /** What it was started with. */
+  configuration(): BrokerProgramOptions['configuration'];
 }
 
 export function createTracedBroker(traceFile: string): TracedBroker {
   let trace: (() => Promise<Trace>) | undefined;
+  let started: BrokerProgramOptions['configuration'] | undefined;
   return {
     async start({ directory, controlSocket, configuration }) {
       const program = await startTraced({ script, arguments: [], root: directory, traceFile });
       trace = () => program.trace();
+      started = configuration;
       const tell = (order: BrokerOrder): void => void program.child.send(order);
       tell({ directory, controlSocket, configuration });
       const urls = (await program.message()) as Pick<BrokerProgram, 'busUrl' | 'enrolmentUrl'>;
@@ -31,6 +35,10 @@ export function createTracedBroker(traceFile: string): TracedBroker {
           await program.ended();
         },
       };
+    },
+    configuration() {
+      if (started === undefined) throw new Error('the broker was not started');
+      return started;
     },
     async trace() {
       if (trace === undefined) throw new Error('the broker was not started');

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { traceBridge } from '../crash-images/bridge-load.ts';
-import { checkBroker, traceBroker } from '../crash-images/broker-load.ts';
+import { traceBroker } from '../crash-images/broker-load.ts';
 import { checkImages } from '../crash-images/images.ts';
 import { requireStrace } from '../crash-images/traced-program.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
@@ -28,7 +28,6 @@ it.for(SEEDS)(
       seed,
       images: IMAGES,
       folder,
-      check: checkBroker,
     });
     expect(faults).toEqual([]);
     expect(images).toBeGreaterThanOrEqual(IMAGES);

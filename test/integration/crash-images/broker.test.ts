@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { checkBroker, traceBroker } from '../../crash-images/broker-load.ts';
+import { traceBroker } from '../../crash-images/broker-load.ts';
 import { checkImages } from '../../crash-images/images.ts';
 import { requireStrace } from '../../crash-images/traced-program.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
@@ -15,7 +15,7 @@ afterEach(() => removeDirectory(folder));
 it('a broker keeps through a power cut every job, answer and code it told of (I1, I3, I4)', async (context) => {
   requireStrace(context);
   const load = await traceBroker(folder, 12);
-  const { images, faults } = await checkImages({ ...load, seed, images: 40, folder, check: checkBroker });
+  const { images, faults } = await checkImages({ ...load, seed, images: 40, folder });
   expect(faults).toEqual([]);
   expect(images).toBeGreaterThanOrEqual(40);
 });
