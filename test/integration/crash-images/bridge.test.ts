@@ -7,6 +7,7 @@ import { requireStrace } from '../../crash-images/traced-program.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const seed = Number(process.env['SEED'] ?? 1);
+const KINDS = ['closed', 'discarded', 'input', 'minted', 'registered', 'uploaded'];
 let folder: string;
 
 beforeEach(async () => {
@@ -21,5 +22,7 @@ it('a bridge keeps through a power cut every file, result and discard it told of
   const load = await traceBridge(folder, root, 8);
   const { images, faults } = await checkImages({ ...load, seed, images: 24, folder });
   expect(faults).toEqual([]);
+  const told = new Set(load.promises.map(({ what }) => what.kind));
+  expect([...told].sort()).toEqual(KINDS);
   expect(images).toBeGreaterThanOrEqual(24);
-});
+}, 120_000);

@@ -5,6 +5,7 @@ import { requireStrace } from '../../crash-images/traced-program.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const seed = Number(process.env['SEED'] ?? 1);
+const KINDS = ['accepted', 'code', 'committed', 'enrolled', 'leased', 'released', 'reported', 'revoked'];
 let folder: string;
 
 beforeEach(async () => {
@@ -17,5 +18,7 @@ it('a broker keeps through a power cut every job, answer and code it told of (I1
   const load = await traceBroker(folder, 12);
   const { images, faults } = await checkImages({ ...load, seed, images: 40, folder });
   expect(faults).toEqual([]);
+  const told = new Set(load.promises.map(({ what }) => what.kind));
+  expect([...told].sort()).toEqual(KINDS);
   expect(images).toBeGreaterThanOrEqual(40);
-});
+}, 120_000);

@@ -44,4 +44,4 @@ it('an installation keeps its keys through a power cut from when it was made, an
   });
   expect(faults).toEqual([]);
   expect(images).toBeGreaterThanOrEqual(24);
-});
+}, 120_000);
