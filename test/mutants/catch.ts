@@ -10,7 +10,8 @@ export type Said =
   /** It did not come to judge: it did not start, found no such test, or took too long. */
   | { readonly kind: 'no-judgement'; readonly why: string };
 
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 240_000;
+const TEST_LIMIT_MS = 150_000;
 const REPORT = '.run/catch.json';
 
 /** Runs a catcher in a copy of the checkout. */
@@ -29,7 +30,12 @@ async function askTest(
   const report = join(directory, REPORT);
   await rm(report, { force: true });
   const vitest = join(directory, 'node_modules/vitest/vitest.mjs');
-  const words = [vitest, 'run', file, '-t', titlePattern(title), '--reporter=json', `--outputFile=${report}`];
+  const words = [
+    ...[vitest, 'run', file, '-t', titlePattern(title)],
+    ...['--reporter=json', `--outputFile=${report}`],
+    // A busy machine must not look like a fault.
+    ...[`--testTimeout=${TEST_LIMIT_MS}`, `--hookTimeout=${TEST_LIMIT_MS}`],
+  ];
   const ended = await run(process.execPath, words, directory);
   if (ended.code === undefined) return { kind: 'no-judgement', why: ended.why };
   const found = await readReport(report);
