@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { AdapterConfiguration } from '../adapters/adapter-configuration.ts';
 import type { BridgeConfiguration } from '../adapters/storage/bridge/main.ts';
+import { syncDirectory, writeDurably } from '../agent/store/durable-file.ts';
 import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
 import { DEFAULT_LIMITS } from '../broker/service/configuration.ts';
 import { base64url, hex } from '../protocol/encoding.ts';
@@ -110,17 +111,16 @@ export async function readConfiguration<T>(directory: string, role: Role): Promi
 async function writeConfiguration(directory: string, role: Role, configuration: object): Promise<void> {
   await makeDirectory(roleDirectory(directory, role), 0o700);
   const path = join(roleDirectory(directory, role), 'config.json');
-  const file = await open(`${path}.new`, 'w', 0o600);
-  await file.writeFile(`${JSON.stringify(configuration, null, 2)}\n`);
-  await file.sync();
-  await file.close();
-  await rename(`${path}.new`, path);
+  await writeDurably(path, `${JSON.stringify(configuration, null, 2)}\n`);
   await makeDirectory(dirname(controlSocket(directory, role)), 0o700);
 }
 
+/** With its parents; what it made is there after a power cut too. */
 async function makeDirectory(path: string, mode: number): Promise<void> {
-  await mkdir(path, { recursive: true, mode });
+  const first = await mkdir(path, { recursive: true, mode });
   await chmod(path, mode);
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
 }
 
 async function newConfigurations(options: InstallationOptions): Promise<RoleConfigurations> {

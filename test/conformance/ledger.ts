@@ -99,6 +99,15 @@ export function ledgerConformance(create: () => Promise<LedgerUnderTest>): void 
     expect(outcomes.filter((outcome) => outcome.kind === 'refused')).toHaveLength(49);
   });
 
+  it('W-8 a revocation counts from the next group on, whatever was kept of the agent', async () => {
+    await kinds(hello('a'), accept('j1'), accept('j2'));
+    expect(await kinds(lease('a', 'j1', 1))).toEqual(['leased']);
+    expect(await kinds({ kind: 'revoke', agent: 'a', reason: 'stolen' })).toEqual(['revoked']);
+    expect(await kinds(lease('a', 'j2', 2))).toEqual(['REVOKED']);
+    expect(await kinds(hello('a'), renew('a', 'j1', 1))).toEqual(['REVOKED', 'REVOKED']);
+    expect(await ledger.agent('a')).toMatchObject({ status: 'revoked', held: [] });
+  });
+
   it('shows everything again after it was closed, and what was acknowledged after a crash', async () => {
     await kinds(hello('a'), accept('j1'), lease('a', 'j1', 1));
     await reopened();

@@ -34,6 +34,8 @@ export interface LiveBrokerOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
+  /** Starts the broker, in another process for one; in this one where it is left out. */
+  readonly start?: typeof startBroker;
   readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
   /** The real local queue, reached over its control socket, instead of a framework in memory. */
   readonly withLocalQueue?: { readonly around: (answer: AnswerAsk) => AnswerAsk };
@@ -99,8 +101,8 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   }
 
   function startTheBroker(): Promise<BrokerProgram> {
-    const { openLedger } = options;
-    return startBroker({
+    const { openLedger, start = startBroker } = options;
+    return start({
       ...placeOf('broker'),
       configuration,
       log: silentLog,

@@ -50,6 +50,8 @@ export function createCast({ crypto, clock }: Runtime): Cast {
   };
 }
 
+export const DAY_SECONDS = 86_400;
+
 /** What the scripted broker answers to the next handshakes; a test may change any of it. */
 export interface Manners {
   welcome: { slots: Welcome['slots']; held: readonly Attempt[]; verdicts: Verdicts };
@@ -58,6 +60,8 @@ export interface Manners {
   /** Signs the certificate. */
   certifier: PrivateKey;
   certifiedKey: Uint8Array;
+  /** How long ago the certificate, which is for a day, was made. */
+  certificateAgeSeconds: number;
   installation: string;
   versions: readonly number[];
   maxSlots: number;
@@ -87,6 +91,7 @@ export async function startScriptedBroker(runtime: Runtime, bus: Bus, cast: Cast
     farewell: undefined,
     certifier: cast.certifier,
     certifiedKey: cast.brokerKey.publicKey.raw,
+    certificateAgeSeconds: 0,
     installation: INSTALLATION,
     versions: [PROTOCOL_VERSION],
     maxSlots: 8,
@@ -155,7 +160,7 @@ function greeting({ agent }: Caller, { welcome, farewell }: Manners): BrokerMess
 }
 
 function helloOf({ crypto, clock }: Runtime, manners: Manners, sessionId: Uint8Array): BrokerHello {
-  const now = Math.floor(clock.wallMs() / 1000);
+  const madeAt = Math.floor(clock.wallMs() / 1000) - manners.certificateAgeSeconds;
   return {
     kind: 'broker-hello',
     certificate: signCertificate(crypto, manners.certifier, {
@@ -163,8 +168,8 @@ function helloOf({ crypto, clock }: Runtime, manners: Manners, sessionId: Uint8A
       instance: 'broker-1',
       kex: base64url(manners.certifiedKey),
       address: BROKER_ADDRESS,
-      iat: now,
-      exp: now + 86_400,
+      iat: madeAt,
+      exp: madeAt + DAY_SECONDS,
     }),
     session: hex(sessionId),
     versions: manners.versions,

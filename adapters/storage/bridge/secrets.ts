@@ -1,7 +1,10 @@
 import { constants } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { hex } from '../../../protocol/encoding.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Random } from '../../../protocol/runtime/runtime.ts';
+import { syncDirectory } from './disk.ts';
 
 const KEY_BYTES = 32;
 
@@ -20,17 +23,38 @@ export async function loadTokenKey(path: string, random: Random): Promise<Uint8A
   return new Uint8Array(key);
 }
 
+/** Under its name once all its bytes are durable; one that is there, or comes first, stays. */
 async function makeKeyFile(path: string, random: Random): Promise<void> {
-  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
+  if (await isThere(path)) return;
+  const temporary = `${path}.${hex(random.bytes(8))}.new`;
   try {
-    const file = await open(path, O_CREAT | O_EXCL | O_WRONLY, 0o600);
-    try {
-      await file.writeFile(random.bytes(KEY_BYTES));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeSynced(temporary, random.bytes(KEY_BYTES));
+    await link(temporary, path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  const { O_CREAT, O_EXCL, O_WRONLY } = constants;
+  const file = await open(path, O_CREAT | O_EXCL | O_WRONLY, 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }

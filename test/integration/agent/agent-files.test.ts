@@ -37,6 +37,8 @@ async function modes(): Promise<readonly number[]> {
 describe('keys and identity', () => {
   it('are made once, and for their owner’s eyes only', async () => {
     const first = await openKeys(directory, crypto);
+    const [keys = ''] = secretFiles(directory);
+    expect((await stat(keys)).mode & 0o777).toBe(0o600);
     await saveMembership(directory, MEMBERSHIP);
     const second = await openKeys(directory, crypto);
     expect(second.signing.publicKey.raw).toEqual(first.signing.publicKey.raw);
