@@ -84,7 +84,14 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     log,
     ...(options.onFatal && { onDeath: options.onFatal }),
   });
-  const controlServer = createControlServer({ broker, enrolment, ledger, log });
+  const controlServer = createControlServer({
+    broker,
+    enrolment,
+    ledger,
+    queues: configuration.queues,
+    clock: runtime.clock,
+    log,
+  });
   const stop = async (): Promise<void> => {
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();

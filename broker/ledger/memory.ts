@@ -5,6 +5,7 @@ import type { Lookup } from '../core/rows.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
 import { decideGroup, type GroupResult } from './group.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import type { AgentPage, LedgerKeeping } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { liveDeadline, matches, storedJob } from './stored-job.ts';
@@ -34,7 +35,7 @@ export interface MemoryLedgerOptions {
 }
 
 /** The ledger's twin without a disk, with faults to order. */
-export interface MemoryLedger extends Ledger {
+export interface MemoryLedger extends Ledger, LedgerKeeping {
   readonly store: MemoryStore;
   /** The next group fails whole with this code. */
   failNext(code: Extract<ErrorCode, 'LEDGER_FULL' | 'LEDGER_CORRUPT' | 'LEDGER_UNAVAILABLE'>): void;
@@ -113,6 +114,15 @@ class MemoryLedgerHandle implements MemoryLedger {
   async agent(id: string): Promise<AgentRow | undefined> {
     this.#check();
     return this.store.agents.get(id);
+  }
+
+  async agents(after: string, limit: number): Promise<AgentPage> {
+    this.#check();
+    const agents = [...this.store.agents.values()]
+      .filter(({ id }) => id > after)
+      .sort((one, other) => (one.id < other.id ? -1 : 1))
+      .slice(0, limit);
+    return { agents, nowMs: this.#nowMs() };
   }
 
   async count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

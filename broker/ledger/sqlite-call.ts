@@ -14,6 +14,7 @@ export type Call =
     }
   | { readonly kind: 'job'; readonly id: string }
   | { readonly kind: 'agent'; readonly id: string }
+  | { readonly kind: 'agents'; readonly after: string; readonly limit: number; readonly elapsedMs: number }
   | { readonly kind: 'count' }
   | { readonly kind: 'close'; readonly elapsedMs: number };
 

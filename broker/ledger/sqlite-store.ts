@@ -19,6 +19,7 @@ export const STATEMENTS = {
   commit: 'COMMIT',
   job: 'SELECT row FROM job WHERE id = ?',
   agent: 'SELECT row FROM agent WHERE id = ?',
+  agents: 'SELECT row FROM agent WHERE id > ? ORDER BY id LIMIT ?',
   owner: 'SELECT row FROM owner WHERE id = ?',
   description: 'SELECT text FROM description WHERE seq = (SELECT seq FROM job WHERE id = ?)',
   insertJob: 'INSERT INTO job (state, deadline, duty, row, id) VALUES (?, ?, ?, ?, ?)',
@@ -65,6 +66,7 @@ export interface SqliteStore {
   list(query: JobQuery['kind'], after: string, limit: number): readonly StoredJob[];
   job(id: string): StoredJob | undefined;
   agent(id: string): AgentRow | undefined;
+  agents(after: string, limit: number): readonly AgentRow[];
   count(): Readonly<Partial<Record<JobState, number>>>;
   /** Records what the clock has come to, and closes; idempotent. */
   close(nowMs: number): void;
@@ -201,6 +203,12 @@ class SqliteStoreHandle implements SqliteStore {
 
   agent(id: string): AgentRow | undefined {
     return this.#guarded(() => this.#lookup.agent(id));
+  }
+
+  agents(after: string, limit: number): readonly AgentRow[] {
+    return this.#guarded(() =>
+      this.#statements.agents.all(after, limit).map((found) => parseRow(found.row) as AgentRow),
+    );
   }
 
   count(): Readonly<Partial<Record<JobState, number>>> {

@@ -30,6 +30,8 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return store.job(call.id);
     case 'agent':
       return store.agent(call.id);
+    case 'agents':
+      return { agents: store.agents(call.after, call.limit), nowMs: openedMs + call.elapsedMs };
     case 'count':
       return store.count();
     case 'close':

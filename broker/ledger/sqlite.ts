@@ -4,6 +4,7 @@ import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { AgentRow, JobState } from '../core/state.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
+import type { AgentPage, LedgerKeeping } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
@@ -22,12 +23,15 @@ export interface SqliteLedgerOptions {
  * Opens the ledger in a worker thread and gives every live attempt a fresh lease before it serves. Rejects with `LEDGER_IN_USE`,
  * `LEDGER_CORRUPT`, `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`, each with the next step in its message.
  */
-export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
+export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger & LedgerKeeping> {
   return openLedgerIn(new URL('./sqlite-worker.ts', import.meta.url), options);
 }
 
 /** As `openSqliteLedger`, with the program that the thread runs. */
-export async function openLedgerIn(program: URL, options: SqliteLedgerOptions): Promise<Ledger> {
+export async function openLedgerIn(
+  program: URL,
+  options: SqliteLedgerOptions,
+): Promise<Ledger & LedgerKeeping> {
   const thread = new SqliteThread(program, options);
   await thread.opened;
   return new SqliteLedger(thread, options.clock);
@@ -112,7 +116,7 @@ class SqliteThread {
   }
 }
 
-class SqliteLedger implements Ledger {
+class SqliteLedger implements Ledger, LedgerKeeping {
   readonly #thread: SqliteThread;
   readonly #elapsedMs: () => number;
   readonly #queue: GroupQueue;
@@ -146,6 +150,10 @@ class SqliteLedger implements Ledger {
 
   agent(id: string): Promise<AgentRow | undefined> {
     return this.#ask({ kind: 'agent', id });
+  }
+
+  agents(after: string, limit: number): Promise<AgentPage> {
+    return this.#ask({ kind: 'agents', after, limit, elapsedMs: this.#elapsedMs() });
   }
 
   count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

@@ -20,6 +20,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { outwardMessage } from './outward-message.ts';
 import { encodeFitting } from './fit.ts';
+import { createPresence } from './presence.ts';
 
 /** Whom a session belongs to, as the handshake proved it (I8). */
 export interface AgentPrincipal {
@@ -62,6 +63,9 @@ export interface AgentSessions {
   push(agent: string, message: BrokerMessage): void;
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
+  isConnected(agent: string): boolean;
+  /** When it was last heard, by this machine's clock; undefined where not since this start, or too long ago. */
+  lastHeardMs(agent: string): number | undefined;
   stop(): void;
 }
 
@@ -82,6 +86,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   const { runtime, configuration, ledger, onMessage, follow } = options;
   const entries = new Map<Session<AgentPrincipal>, Entry>();
   const byAgent = new Map<string, Set<Entry>>();
+  const presence = createPresence();
 
   const responder: Responder<AgentPrincipal> = createResponder<AgentPrincipal>({
     runtime,
@@ -143,6 +148,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
 
   function welcome(entry: Entry, agent: AgentRow): void {
     entry.isWelcome = true;
+    presence.heard(agent.id, runtime.clock.wallMs());
     entry.caller.send(welcomeMessage(agent));
     for (const message of entry.early.splice(0)) hear(entry, message);
   }
@@ -154,6 +160,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   }
 
   function hear(entry: Entry, bytes: Uint8Array): void {
+    presence.heard(entry.caller.agent, runtime.clock.wallMs());
     if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
@@ -223,6 +230,8 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     get connected() {
       return byAgent.size;
     },
+    isConnected: (agent) => byAgent.has(agent),
+    lastHeardMs: (agent) => presence.lastHeardMs(agent),
     stop: () => responder.stop(),
   };
 }

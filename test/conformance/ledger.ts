@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Command, Outcome } from '../../broker/core/command.ts';
 import { invariants } from '../../broker/core/invariants.ts';
+import type { LedgerKeeping } from '../../broker/ledger/keeping.ts';
 import type { JobQuery, Ledger } from '../../broker/ledger/ledger.ts';
 import type { ManualClock } from '../doubles/manual-clock.ts';
 import {
@@ -21,7 +22,7 @@ import {
 export interface LedgerUnderTest {
   readonly clock: ManualClock;
   /** Opens the store: a new one the first time, as it was left later. */
-  open(): Promise<Ledger>;
+  open(): Promise<Ledger & LedgerKeeping>;
   /** The open handle dies as in a crash: nothing is closed, what was acknowledged stays. */
   crash(): Promise<void>;
   dispose(): Promise<void>;
@@ -30,7 +31,7 @@ export interface LedgerUnderTest {
 /** What every ledger promises (broker/ledger/ledger.ts). */
 export function ledgerConformance(create: () => Promise<LedgerUnderTest>): void {
   let subject: LedgerUnderTest;
-  let ledger: Ledger;
+  let ledger: Ledger & LedgerKeeping;
 
   beforeEach(async () => {
     subject = await create();
@@ -56,6 +57,20 @@ export function ledgerConformance(create: () => Promise<LedgerUnderTest>): void 
     await subject.crash();
     ledger = await subject.open();
   };
+
+  it('lists agents in the order of their ids, page by page', async () => {
+    await ledger.apply([hello('c'), hello('a'), hello('b')]);
+    await ledger.apply([{ kind: 'drain', agent: 'b', draining: true }]);
+    const { agents, nowMs } = await ledger.agents('', 2);
+    expect(agents.map(({ id, status }) => [id, status])).toEqual([
+      ['a', 'active'],
+      ['b', 'draining'],
+    ]);
+    expect(nowMs).toBeGreaterThanOrEqual(0);
+    expect((await ledger.agents('b', 2)).agents.map(({ id }) => id)).toEqual(['c']);
+    await crashed();
+    expect((await ledger.agents('a', 1)).agents[0]?.status).toBe('draining');
+  });
 
   it('answers in the order of the commands, each seeing the ones before it', async () => {
     expect(await kinds(accept('j1'), lease('a', 'j1', 1), hello('a'), lease('a', 'j1', 1))).toEqual([

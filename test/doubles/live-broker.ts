@@ -10,7 +10,7 @@ import {
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { type BridgeProgram, startBridge } from '../../adapters/storage/bridge/main.ts';
 import type { Limits } from '../../broker/core/command.ts';
-import type { AgentRow } from '../../broker/core/state.ts';
+import type { AgentDetail } from '../../broker/http/agent-routes.ts';
 import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
 import type { QueueConfiguration } from '../../broker/service/configuration.ts';
@@ -51,7 +51,7 @@ export interface LiveBroker {
   /** What the framework was told of a job in the end. */
   end(job: string): Promise<MemoryRecord>;
   job(id: string): Promise<StoredJob>;
-  row(agent: string): Promise<AgentRow>;
+  row(agent: string): Promise<AgentDetail>;
   newCode(seconds?: number): Promise<string>;
   /** Between two tests: agents go, and jobs that have not ended are cancelled. */
   clear(): Promise<void>;
@@ -213,7 +213,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     },
     end: endOf,
     job: (id) => askBroker<StoredJob>(directory, 'GET', `/v1/jobs/${id}`),
-    row: (id) => askBroker<AgentRow>(directory, 'GET', `/v1/agents/${id}`),
+    row: (id) => askBroker<AgentDetail>(directory, 'GET', `/v1/agents/${id}`),
     async newCode(seconds = 60) {
       const body = { owner: 'somebody', site: 'home', seconds };
       return (await askBroker<{ readonly code: string }>(directory, 'POST', '/v1/codes', body)).code;

@@ -8,6 +8,7 @@ import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
 import { type BridgeConfiguration, startBridge } from '../../../adapters/storage/bridge/main.ts';
 import type { AdapterConfiguration } from '../../../adapters/adapter-configuration.ts';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
+import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import { startBroker } from '../../../broker/main.ts';
@@ -31,7 +32,7 @@ function pointArmed(): string | undefined {
   }
 }
 
-function fatalLedger(inner: Ledger): Ledger {
+function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
   return {
     async apply(commands) {
       for (const { kind } of commands) at(`before ${kind}`);
@@ -43,6 +44,7 @@ function fatalLedger(inner: Ledger): Ledger {
     list: (query, after, limit) => inner.list(query, after, limit),
     job: (id) => inner.job(id),
     agent: (id) => inner.agent(id),
+    agents: (after, limit) => inner.agents(after, limit),
     count: () => inner.count(),
     close: () => inner.close(),
   };

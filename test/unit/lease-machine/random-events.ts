@@ -62,6 +62,7 @@ const WEIGHTED: readonly (readonly [Kind, number])[] = [
   ['grace', 2],
   ['cancel', 3],
   ['revoke', 1],
+  ['drain', 1],
   ['ban', 1],
 ];
 
@@ -182,6 +183,8 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
       return grace(id);
     case 'revoke':
       return { kind, agent: event.choice % 4 === 0 ? agent : 'nobody', reason: 'stolen' };
+    case 'drain':
+      return { kind, agent: event.choice % 4 === 0 ? agent : 'nobody', draining: event.choice % 3 === 0 };
     case 'ban':
       return { kind, owner: OWNERS[event.agent]!, banned: event.choice % 3 === 0 };
   }

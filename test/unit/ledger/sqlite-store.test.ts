@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { createGroupQueue } from '../../../broker/ledger/group-queue.ts';
+import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { createLedgerClock } from '../../../broker/ledger/ledger-clock.ts';
 import { decodeOutcomes } from '../../../broker/ledger/outcome-text.ts';
@@ -48,7 +49,7 @@ async function createFiles(asText = false): Promise<LedgerUnderTest> {
 }
 
 /** What the thread does, in this one. */
-function openHere(path: string, clock: Clock, asText: boolean): Ledger {
+function openHere(path: string, clock: Clock, asText: boolean): Ledger & LedgerKeeping {
   const store = openSqliteStore(path);
   const nowMs = createLedgerClock(clock, store.clockMs);
   let isOpen = true;
@@ -65,6 +66,7 @@ function openHere(path: string, clock: Clock, asText: boolean): Ledger {
     list: ({ kind }, after, limit) => read(() => store.list(kind, after, limit)),
     job: (id) => read(() => store.job(id)),
     agent: (id) => read(() => store.agent(id)),
+    agents: (after, limit) => read(() => ({ agents: store.agents(after, limit), nowMs: nowMs() })),
     count: () => read(() => store.count()),
     async close() {
       isOpen = false;
