@@ -2,11 +2,14 @@ import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } f
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
+import { addCampaignRoutes } from './campaign-routes.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
 import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
+import { noSuchJob } from './queue-store.ts';
 import type { JobFilter, Submission } from './queued-job.ts';
+import { createThroughput } from './throughput.ts';
 
 /** Largest body of a request. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -33,6 +36,8 @@ export interface ControlOptions {
 export function createControl(options: ControlOptions): Control {
   const { queue, path, clock = nodeClock, log } = options;
   const stream = createEventStream(queue, clock);
+  const throughput = createThroughput(clock);
+  const stopMeasuring = queue.onChange((changes) => throughput.note(changes));
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -47,7 +52,7 @@ export function createControl(options: ControlOptions): Control {
     answerError(reply, new CoPilotError('NOT_FOUND', 'no such address'), log),
   );
   addJobRoutes(server, queue);
-  addCampaignRoute(server, queue);
+  addCampaignRoutes(server, { queue, throughput });
   addEventRoute(server, stream);
 
   return {
@@ -58,6 +63,7 @@ export function createControl(options: ControlOptions): Control {
       log.info({ path }, 'control socket open');
     },
     async stop() {
+      stopMeasuring();
       stream.stop();
       await server.close();
     },
@@ -78,7 +84,7 @@ function addJobRoutes(server: FastifyInstance, queue: LocalQueue): void {
   );
   server.get<{ Params: { job: string } }>('/v1/jobs/:job', job, async ({ params }) => {
     const detail = queue.show(params.job);
-    if (detail === undefined) throw new CoPilotError('NOT_FOUND', `the local queue has no job ${params.job}`);
+    if (detail === undefined) throw new CoPilotError('NOT_FOUND', noSuchJob(params.job));
     return detail;
   });
   server.post<{ Params: { job: string } }>('/v1/jobs/:job/cancel', job, ({ params }) =>
@@ -87,15 +93,6 @@ function addJobRoutes(server: FastifyInstance, queue: LocalQueue): void {
   server.post<{ Params: { job: string } }>('/v1/jobs/:job/retry', job, async ({ params }) => ({
     job: await queue.retry(params.job),
   }));
-}
-
-function addCampaignRoute(server: FastifyInstance, queue: LocalQueue): void {
-  const schema = { params: CONTROL_SCHEMAS.campaign };
-  server.get<{ Params: { campaign: string } }>('/v1/campaigns/:campaign', { schema }, async ({ params }) => {
-    const counts = queue.counts(params.campaign);
-    if (counts === undefined) throw new CoPilotError('NOT_FOUND', `no job of a campaign ${params.campaign}`);
-    return counts;
-  });
 }
 
 function addEventRoute(server: FastifyInstance, stream: EventStream): void {

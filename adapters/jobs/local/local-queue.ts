@@ -8,16 +8,28 @@ import * as states from './job-state.core.ts';
 import { queueFault } from './queue-fault.ts';
 import { openQueueDatabase } from './queue-database.ts';
 import { acceptJobs, fetchJobs } from './queue-fetch.ts';
+import {
+  cancelCampaign,
+  listCampaigns,
+  listQueues,
+  pauseCampaign,
+  resumeCampaign,
+  summarise,
+} from './queue-campaigns.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
 import type { QueueStore } from './queue-store.ts';
 import { checkSubmission, retryJob, submitJobs } from './queue-submit.ts';
 import { countCampaign, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
 import type {
   CampaignCounts,
+  CampaignPage,
+  CampaignSummary,
+  CancelledPage,
   JobChange,
   JobDetail,
   JobFilter,
   JobPage,
+  QueueSummary,
   Submission,
   Submitted,
 } from './queued-job.ts';
@@ -41,6 +53,21 @@ export interface LocalQueue {
   counts(campaign: string): CampaignCounts | undefined;
   /** Ends a job the broker never acknowledged at once, and any other when the broker says so. Rejects with `NOT_FOUND`. */
   cancel(job: string): Promise<JobDetail>;
+  campaigns(after: string, limit: number): CampaignPage;
+  campaign(name: string): CampaignSummary | undefined;
+  queues(): readonly QueueSummary[];
+  /**
+   * Pending jobs of the campaign are not handed over from now on; what the broker has goes on. Outlives restarts. Rejects with
+   * `NOT_FOUND`.
+   */
+  pause(campaign: string): Promise<CampaignSummary>;
+  /** Takes `pause` back. Rejects with `NOT_FOUND`. */
+  resume(campaign: string): Promise<CampaignSummary>;
+  /** `cancel` for the next `limit` jobs of a campaign after job number `after`, or those in one state. Rejects with `NOT_FOUND`. */
+  cancelCampaign(
+    campaign: string,
+    filter: { readonly state?: states.LocalState; readonly after: number; readonly limit: number },
+  ): Promise<CancelledPage>;
   /** Queues a failed or cancelled job again; answers the new id. Rejects with `NOT_FOUND` or `CONFLICT`. */
   retry(job: string): Promise<string>;
 
@@ -125,6 +152,16 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
       const job = await group.run(() => cancelJob(store, id));
       if (states.wantsKill(job.progress)) tellUnwanted(id);
       return view(() => showDetail(store, job));
+    },
+    campaigns: (after, limit) => view(() => listCampaigns(store, after, limit)),
+    campaign: (name) => view(() => summarise(store, name)),
+    queues: () => view(() => listQueues(store)),
+    pause: (campaign) => group.run(() => pauseCampaign(store, campaign)),
+    resume: (campaign) => group.run(() => resumeCampaign(store, campaign)),
+    async cancelCampaign(campaign, filter) {
+      const { page, unwanted } = await group.run(() => cancelCampaign(store, campaign, filter));
+      for (const { id } of unwanted) tellUnwanted(id);
+      return page;
     },
     retry: (job) => group.run(() => retryJob(store, random, job)),
     brokerCame() {

@@ -1,14 +1,13 @@
 /** Marks the file as a Co-Pilot local queue (`PRAGMA application_id`): "CPLQ". */
 export const QUEUE_APPLICATION_ID = 0x43504c51;
 
-/** Version of the tables below (`PRAGMA user_version`). */
-export const QUEUE_SCHEMA_VERSION = 1;
-
 /**
- * The tables of the queue. Descriptions lie apart so that a change of state does not rewrite them; the tally is kept by
- * triggers, so that counting a campaign never reads its jobs.
+ * Each entry brings a queue from the version of its index to the next (`PRAGMA user_version`); released ones never change. Descriptions
+ * lie apart so that a change of state does not rewrite them; the tally is kept by triggers, so that counting a campaign never reads
+ * its jobs.
  */
-export const QUEUE_TABLES = `
+export const QUEUE_MIGRATIONS: readonly string[] = [
+  `
 CREATE TABLE job (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -77,10 +76,17 @@ CREATE TRIGGER job_retried AFTER UPDATE OF retried_as ON job WHEN old.retried_as
   UPDATE tally SET count = count - 1 WHERE scope = 'campaign' AND name = old.campaign AND state = old.state;
   INSERT INTO tally VALUES ('campaign', new.campaign, 'retried', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
-`;
+`,
+  `
+CREATE TABLE paused (campaign TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`,
+];
 
 const JOB_COLUMNS = `seq, id, queue, campaign, owner, label, priority, retries, state, attempt, ended, agent, progress,
   cancelling, reason, submitted_ms, changed_ms, retry_of, retried_as`;
+
+/** Of what is handed over: a paused campaign's jobs stay. */
+const NOT_PAUSED = 'NOT EXISTS (SELECT 1 FROM paused WHERE paused.campaign = job.campaign)';
 
 const PAGE = `SELECT ${JOB_COLUMNS} FROM job`;
 
@@ -107,12 +113,20 @@ export const QUEUE_SQL = {
   dropOldFailures: `DELETE FROM failure WHERE seq = ?1 AND attempt <= (
     SELECT attempt FROM failure WHERE seq = ?1 ORDER BY attempt DESC LIMIT 1 OFFSET ?2)`,
   overdue: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'handed' AND queue = ?1 AND (handed_opening, handed_ms) <= (?2, ?3)
-    ORDER BY handed_opening, handed_ms LIMIT ?4`,
-  pending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 ORDER BY priority DESC, seq LIMIT ?2`,
+    AND ${NOT_PAUSED} ORDER BY handed_opening, handed_ms LIMIT ?4`,
+  pending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 AND ${NOT_PAUSED}
+    ORDER BY priority DESC, seq LIMIT ?2`,
   cancelling: 'SELECT id, reason FROM job WHERE cancelling = 1 AND seq > ?1 ORDER BY seq LIMIT ?2',
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
   waitingQueues: `SELECT name, sum(count) AS count FROM tally
     WHERE scope = 'queue' AND state IN ('pending', 'handed') AND count > 0 GROUP BY name`,
+  names: 'SELECT DISTINCT name FROM tally WHERE scope = ?1 AND name > ?2 ORDER BY name LIMIT ?3',
+  firstOfCampaign: `${PAGE} WHERE campaign = ?1 ORDER BY seq LIMIT 1`,
+  firstPending: `${PAGE} WHERE state = 'pending' AND campaign = ?1 ORDER BY seq LIMIT 1`,
+  oldestWaiting: `SELECT submitted_ms FROM job INDEXED BY job_state WHERE state = 'pending' AND queue = ?1 ORDER BY seq LIMIT 1`,
+  pause: 'INSERT INTO paused VALUES (?1, ?2) ON CONFLICT DO NOTHING',
+  resume: 'DELETE FROM paused WHERE campaign = ?1',
+  paused: 'SELECT since_ms FROM paused WHERE campaign = ?1',
   page: `${PAGE} WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfState: `${PAGE} WHERE state = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfCampaign: `${PAGE} WHERE campaign = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LocalQueue, openLocalQueue } from '../../../adapters/jobs/local/local-queue.ts';
 import type { JobChange, Submission } from '../../../adapters/jobs/local/queued-job.ts';
-import { QUEUE_SQL, QUEUE_TABLES } from '../../../adapters/jobs/local/queue-schema.ts';
+import { QUEUE_MIGRATIONS, QUEUE_SQL } from '../../../adapters/jobs/local/queue-schema.ts';
 import { createLog } from '../../../protocol/runtime/log.ts';
 import { wanted } from '../../conformance/job-adapter.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
@@ -330,7 +330,7 @@ describe('the file of the local queue', () => {
 
   it('serves every statement from an index: no table scan, no sort', () => {
     const database = new DatabaseSync(':memory:');
-    database.exec(QUEUE_TABLES);
+    database.exec(QUEUE_MIGRATIONS.join(''));
     const steps = Object.entries(QUEUE_SQL).flatMap(([name, sql]) =>
       database
         .prepare(`EXPLAIN QUERY PLAN ${sql}`)

@@ -615,7 +615,7 @@ describe('starts, clones and revocation', () => {
     expect(world.agent('a').status).toBe('draining');
     expect(world.do({ kind: 'drain', agent: 'a', draining: true }).isChanged).toBe(false);
     world.do({ kind: 'drain', agent: 'a', draining: false });
-    expect(answer(world, { ...lease('a', 'j2', 3), start: 's2' } as Command)).toBe('leased');
+    expect(answer(world, { ...lease('a', 'j2', 3), start: 's2' })).toBe('leased');
   });
 
   it('an agent that is out, or that nobody knows, cannot be drained back in', () => {
