@@ -1,9 +1,10 @@
-import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { CoPilotError, type ErrorCode, toCoPilotError } from '../../../protocol/errors.ts';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import { CoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { addCampaignRoutes } from './campaign-routes.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
+import { answerError, asCoPilotError } from './request-errors.ts';
 import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
@@ -104,38 +105,6 @@ function addEventRoute(server: FastifyInstance, stream: EventStream): void {
     stream.follow(out, request.query.campaign);
     reply.hijack();
   });
-}
-
-function answerError(reply: FastifyReply, error: CoPilotError, log: Log): FastifyReply {
-  const status = statusOf(error.code);
-  if (status >= 500) log.error({ error }, 'a control request failed');
-  const message = error.code === 'INTERNAL' ? 'the local queue failed; its log says why' : error.message;
-  return reply.code(status).send({ code: error.code, message });
-}
-
-/** What fastify itself refuses (a body that is no JSON or too large, a field against the schema) is the request's fault. */
-function asCoPilotError(error: FastifyError): CoPilotError {
-  const status = error.statusCode ?? 500;
-  return status >= 400 && status < 500
-    ? new CoPilotError('INVALID_REQUEST', error.message, { cause: error })
-    : toCoPilotError(error);
-}
-
-function statusOf(code: ErrorCode): number {
-  switch (code) {
-    case 'INVALID_REQUEST':
-      return 400;
-    case 'NOT_FOUND':
-      return 404;
-    case 'CONFLICT':
-      return 409;
-    case 'QUEUE_UNAVAILABLE':
-      return 503;
-    case 'QUEUE_FULL':
-      return 507;
-    default:
-      return 500;
-  }
 }
 
 function asObject(schema: unknown): object {

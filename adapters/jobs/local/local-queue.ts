@@ -9,11 +9,14 @@ import { queueFault } from './queue-fault.ts';
 import { openQueueDatabase } from './queue-database.ts';
 import { acceptJobs, fetchJobs } from './queue-fetch.ts';
 import {
+  beginPause,
   cancelCampaign,
+  giveBackMore,
+  holdMore,
+  holdWhatIsPaused,
   listCampaigns,
   listQueues,
-  pauseCampaign,
-  resumeCampaign,
+  mustSummarise,
   summarise,
 } from './queue-campaigns.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
@@ -57,8 +60,8 @@ export interface LocalQueue {
   campaign(name: string): CampaignSummary | undefined;
   queues(): readonly QueueSummary[];
   /**
-   * Pending jobs of the campaign are not handed over from now on; what the broker has goes on. Outlives restarts. Rejects with
-   * `NOT_FOUND`.
+   * Once it resolves no pending job of the campaign is handed over, later ones included; what the broker has goes on. Outlives
+   * restarts. Rejects with `NOT_FOUND`.
    */
   pause(campaign: string): Promise<CampaignSummary>;
   /** Takes `pause` back. Rejects with `NOT_FOUND`. */
@@ -139,6 +142,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
     if (before !== undefined && states.wantsKill(before.progress)) tellUnwanted(job);
   };
 
+  view(() => holdWhatIsPaused(store));
   log.info({ path, opening: store.opening }, 'local queue open');
   return {
     async submit(submission) {
@@ -156,8 +160,15 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
     campaigns: (after, limit) => view(() => listCampaigns(store, after, limit)),
     campaign: (name) => view(() => summarise(store, name)),
     queues: () => view(() => listQueues(store)),
-    pause: (campaign) => group.run(() => pauseCampaign(store, campaign)),
-    resume: (campaign) => group.run(() => resumeCampaign(store, campaign)),
+    async pause(campaign) {
+      await group.run(() => beginPause(store, campaign));
+      while (await group.run(() => holdMore(store, campaign)));
+      return view(() => mustSummarise(store, campaign));
+    },
+    async resume(campaign) {
+      while (await group.run(() => giveBackMore(store, campaign)));
+      return view(() => mustSummarise(store, campaign));
+    },
     async cancelCampaign(campaign, filter) {
       const { page, unwanted } = await group.run(() => cancelCampaign(store, campaign, filter));
       for (const { id } of unwanted) tellUnwanted(id);

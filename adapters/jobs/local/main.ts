@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
-import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { answerJobItem } from '../serve.ts';
 import { createControl } from './control.ts';
+import type { CampaignReader } from './intake/campaign-reader.ts';
+import { type Intake, startIntake } from './intake/intake.ts';
 import { createLocalAdapter } from './local-adapter.ts';
+import type { LocalConfiguration } from './local-configuration.ts';
 import { openLocalQueue } from './local-queue.ts';
 
 export interface LocalProgramOptions {
@@ -13,20 +15,29 @@ export interface LocalProgramOptions {
   readonly directory: string;
   /** Path of the socket jobs are submitted by; its directory is this user's alone. */
   readonly controlSocket: string;
-  readonly configuration: AdapterConfiguration;
+  readonly configuration: LocalConfiguration;
+  /** Reads the campaigns that are dropped in a watched directory. */
+  readonly reader: CampaignReader;
   readonly log: Log;
   /** Stands around every answer to the broker. */
   readonly around?: (answer: AnswerAsk) => AnswerAsk;
 }
 
-/** Starts the local job adapter: a durable queue, its control socket, and its line to the broker. */
+export interface LocalProgram {
+  /** Where jobs are taken over HTTP; undefined where they are not. */
+  readonly intakeUrl: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Starts the local job adapter: a durable queue, its control socket, what else fills it, and its line to the broker. */
 export async function startLocalAdapter({
   directory,
   controlSocket,
   configuration,
+  reader,
   log,
   around = (answer) => answer,
-}: LocalProgramOptions): Promise<{ stop(): Promise<void> }> {
+}: LocalProgramOptions): Promise<LocalProgram> {
   const runtime = createNodeRuntime(log);
   const queue = await openLocalQueue({ path: join(directory, 'queue.sqlite'), random: runtime.random, log });
   const adapter = createLocalAdapter({ queue });
@@ -47,7 +58,9 @@ export async function startLocalAdapter({
     if (work.kind === 'kill') host.tell({ op: 'kill', job: work.job, reason: work.reason });
     else host.tell({ op: 'available', queue: work.queue, count: work.count });
   });
+  let intake: Intake | undefined;
   const stop = async (): Promise<void> => {
+    await intake?.stop();
     adapter.stop();
     await host.stop();
     await control.stop();
@@ -55,11 +68,19 @@ export async function startLocalAdapter({
   };
   try {
     await control.start();
+    if (configuration.intake !== undefined)
+      intake = await startIntake({
+        configuration: configuration.intake,
+        queue,
+        reader,
+        random: runtime.random,
+        log,
+      });
   } catch (caught) {
     await stop();
     throw caught;
   }
   // The broker may come later; until then the queue takes jobs all the same.
   host.start().catch((caught: unknown) => log.error({ err: caught }, 'the bus cannot be reached'));
-  return { stop };
+  return { intakeUrl: intake?.url, stop };
 }

@@ -39,23 +39,42 @@ export function listQueues(store: QueueStore): readonly QueueSummary[] {
   });
 }
 
-/** From now on no pending job of the campaign is handed over, those included that are submitted later. Throws `NOT_FOUND`. */
-export function pauseCampaign(store: QueueStore, campaign: string): CampaignSummary {
+/** Jobs set aside or given back in one transaction: between two, whatever else is asked has its turn. */
+const HELD_AT_ONCE = 5_000;
+
+/** Begins a pause: jobs submitted from now on are held. Throws `NOT_FOUND`. */
+export function beginPause(store: QueueStore, campaign: string): void {
   mustSummarise(store, campaign);
   store.statements.pause.run(campaign, Math.floor(store.clock.wallMs()));
-  return mustSummarise(store, campaign);
 }
 
-/** Throws `NOT_FOUND`. */
-export function resumeCampaign(store: QueueStore, campaign: string): CampaignSummary {
+/** Sets aside some more of a paused campaign's jobs; false once none is left, or it was resumed meanwhile. */
+export function holdMore(store: QueueStore, campaign: string): boolean {
+  if (store.statements.paused.get(campaign) === undefined) return false;
+  return Number(store.statements.hold.run(campaign, 1, HELD_AT_ONCE).changes) === HELD_AT_ONCE;
+}
+
+/** Gives back some more of a campaign's jobs; with the last of them the pause ends, and this is false. Throws `NOT_FOUND`. */
+export function giveBackMore(store: QueueStore, campaign: string): boolean {
   mustSummarise(store, campaign);
+  if (Number(store.statements.hold.run(campaign, 0, HELD_AT_ONCE).changes) === HELD_AT_ONCE) return true;
   const { changes } = store.statements.resume.run(campaign);
   const waiting = store.statements.firstPending.get(campaign);
   if (Number(changes) > 0 && waiting !== undefined) {
     const job = storedJob(waiting);
     noteChange(store, job, job.progress);
   }
-  return mustSummarise(store, campaign);
+  return false;
+}
+
+/** Ends what a pause that was cut short has begun. */
+export function holdWhatIsPaused(store: QueueStore): void {
+  let row = store.statements.nextPaused.get('');
+  while (row !== undefined) {
+    const campaign = textColumn(row, 'campaign');
+    while (holdMore(store, campaign));
+    row = store.statements.nextPaused.get(campaign);
+  }
 }
 
 export interface Cancellation {
@@ -80,7 +99,8 @@ export function cancelCampaign(
   return { page, unwanted };
 }
 
-function mustSummarise(store: QueueStore, campaign: string): CampaignSummary {
+/** Throws `NOT_FOUND`. */
+export function mustSummarise(store: QueueStore, campaign: string): CampaignSummary {
   const found = summarise(store, campaign);
   if (found !== undefined) return found;
   throw new CoPilotError('NOT_FOUND', noSuchCampaign(campaign));

@@ -103,6 +103,8 @@ function prepareAll(database: DatabaseSync): Readonly<Record<QueueStatement, Sta
     oldestWaiting: prepare('oldestWaiting'),
     pause: prepare('pause'),
     resume: prepare('resume'),
+    hold: prepare('hold'),
+    nextPaused: prepare('nextPaused'),
     paused: prepare('paused'),
     page: prepare('page'),
     pageOfState: prepare('pageOfState'),

@@ -79,22 +79,24 @@ END;
 `,
   `
 CREATE TABLE paused (campaign TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- A paused campaign's jobs are not among those that wait: whoever looks for the next one never meets them.
+ALTER TABLE job ADD COLUMN held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1));
+DROP INDEX job_pending;
+CREATE INDEX job_pending ON job (queue, priority DESC, seq) WHERE state = 'pending' AND held = 0;
 `,
 ];
 
 const JOB_COLUMNS = `seq, id, queue, campaign, owner, label, priority, retries, state, attempt, ended, agent, progress,
   cancelling, reason, submitted_ms, changed_ms, retry_of, retried_as`;
 
-/** Of what is handed over: a paused campaign's jobs stay. */
-const NOT_PAUSED = 'NOT EXISTS (SELECT 1 FROM paused WHERE paused.campaign = job.campaign)';
-
 const PAGE = `SELECT ${JOB_COLUMNS} FROM job`;
 
 /** Every statement of the running queue, by name; a test holds each to its index. */
 export const QUEUE_SQL = {
   insertJob: `INSERT INTO job (id, queue, campaign, owner, label, priority, retries, state, attempt, ended, agent, progress,
-    cancelling, reason, submitted_ms, changed_ms, retry_of)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, 0, '', 0, 0, '', ?8, ?8, ?9)`,
+    cancelling, reason, submitted_ms, changed_ms, retry_of, held)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, 0, '', 0, 0, '', ?8, ?8, ?9,
+      EXISTS (SELECT 1 FROM paused WHERE campaign = ?3))`,
   insertDescription: 'INSERT INTO description VALUES (?, ?)',
   insertSubmission: 'INSERT INTO submission VALUES (?, ?, ?, ?)',
   submission: 'SELECT digest, first_seq, count FROM submission WHERE key = ?',
@@ -113,8 +115,8 @@ export const QUEUE_SQL = {
   dropOldFailures: `DELETE FROM failure WHERE seq = ?1 AND attempt <= (
     SELECT attempt FROM failure WHERE seq = ?1 ORDER BY attempt DESC LIMIT 1 OFFSET ?2)`,
   overdue: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'handed' AND queue = ?1 AND (handed_opening, handed_ms) <= (?2, ?3)
-    AND ${NOT_PAUSED} ORDER BY handed_opening, handed_ms LIMIT ?4`,
-  pending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 AND ${NOT_PAUSED}
+    AND held = 0 ORDER BY handed_opening, handed_ms LIMIT ?4`,
+  pending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND held = 0 AND queue = ?1
     ORDER BY priority DESC, seq LIMIT ?2`,
   cancelling: 'SELECT id, reason FROM job WHERE cancelling = 1 AND seq > ?1 ORDER BY seq LIMIT ?2',
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
@@ -126,6 +128,9 @@ export const QUEUE_SQL = {
   oldestWaiting: `SELECT submitted_ms FROM job INDEXED BY job_state WHERE state = 'pending' AND queue = ?1 ORDER BY seq LIMIT 1`,
   pause: 'INSERT INTO paused VALUES (?1, ?2) ON CONFLICT DO NOTHING',
   resume: 'DELETE FROM paused WHERE campaign = ?1',
+  hold: `UPDATE job SET held = ?2 WHERE seq IN (
+    SELECT seq FROM job WHERE campaign = ?1 AND state IN ('pending', 'handed') AND held <> ?2 LIMIT ?3)`,
+  nextPaused: 'SELECT campaign FROM paused WHERE campaign > ?1 ORDER BY campaign LIMIT 1',
   paused: 'SELECT since_ms FROM paused WHERE campaign = ?1',
   page: `${PAGE} WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfState: `${PAGE} WHERE state = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,

@@ -8,6 +8,7 @@ import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
 import { type BridgeConfiguration, startBridge } from '../../../adapters/storage/bridge/main.ts';
 import type { AdapterConfiguration } from '../../../adapters/adapter-configuration.ts';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
+import { dropReader } from '../../../cli/campaign/drop-reader.ts';
 import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
@@ -72,7 +73,7 @@ function start(role: string) {
       return startTheBroker();
     case 'local':
       return configured<AdapterConfiguration>('local').then((configuration) =>
-        startLocalAdapter({ ...placeOf('local'), log, configuration, around }),
+        startLocalAdapter({ ...placeOf('local'), log, configuration, around, reader: dropReader }),
       );
     case 'bridge':
       return configured<BridgeConfiguration>('bridge').then((configuration) =>

@@ -99,6 +99,29 @@ describe('a campaign that is paused', () => {
     expect((await queue.fetch('main', 64, [])).jobs.map(({ job }) => job)).toEqual([second]);
   });
 
+  it('of more jobs than are set aside at once is paused and resumed whole, also where a crash came between', async () => {
+    await client.submit(submission('many', 5_500));
+    await stop();
+    const database = new DatabaseSync(path());
+    database.exec("INSERT INTO paused VALUES ('many', 0); UPDATE job SET held = 1 WHERE seq <= 100");
+    database.close();
+    await start();
+    expect(await handed()).toEqual([]);
+    await Promise.all([client.pause('many'), client.resume('many'), client.pause('many')]);
+    await client.resume('many');
+    expect((await queue.fetch('main', 64, [])).jobs.length).toBeGreaterThan(10);
+    await client.pause('many');
+    expect(await client.campaign('many')).toMatchObject({ paused: true, total: 5_500 });
+    clock.advance(60_000);
+    expect(await handed()).toEqual([]);
+    await client.resume('many');
+    const left = queue.counts('many')?.states.pending ?? 0;
+    let seen = 0;
+    for (let jobs = ['']; jobs.length > 0; seen += jobs.length)
+      jobs = (await queue.fetch('main', 64, [])).jobs.map(({ job }) => job);
+    expect(seen).toBeGreaterThanOrEqual(left);
+  });
+
   it('that nobody knows is not there (NOT_FOUND), with the next step', async () => {
     for (const call of [client.pause('none'), client.resume('none'), client.cancelPage('none', undefined, 0)])
       await expect(call).rejects.toMatchObject({ code: 'NOT_FOUND', message: /campaign list/ });
