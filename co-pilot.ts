@@ -2,7 +2,9 @@
 import { Command } from 'commander';
 import { EXIT } from './cli/command-line.ts';
 import { addAgentCommands } from './cli/commands/agent.ts';
+import { addCampaignCommands } from './cli/commands/campaign.ts';
 import { addJobCommands } from './cli/commands/job.ts';
+import { addQueueCommands } from './cli/commands/queue.ts';
 import { addUpCommand } from './cli/commands/up.ts';
 import manifest from './package.json' with { type: 'json' };
 
@@ -18,6 +20,8 @@ const program = new Command('co-pilot')
 addUpCommand(program);
 addAgentCommands(program);
 addJobCommands(program);
+addCampaignCommands(program);
+addQueueCommands(program);
 
 try {
   await program.parseAsync();

@@ -34,6 +34,8 @@ export interface LiveBrokerOptions {
   readonly queue?: Partial<QueueConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
   readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
+  /** Whose jobs there are: the framework's in memory, or those of a local queue that the test starts in the directory. */
+  readonly jobs?: 'framework' | 'local queue';
 }
 
 /**
@@ -85,7 +87,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   const agents: LiveAgent[] = [];
   let program = await startTheBroker();
   const bridge = await startTheBridge();
-  const adapter = await startTheAdapter();
+  const adapter = options.jobs === 'local queue' ? undefined : await startTheAdapter();
 
   function placeOf(role: Role): { readonly directory: string; readonly controlSocket: string } {
     return { directory: roleDirectory(directory, role), controlSocket: controlSocket(directory, role) };
@@ -230,7 +232,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     },
     async close() {
       for (const agent of agents) await agent.vanish();
-      await adapter.stop();
+      await adapter?.stop();
       await bridge.stop();
       await program.stop();
       await removeDirectory(base);

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
+import { addCampaignCommands } from '../../../cli/commands/campaign.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
+import { addQueueCommands } from '../../../cli/commands/queue.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
 const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> };
@@ -11,6 +13,8 @@ const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string
 const program = new Command('co-pilot');
 addJobCommands(program);
 addAgentCommands(program);
+addCampaignCommands(program);
+addQueueCommands(program);
 
 /** What `up` and `npm start` take. */
 program

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Command } from '../../../broker/core/command.ts';
 import { duties } from '../../../broker/core/duties.ts';
 import {
   abort,
@@ -615,7 +616,7 @@ describe('starts, clones and revocation', () => {
     expect(world.agent('a').status).toBe('draining');
     expect(world.do({ kind: 'drain', agent: 'a', draining: true }).isChanged).toBe(false);
     world.do({ kind: 'drain', agent: 'a', draining: false });
-    expect(answer(world, { ...lease('a', 'j2', 3), start: 's2' })).toBe('leased');
+    expect(answer(world, { ...lease('a', 'j2', 3), start: 's2' } as Command)).toBe('leased');
   });
 
   it('an agent that is out, or that nobody knows, cannot be drained back in', () => {

@@ -62,7 +62,6 @@ const WEIGHTED: readonly (readonly [Kind, number])[] = [
   ['grace', 2],
   ['cancel', 3],
   ['revoke', 1],
-  ['drain', 1],
   ['ban', 1],
 ];
 
@@ -184,8 +183,9 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
     case 'revoke':
       return { kind, agent: event.choice % 4 === 0 ? agent : 'nobody', reason: 'stolen' };
     case 'drain':
-      return { kind, agent: event.choice % 4 === 0 ? agent : 'nobody', draining: event.choice % 3 === 0 };
+      return { kind, agent, draining: event.choice % 8 === 0 };
     case 'ban':
+      if (event.choice % 2 === 0) return commandOf(world, event, 'drain');
       return { kind, owner: OWNERS[event.agent]!, banned: event.choice % 3 === 0 };
   }
 }
