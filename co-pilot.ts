@@ -2,8 +2,10 @@
 import { Command } from 'commander';
 import { EXIT } from './cli/command-line.ts';
 import { addAgentCommands } from './cli/commands/agent.ts';
+import { addCampaignCommands } from './cli/commands/campaign.ts';
 import { addConformanceCommands } from './cli/commands/conformance.ts';
 import { addJobCommands } from './cli/commands/job.ts';
+import { addQueueCommands } from './cli/commands/queue.ts';
 import { addUpCommand } from './cli/commands/up.ts';
 import manifest from './package.json' with { type: 'json' };
 
@@ -19,6 +21,8 @@ const program = new Command('co-pilot')
 addUpCommand(program);
 addAgentCommands(program);
 addJobCommands(program);
+addCampaignCommands(program);
+addQueueCommands(program);
 addConformanceCommands(program);
 
 try {

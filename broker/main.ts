@@ -120,7 +120,15 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     keeping: ledger,
     retention: ledgerRetention(configuration.retention),
   });
-  const controlServer = createControlServer({ broker, enrolment, ledger, metrics, log });
+  const controlServer = createControlServer({
+    broker,
+    enrolment,
+    ledger,
+    queues: configuration.queues,
+    metrics,
+    clock: runtime.clock,
+    log,
+  });
   const stop = async (): Promise<void> => {
     housekeeping.stop();
     await metricsServer?.stop();

@@ -6,7 +6,7 @@ export const EXIT = {
   /** The command worked, and what it waited for failed. */
   failed: 1,
   usage: 64,
-  /** The file given is wrong: it says where. */
+  /** The file given is wrong, and it says where; or what is asked does not fit how things stand. */
   data: 65,
   noInput: 66,
   /** Nothing answers: start `co-pilot up`. */
@@ -26,6 +26,7 @@ const CODES: Readonly<Record<string, number>> = {
   INVALID_CAMPAIGN: EXIT.data,
   INVALID_REQUEST: EXIT.data,
   CLASSAD_SYNTAX: EXIT.data,
+  CONFLICT: EXIT.data,
   NOT_FOUND: EXIT.noInput,
   UNREACHABLE: EXIT.unavailable,
   TIMEOUT: EXIT.unavailable,
@@ -40,6 +41,7 @@ const CODES: Readonly<Record<string, number>> = {
   QUEUE_CORRUPT: EXIT.disk,
   QUEUE_FULL: EXIT.disk,
   QUEUE_UNAVAILABLE: EXIT.disk,
+  DIGEST_MISMATCH: EXIT.disk,
   STORAGE_CORRUPT: EXIT.disk,
   STORAGE_FULL: EXIT.disk,
   NOT_AUTHORIZED: EXIT.noPermission,
@@ -52,30 +54,42 @@ const CODES: Readonly<Record<string, number>> = {
 /** How a command talks: results on standard output, everything else on standard error. */
 export interface Output {
   readonly json: boolean;
+  /** A line of JSON for each thing, where there are several. */
+  readonly jsonl: boolean;
+  /** Nothing on standard error but errors. */
+  readonly quiet: boolean;
   readonly write: (text: string) => void;
   readonly note: (text: string) => void;
 }
 
-export function createOutput(json: boolean): Output {
+export function createOutput(
+  json: boolean,
+  { jsonl = false, quiet = false }: { readonly jsonl?: boolean; readonly quiet?: boolean } = {},
+): Output {
   return {
     json,
+    jsonl,
+    quiet,
     write: (text) => process.stdout.write(`${text}\n`),
-    note: (text) => process.stderr.write(`${text}\n`),
+    note(text) {
+      if (!quiet) process.stderr.write(`${text}\n`);
+    },
   };
 }
 
 /** Shows a result: one JSON document with `--json`, lines for people otherwise. */
 export function show(output: Output, value: object, lines: () => readonly string[]): void {
-  output.write(output.json ? JSON.stringify(value) : lines().join('\n'));
+  output.write(output.json || output.jsonl ? JSON.stringify(value) : lines().join('\n'));
 }
 
 /** Shows an error once and gives the exit code that belongs to it. */
 export function fail(output: Output, caught: unknown): number {
   const error = toCoPilotError(caught);
-  if (output.json) output.write(JSON.stringify({ error: { code: error.code, message: error.message } }));
-  else output.note(`co-pilot: ${error.message} [${error.code}]`);
+  const isMachineRead = output.json || output.jsonl;
+  if (isMachineRead) output.write(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  else process.stderr.write(`co-pilot: ${error.message} [${error.code}]\n`);
   if (error.code === 'INTERNAL' && caught instanceof Error && !(caught instanceof CoPilotError))
-    output.note(caught.stack ?? '');
+    process.stderr.write(`${caught.stack ?? ''}\n`);
   return exitCodeOf(error);
 }
 

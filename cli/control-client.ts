@@ -1,15 +1,19 @@
 import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
+import type { CampaignListing, Paced, QueueListing } from '../adapters/jobs/local/campaign-routes.ts';
 import { MAX_POSTED_JOBS } from '../adapters/jobs/local/control-schema.ts';
 import type { StreamLine } from '../adapters/jobs/local/event-stream.ts';
 import type {
   CampaignCounts,
+  CampaignSummary,
+  CancelledPage,
   JobDetail,
   JobFilter,
   JobPage,
   Submission,
   Submitted,
 } from '../adapters/jobs/local/queued-job.ts';
+import type { LocalState } from '../adapters/jobs/local/job-state.core.ts';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
 
 export type { StreamLine } from '../adapters/jobs/local/event-stream.ts';
@@ -35,6 +39,13 @@ export interface ControlClient {
   /** Answers the id of the new try. */
   retry(job: string): Promise<string>;
   counts(campaign: string): Promise<CampaignCounts>;
+  campaigns(after?: string): Promise<CampaignListing>;
+  campaign(name: string): Promise<Paced<CampaignSummary>>;
+  queues(): Promise<QueueListing>;
+  pause(campaign: string): Promise<Paced<CampaignSummary>>;
+  resume(campaign: string): Promise<Paced<CampaignSummary>>;
+  /** Cancels a page of a campaign's jobs; the answer says where the next begins. */
+  cancelPage(campaign: string, state: LocalState | undefined, after: number): Promise<CancelledPage>;
   /** Every change from now on. Ends when the signal aborts, the queue stops, or after `lagged`. */
   events(campaign: string | undefined, signal: AbortSignal): AsyncGenerator<StreamLine>;
 }
@@ -73,13 +84,29 @@ export function createControlClient(options: ControlClientOptions): ControlClien
       const path = `/v1/jobs/${encodeURIComponent(job)}/retry`;
       return (await call<{ readonly job: string }>({ method: 'POST', path })).job;
     },
-    counts: (campaign) => call({ method: 'GET', path: `/v1/campaigns/${encodeURIComponent(campaign)}` }),
+    counts: (campaign) => call({ method: 'GET', path: campaignPath(campaign) }),
+    campaigns: (after) =>
+      call({ method: 'GET', path: `/v1/campaigns${after === undefined ? '' : `?after=${after}`}` }),
+    campaign: (name) => call({ method: 'GET', path: campaignPath(name) }),
+    queues: () => call({ method: 'GET', path: '/v1/queues' }),
+    pause: (campaign) => call({ method: 'POST', path: `${campaignPath(campaign)}/pause` }),
+    resume: (campaign) => call({ method: 'POST', path: `${campaignPath(campaign)}/resume` }),
+    cancelPage: (campaign, state, after) =>
+      call({
+        method: 'POST',
+        path: `${campaignPath(campaign)}/cancel`,
+        body: { after, ...(state !== undefined && { state }) },
+      }),
     async *events(campaign, signal) {
       const path = `/v1/events${queryOf(campaign === undefined ? {} : { campaign })}`;
       const response = await send(socketPath, { method: 'GET', path }, signal);
       yield* linesOf(response, signal);
     },
   };
+}
+
+function campaignPath(campaign: string): string {
+  return `/v1/campaigns/${encodeURIComponent(campaign)}`;
 }
 
 function partsOf(submission: Submission): readonly Submission[] {

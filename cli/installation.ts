@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { AdapterConfiguration } from '../adapters/adapter-configuration.ts';
+import type { LocalConfiguration } from '../adapters/jobs/local/local-configuration.ts';
 import type { BridgeConfiguration } from '../adapters/storage/bridge/main.ts';
 import { syncDirectory, writeDurably } from '../agent/store/durable-file.ts';
 import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
@@ -21,7 +22,7 @@ export const ROLES: readonly Role[] = ['broker', 'local', 'bridge'];
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
-  readonly local: AdapterConfiguration;
+  readonly local: LocalConfiguration;
   readonly bridge: BridgeConfiguration;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -14,13 +14,20 @@ import type { Upload } from './campaign/expand.ts';
 export interface ResultStore {
   /** Puts an input; one that is there already costs one request. */
   put(upload: Upload): Promise<void>;
-  /** Writes one file of a result below `directory`, checked against its digest before it gets its name. */
+  /**
+   * Writes one file of a result below `directory`, checked against its digest before it gets its name. A file that is there with the
+   * right digest is kept; one that was cut short goes on where it stopped.
+   */
   fetch(
     result: { readonly job: string; readonly attempt: number },
     file: File,
     directory: string,
+    onBytes?: OnBytes,
   ): Promise<string>;
 }
+
+/** `kept` bytes were there already. */
+export type OnBytes = (bytes: number, how: 'moved' | 'kept') => void;
 
 const ANSWER_MS = 60_000;
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -65,26 +72,55 @@ export function createResultStore(bridge: {
       );
       answer.resume();
     },
-    async fetch({ job, attempt }, file, directory) {
+    async fetch({ job, attempt }, file, directory, onBytes = () => undefined) {
       const target = join(directory, ...file.name.split('/'));
+      const there = await digestOf(target);
+      if (there?.size === file.size && there.hash.digest('hex') === file.sha256) {
+        onBytes(file.size, 'kept');
+        return target;
+      }
       await mkdir(dirname(target), { recursive: true });
-      const answer = await call('GET', `/v1/results/${job}/${attempt}/${file.name}`, {}, undefined);
-      const hash = createHash('sha256');
+      const part = `${target}.part`;
+      const begun = await digestOf(part);
+      const from = begun !== undefined && begun.size < file.size ? begun.size : 0;
+      const range = from > 0 ? { range: `bytes=${from}-` } : {};
+      const answer = await call('GET', `/v1/results/${job}/${attempt}/${file.name}`, range, undefined);
+      const goesOn = from > 0 && answer.statusCode === 206;
+      if (goesOn) onBytes(from, 'kept');
+      const hash = goesOn && begun !== undefined ? begun.hash : createHash('sha256');
       const counted = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           hash.update(chunk);
+          onBytes(chunk.length, 'moved');
           done(null, chunk);
         },
       });
-      await pipeline(answer, counted, createWriteStream(`${target}.part`));
+      await pipeline(answer, counted, createWriteStream(part, { flags: goesOn ? 'a' : 'w' }));
       if (hash.digest('hex') !== file.sha256) {
-        await rm(`${target}.part`, { force: true });
+        await rm(part, { force: true });
         throw new CoPilotError('DIGEST_MISMATCH', `${file.name} of job ${job} is not what was committed`);
       }
-      await rename(`${target}.part`, target);
+      await rename(part, target);
       return target;
     },
   };
+}
+
+/** What a file holds by now; undefined where there is none. */
+async function digestOf(path: string): Promise<{ readonly size: number; readonly hash: Hash } | undefined> {
+  const hash = createHash('sha256');
+  let size = 0;
+  try {
+    for await (const chunk of createReadStream(path)) {
+      if (!Buffer.isBuffer(chunk)) continue;
+      hash.update(chunk);
+      size += chunk.length;
+    }
+    return { size, hash };
+  } catch (caught) {
+    if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
+    throw caught;
+  }
 }
 
 function unreachable(cause: unknown): never {

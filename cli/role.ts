@@ -1,11 +1,12 @@
+import type { LocalConfiguration } from '../adapters/jobs/local/local-configuration.ts';
 import { startLocalAdapter } from '../adapters/jobs/local/main.ts';
 import { startBridge, type BridgeConfiguration } from '../adapters/storage/bridge/main.ts';
-import type { AdapterConfiguration } from '../adapters/adapter-configuration.ts';
 import { startBroker } from '../broker/main.ts';
 import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog, type LogConfiguration } from '../protocol/runtime/log.ts';
 import type { Log } from '../protocol/runtime/runtime.ts';
+import { dropReader } from './campaign/drop-reader.ts';
 import { outcomeEvents } from './broker-events.ts';
 import { controlSocket, readConfiguration, type Role, roleDirectory } from './installation.ts';
 
@@ -40,9 +41,11 @@ export async function startRole({
       const program = await startLocalAdapter({
         ...own,
         ...socket,
-        configuration: await configured<AdapterConfiguration>(directory, role),
+        configuration: await configured<LocalConfiguration>(directory, role),
+        reader: dropReader,
       });
-      onEvent({ event: 'ready', role });
+      const { intakeUrl } = program;
+      onEvent({ event: 'ready', role, ...(intakeUrl !== undefined && { intakeUrl }) });
       return program;
     }
     case 'bridge': {

@@ -13,16 +13,36 @@ export interface SubmittedCampaign {
 const UPLOADS_AT_ONCE = 4;
 const MAX_NAME = 64;
 
+/** How far the uploads are. */
+export type OnUploaded = (done: UploadsDone) => void;
+
+export interface UploadsDone {
+  readonly files: number;
+  readonly filesTotal: number;
+  readonly bytes: number;
+  readonly bytesTotal: number;
+}
+
 /** Uploads the inputs, then submits every job of the campaign under one key. */
 export async function submitCampaign(
   { queue, results }: Connection,
   campaign: Campaign,
   owner: string,
+  onUploaded: OnUploaded = () => undefined,
 ): Promise<SubmittedCampaign> {
   const jobs = expand(campaign);
   const uploads = [...uploadsOf(campaign, jobs)];
+  const filesTotal = uploads.length;
+  const bytesTotal = uploads.reduce((sum, { size }) => sum + size, 0);
+  let files = 0;
+  let bytes = 0;
   const upload = async (): Promise<void> => {
-    for (let next = uploads.pop(); next !== undefined; next = uploads.pop()) await results.put(next);
+    for (let next = uploads.pop(); next !== undefined; next = uploads.pop()) {
+      await results.put(next);
+      files += 1;
+      bytes += next.size;
+      onUploaded({ files, filesTotal, bytes, bytesTotal });
+    }
   };
   await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, upload));
   const key = newId(nodeRandom);

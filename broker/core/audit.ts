@@ -19,7 +19,11 @@ export function attemptRecord(
 }
 
 /** A record about an agent as a whole. */
-export function agentRecord(kind: 'revocation' | 'quarantine', agent: string, detail: string): AuditRecord {
+export function agentRecord(
+  kind: 'revocation' | 'quarantine' | 'drain',
+  agent: string,
+  detail: string,
+): AuditRecord {
   return { kind, job: '', attempt: 0, agent, detail };
 }
 

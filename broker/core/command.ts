@@ -144,6 +144,8 @@ export type Command =
   /** After a broker outage: every live attempt of the job gets a fresh lease from now. */
   | { readonly kind: 'grace'; readonly job: string }
   | { readonly kind: 'revoke'; readonly agent: string; readonly reason: string }
+  /** The agent gets no lease any more, or again. What it holds it finishes. */
+  | { readonly kind: 'drain'; readonly agent: string; readonly draining: boolean }
   | { readonly kind: 'ban'; readonly owner: string; readonly banned: boolean };
 
 export interface Seen {
@@ -167,6 +169,8 @@ export type Refusal =
   | 'BANNED'
   /** The key is known under another owner; an agent never changes hands. */
   | 'OTHER_OWNER'
+  /** The operator wants no more work on it; what it holds goes on. */
+  | 'DRAINING'
   | 'COOLING_DOWN'
   | 'TOO_MANY_ATTEMPTS';
 
@@ -202,7 +206,7 @@ export type Outcome =
       readonly kind: 'renewed';
       readonly job: JobRow;
       readonly leaseMs: number;
-      readonly order: 'continue' | 'cancel';
+      readonly order: 'continue' | 'cancel' | 'drain';
     }
   | { readonly kind: 'reported'; readonly job: JobRow; readonly agent: AgentRow }
   | { readonly kind: 'released'; readonly job: JobRow; readonly agent: AgentRow }
@@ -217,7 +221,7 @@ export type Outcome =
   | { readonly kind: 'unchanged' }
   /** `jobs` are those whose live attempts ended with the agent. */
   | { readonly kind: 'revoked'; readonly agent: AgentRow; readonly jobs: readonly JobRow[] }
-  /** Verdicts were named as seen. */
+  /** Verdicts were named as seen, or the agent drains from now on, or no longer. */
   | { readonly kind: 'noted'; readonly agent: AgentRow }
   | { readonly kind: 'owner'; readonly owner: OwnerRow }
   | { readonly kind: 'refused'; readonly code: Refusal; readonly retryAfterMs: number };
@@ -233,7 +237,8 @@ export interface AuditRecord {
     | 'void'
     | 'final'
     | 'revocation'
-    | 'quarantine';
+    | 'quarantine'
+    | 'drain';
   readonly job: string;
   readonly attempt: number;
   readonly agent: string;

@@ -4,6 +4,7 @@ import { decideBan, decideHello, decideRevoke } from './agent-start.ts';
 import { decideCancel } from './cancel.ts';
 import type { Command } from './command.ts';
 import { decideAbort, decideDiscarded, decideFinalised, decideTold, decideVerified } from './commit.ts';
+import { decideDrain } from './drain.ts';
 import { decision, refuse, UNCHANGED } from './decision.ts';
 import { withoutSeen } from './holder.ts';
 import { decideLease, decideRelease, decideRenew } from './lease.ts';
@@ -49,6 +50,8 @@ export function decide(rows: Rows, command: Command, nowMs: number): Decision {
       return decideGrace(rows, nowMs);
     case 'revoke':
       return decideRevoke(rows, command, nowMs);
+    case 'drain':
+      return decideDrain(rows, command);
     case 'ban':
       return decideBan(rows, command);
   }

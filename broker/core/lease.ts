@@ -27,6 +27,7 @@ export function decideLease(rows: Rows, command: Lease, nowMs: number): Decision
   if (admission.kind === 'answer') return admission.decision;
   if (command.afterReport && !isReportTaken(admission.agent, command)) return refuse('ATTEMPT_NOT_LIVE');
   const agent = withoutSeen(admission.agent, command.seen);
+  if (agent.status === 'draining') return refuse('DRAINING');
   if (agent.coolUntilMs > nowMs) return refuse('COOLING_DOWN', agent.coolUntilMs - nowMs);
   if (isFull(agent, rows.owner?.live ?? 0, command.limits)) return refuse('TOO_MANY_ATTEMPTS');
   if (command.job === '') return UNCHANGED;
@@ -129,9 +130,13 @@ export function decideRenew(rows: Rows, command: Renew, nowMs: number): Decision
   return decision(
     rows,
     { ...rows, job },
-    { kind: 'renewed', job, leaseMs: attempt.leaseMs, order: 'continue' },
+    { kind: 'renewed', job, leaseMs: attempt.leaseMs, order: orderFor(admission.agent) },
     [],
   );
+}
+
+function orderFor(agent: AgentRow): 'continue' | 'drain' {
+  return agent.status === 'draining' ? 'drain' : 'continue';
 }
 
 function isCancelledUnder(job: JobRow, { agent, attempt }: Renew): boolean {

@@ -86,6 +86,7 @@ function jobNamed(command: Command): string | undefined {
     case 'hello':
     case 'seen':
     case 'revoke':
+    case 'drain':
     case 'ban':
       return undefined;
     case 'lease':
@@ -113,6 +114,7 @@ function agentNamed(command: Command, job: JobRow | undefined): string | undefin
     case 'release':
     case 'seen':
     case 'revoke':
+    case 'drain':
       return command.agent;
     case 'verified':
     case 'finalised':

@@ -133,7 +133,8 @@ export interface AgentRow {
   readonly owner: string;
   readonly site: string;
   readonly tier: 'untrusted' | 'semi-trusted' | 'trusted';
-  readonly status: 'active' | 'quarantined' | 'revoked';
+  /** `draining`: it finishes what it holds and gets no lease, until the operator takes that back. */
+  readonly status: 'active' | 'draining' | 'quarantined' | 'revoked';
   /** Current start id, and those it superseded with the time, newest first, at most 8. */
   readonly start: string;
   readonly superseded: readonly { readonly start: string; readonly atMs: number }[];

@@ -96,7 +96,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
 
   async function checkStanding(agent: string): Promise<void> {
     const row = await options.agent(agent);
-    if (row !== undefined && row.status !== 'active')
+    if (row?.status === 'revoked' || row?.status === 'quarantined')
       throw new CoPilotError('REVOKED', 'this agent was revoked; it needs a new key and a new code');
   }
 

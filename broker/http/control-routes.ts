@@ -1,20 +1,25 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
-import type { Log } from '../../protocol/runtime/runtime.ts';
+import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
+import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Broker } from '../service/broker.ts';
+import type { QueueConfiguration } from '../service/configuration.ts';
+import { addAgentRoutes } from './agent-routes.ts';
 import { addWhyRoute } from './why-routes.ts';
 
 export interface ControlOptions {
   readonly broker: Broker;
   readonly enrolment: Enrolment;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger & LedgerKeeping;
+  readonly queues: readonly QueueConfiguration[];
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404 };
+const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404, CONFLICT: 409 };
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_PAGE = 1000;
 const MAX_CODE_SECONDS = 30 * 24 * 3600;
@@ -33,13 +38,8 @@ const codeSchema = {
 } as const;
 
 /** What the operator's command line asks of a running broker, over a socket only its user reaches. */
-export function createControlServer({
-  broker,
-  enrolment,
-  ledger,
-  metrics,
-  log,
-}: ControlOptions): FastifyInstance {
+export function createControlServer(options: ControlOptions): FastifyInstance {
+  const { broker, enrolment, ledger, queues, metrics, clock, log } = options;
   const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
 
   server.setErrorHandler((caught, _request, reply) => {
@@ -54,6 +54,7 @@ export function createControlServer({
     reply.type(metrics.contentType).send(await metrics.text()),
   );
   server.get('/v1/status', async () => ({ ...broker.status(), jobs: await ledger.count() }));
+  server.get('/v1/queues', async () => ({ queues }));
   server.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => {
     const stored = await ledger.job(params.id);
     if (stored === undefined) throw new CoPilotError('NOT_FOUND', `no job ${params.id} in the ledger`);
@@ -71,17 +72,7 @@ export function createControlServer({
       return { code: await enrolment.issueCode({ owner, site, tier: 'untrusted' }, seconds), seconds };
     },
   );
-  server.get<{ Params: { id: string } }>('/v1/agents/:id', async ({ params }) => {
-    const agent = await ledger.agent(params.id);
-    if (agent === undefined) throw new CoPilotError('NOT_FOUND', `no agent ${params.id} in the ledger`);
-    return agent;
-  });
-  server.post<{ Params: { id: string } }>('/v1/agents/:id/revoke', async ({ params }) => {
-    if ((await ledger.agent(params.id)) === undefined)
-      throw new CoPilotError('NOT_FOUND', `no agent ${params.id} in the ledger`);
-    await broker.revoke(params.id, 'revoked by the operator');
-    return { agent: params.id, status: 'revoked' };
-  });
+  addAgentRoutes(server, { broker, ledger, clock });
   addWhyRoute(server, broker);
   return server;
 }

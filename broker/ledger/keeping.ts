@@ -1,16 +1,24 @@
 import type { LedgerRetention } from '../core/prune.ts';
-import type { OwnerRow } from '../core/state.ts';
+import type { AgentRow, OwnerRow } from '../core/state.ts';
 
 /** What operators ask of a ledger; never on the hot path. */
 export interface LedgerKeeping {
   /** The ledger's clock, in which its rows count time. */
   nowMs(): Promise<number>;
   owner(id: string): Promise<OwnerRow | undefined>;
+  /** Agents in the order of their ids, from the one after `after`; at most `limit`. */
+  agents(after: string, limit: number): Promise<AgentPage>;
   /**
    * Looks at the next rows, at most `limit` of each kind, and removes those that the retention does not keep: never a job
    * that is not over. Rejects as `apply` does; then nothing was removed.
    */
   prune(retention: LedgerRetention, limit: number): Promise<Pruned>;
+}
+
+export interface AgentPage {
+  readonly agents: readonly AgentRow[];
+  /** The ledger's own time, by which their cool-downs end. */
+  readonly nowMs: number;
 }
 
 /** How much went. */

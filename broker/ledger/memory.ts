@@ -14,9 +14,8 @@ import {
   tombstoneOf,
 } from '../core/prune.ts';
 import { isFinal } from '../core/audit.ts';
-import type { LedgerKeeping, Pruned } from './keeping.ts';
+import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
-import type { LedgerKeeping } from './keeping.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { liveDeadline, matches, storedJob } from './stored-job.ts';
 
@@ -141,6 +140,15 @@ class MemoryLedgerHandle implements MemoryLedger {
   async nowMs(): Promise<number> {
     this.#check();
     return this.#nowMs();
+  }
+
+  async agents(after: string, limit: number): Promise<AgentPage> {
+    this.#check();
+    const agents = [...this.store.agents.values()]
+      .filter(({ id }) => id > after)
+      .sort((one, other) => (one.id < other.id ? -1 : 1))
+      .slice(0, limit);
+    return { agents, nowMs: this.#nowMs() };
   }
 
   async count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

@@ -17,6 +17,7 @@ export type Call =
   | { readonly kind: 'agent'; readonly id: string }
   | { readonly kind: 'owner'; readonly id: string }
   | { readonly kind: 'now'; readonly elapsedMs: number }
+  | { readonly kind: 'agents'; readonly after: string; readonly limit: number; readonly elapsedMs: number }
   | { readonly kind: 'count' }
   | {
       readonly kind: 'prune';

@@ -22,6 +22,7 @@ export const STATEMENTS = {
   commit: 'COMMIT',
   job: 'SELECT row FROM job WHERE id = ?',
   agent: 'SELECT row FROM agent WHERE id = ?',
+  agents: 'SELECT row FROM agent WHERE id > ? ORDER BY id LIMIT ?',
   owner: 'SELECT row FROM owner WHERE id = ?',
   description: 'SELECT text FROM description WHERE seq = (SELECT seq FROM job WHERE id = ?)',
   insertJob: 'INSERT INTO job (state, deadline, duty, row, id) VALUES (?, ?, ?, ?, ?)',
@@ -72,6 +73,7 @@ export interface SqliteStore {
   job(id: string): StoredJob | undefined;
   agent(id: string): AgentRow | undefined;
   owner(id: string): OwnerRow | undefined;
+  agents(after: string, limit: number): readonly AgentRow[];
   count(): Readonly<Partial<Record<JobState, number>>>;
   /** One step of pruning, as `LedgerKeeping` says. */
   prune(retention: LedgerRetention, nowMs: number, limit: number): Pruned;
@@ -219,6 +221,12 @@ class SqliteStoreHandle implements SqliteStore {
 
   owner(id: string): OwnerRow | undefined {
     return this.#guarded(() => this.#lookup.owner(id));
+  }
+
+  agents(after: string, limit: number): readonly AgentRow[] {
+    return this.#guarded(() =>
+      this.#statements.agents.all(after, limit).map((found) => parseRow(found.row) as AgentRow),
+    );
   }
 
   count(): Readonly<Partial<Record<JobState, number>>> {

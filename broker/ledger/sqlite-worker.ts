@@ -34,6 +34,8 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return store.owner(call.id);
     case 'now':
       return openedMs + call.elapsedMs;
+    case 'agents':
+      return { agents: store.agents(call.after, call.limit), nowMs: openedMs + call.elapsedMs };
     case 'count':
       return store.count();
     case 'prune':

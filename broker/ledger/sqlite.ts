@@ -5,7 +5,7 @@ import type { Command, Outcome } from '../core/command.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, JobState, OwnerRow } from '../core/state.ts';
 import { createGroupQueue, type GroupQueue, type RunGroup } from './group-queue.ts';
-import type { LedgerKeeping, Pruned } from './keeping.ts';
+import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
@@ -162,6 +162,10 @@ class SqliteLedger implements Ledger, LedgerKeeping {
 
   nowMs(): Promise<number> {
     return this.#ask({ kind: 'now', elapsedMs: this.#elapsedMs() });
+  }
+
+  agents(after: string, limit: number): Promise<AgentPage> {
+    return this.#ask({ kind: 'agents', after, limit, elapsedMs: this.#elapsedMs() });
   }
 
   count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

@@ -22,6 +22,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { outwardMessage } from './outward-message.ts';
 import { encodeFitting } from './fit.ts';
+import { createPresence } from './presence.ts';
 
 /** Whom a session belongs to, as the handshake proved it (I8). */
 export interface AgentPrincipal {
@@ -72,6 +73,8 @@ export interface AgentSessions {
   isConnected(agent: string): boolean;
   /** What became of handshakes and frames since the start. */
   readonly events: Readonly<SessionCounters>;
+  /** When it was last heard, by this machine's clock; undefined where not since this start, or too long ago. */
+  lastHeardMs(agent: string): number | undefined;
   stop(): void;
 }
 
@@ -92,6 +95,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   const { runtime, configuration, ledger, onMessage, follow, meter = NO_METER } = options;
   const entries = new Map<Session<AgentPrincipal>, Entry>();
   const byAgent = new Map<string, Set<Entry>>();
+  const presence = createPresence();
 
   const responder: Responder<AgentPrincipal> = createResponder<AgentPrincipal>({
     runtime,
@@ -153,6 +157,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
 
   function welcome(entry: Entry, agent: AgentRow): void {
     entry.isWelcome = true;
+    presence.heard(agent.id, runtime.clock.wallMs());
     entry.caller.send(welcomeMessage(agent));
     for (const message of entry.early.splice(0)) hear(entry, message);
   }
@@ -164,6 +169,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
   }
 
   function hear(entry: Entry, bytes: Uint8Array): void {
+    presence.heard(entry.caller.agent, runtime.clock.wallMs());
     if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
@@ -242,6 +248,8 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     get connected() {
       return byAgent.size;
     },
+    isConnected: (agent) => byAgent.has(agent),
+    lastHeardMs: (agent) => presence.lastHeardMs(agent),
     stop: () => responder.stop(),
   };
 }

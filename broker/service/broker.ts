@@ -1,5 +1,5 @@
 import type { Outcome } from '../core/command.ts';
-import type { JobRow } from '../core/state.ts';
+import type { AgentRow, JobRow } from '../core/state.ts';
 import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Bus } from '../../protocol/bindings/bus.ts';
@@ -41,12 +41,22 @@ export interface Broker {
   start(): Promise<void>;
   /** Takes an agent out for good; its live attempts end at once. */
   revoke(agent: string, reason: string): Promise<void>;
+  /** The agent gets no lease from now on, or leases again; undefined where it is unknown, or out for good. */
+  drain(agent: string, draining: boolean): Promise<AgentRow | undefined>;
+  presence(agent: string): AgentPresence;
   cancel(job: string, reason: string): Promise<JobRow | undefined>;
   status(): BrokerStatus;
   /** What may be why a job is where it is; `queue` is where one belongs that the ledger does not have. */
   why(job: string, queue?: string): Promise<WhyFacts>;
   sessionEvents(): SessionEvents;
   stop(): Promise<void>;
+}
+
+/** Soft: what this start of the broker heard of an agent. */
+export interface AgentPresence {
+  readonly connected: boolean;
+  /** By this machine's clock. */
+  readonly lastHeardMs: number | undefined;
 }
 
 export interface BrokerStatus {
@@ -259,6 +269,16 @@ export function createBroker(options: BrokerOptions): Broker {
       if (outcome !== undefined) follow(outcome);
       agents.dismiss(agent, 'REVOKED');
     },
+    async drain(agent, draining) {
+      const [outcome] = await ledger.apply([{ kind: 'drain', agent, draining }]);
+      if (outcome?.kind !== 'noted') return undefined;
+      if (draining) agents.push(agent, { kind: 'notice', command: 'drain' });
+      return outcome.agent;
+    },
+    presence: (agent) => ({
+      connected: agents.isConnected(agent),
+      lastHeardMs: agents.lastHeardMs(agent),
+    }),
     cancel,
     why,
     status: () => ({

@@ -21,7 +21,7 @@ export async function onRenew(desk: Desk, caller: Caller, message: types.Renew):
   }
   for (const [index, { job, attempt, progress }] of message.leases.entries()) {
     const outcome = outcomes[index];
-    if (outcome?.kind === 'renewed' && outcome.order === 'continue')
+    if (outcome?.kind === 'renewed' && outcome.order !== 'cancel')
       desk.tell(outcome.job, { op: 'renewed', job, attempt, progress });
   }
   const leases = message.leases.map(({ job, attempt }, index) => ({
@@ -42,7 +42,7 @@ function renewCommand({ agent, start }: Caller, lease: types.Renew['leases'][num
 
 /** Whatever is not renewed is not the agent's any more: it ends it. */
 function orderOf(outcome: Outcome | undefined): {
-  readonly order: 'continue' | 'cancel';
+  readonly order: 'continue' | 'cancel' | 'drain';
   readonly leaseSeconds: number;
 } {
   return outcome?.kind === 'renewed'

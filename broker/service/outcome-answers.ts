@@ -6,6 +6,9 @@ import { type Caller, endsSession, farewellCode } from './agent-sessions.ts';
 import { BUSY_SECONDS, type Desk, NO_WORK, type Turn } from './desk.ts';
 import { verdictOf } from './verdict-of.ts';
 
+/** How soon a draining agent that stays asks again: so long after the end of the drain it may be idle. */
+const DRAINING_SECONDS = 30;
+
 /** Answers a message that changed nothing: a repeat as before, a refusal by what it means. */
 export async function answerOutcome(desk: Desk, caller: Caller, turn: Turn, outcome: Outcome): Promise<void> {
   if (outcome.kind === 'repeat')
@@ -29,6 +32,7 @@ export function noWorkBy(outcome: Outcome): types.NoWork | undefined {
   if (outcome.kind !== 'refused') return undefined;
   if (outcome.code === 'COOLING_DOWN')
     return { reason: 'cooling-down', retryAfterSeconds: outcome.retryAfterMs / 1000 };
+  if (outcome.code === 'DRAINING') return { reason: 'draining', retryAfterSeconds: DRAINING_SECONDS };
   if (outcome.code === 'TOO_MANY_ATTEMPTS')
     return { reason: 'too-many-attempts', retryAfterSeconds: BUSY_SECONDS };
   return undefined;

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { buildCampaign } from './build.ts';
 import { type Campaign, MAX_FILE_BYTES } from './campaign.ts';
 import { expansionFaults } from './expand.ts';
+import { inputPaths } from './input-paths.ts';
 import { inFileOrder, invalidCampaign, type Problem } from './problem.ts';
 import { schemaProblems } from './schema-problems.ts';
 import { parseSource, type Source } from './source.ts';
@@ -25,6 +26,15 @@ export async function checkCampaign(path: string): Promise<CampaignCheck> {
   const parsed = parseSource(text);
   if (parsed.kind === 'problems') return { kind: 'problems', problems: inFileOrder(parsed.problems) };
   return checkSource(resolve(path), parsed.source);
+}
+
+/** The input files a campaign names, as written; none of them is looked at. Rejects with `INVALID_CAMPAIGN` where it is no YAML. */
+export async function namedInputs(path: string): Promise<readonly string[]> {
+  const text = await readText(path);
+  if (typeof text !== 'string') throw invalidCampaign(path, [text]);
+  const parsed = parseSource(text);
+  if (parsed.kind === 'problems') throw invalidCampaign(path, parsed.problems);
+  return inputPaths(parsed.source.data);
 }
 
 async function checkSource(file: string, source: Source): Promise<CampaignCheck> {

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { createOutput, EXIT, show } from '../command-line.ts';
+import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
 import { runAgentProgram } from '../../agent/program.ts';
-import { action, type CommonOptions, withCommon } from './common.ts';
+import { addAgentManagement } from './agent-manage.ts';
+import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
 interface RunOptions {
   readonly directory: string;
@@ -45,9 +46,7 @@ export function addAgentCommands(program: Command): void {
     .option('--site <name>', 'where it runs', 'home')
     .option('--hours <hours>', 'how long the code is good', '24')
     .action(action(code));
-  withCommon(agent.command('revoke').argument('<agent>'))
-    .description('take an agent out for good; its attempts end at once')
-    .action(action(revoke));
+  addAgentManagement(agent);
 }
 
 async function run(options: RunOptions): Promise<number> {
@@ -73,17 +72,6 @@ async function code(options: CodeOptions): Promise<number> {
     '/v1/codes',
     body,
   );
-  show(createOutput(options.json === true), made, () => [made.code]);
-  return EXIT.ok;
-}
-
-async function revoke(agent: string, options: CommonOptions): Promise<number> {
-  const answer = await askBroker<{ readonly agent: string; readonly status: string }>(
-    resolve(options.data),
-    'POST',
-    `/v1/agents/${encodeURIComponent(agent)}/revoke`,
-    {},
-  );
-  show(createOutput(options.json === true), answer, () => [`${answer.agent} is ${answer.status}`]);
+  show(outputOf(options), made, () => [made.code]);
   return EXIT.ok;
 }

@@ -1,10 +1,18 @@
 import type { Command } from 'commander';
-import { createOutput, fail } from '../command-line.ts';
+import { CoPilotError } from '../../protocol/errors.ts';
+import { createOutput, EXIT, fail, type Output } from '../command-line.ts';
 
 /** Options every command has. */
 export interface CommonOptions {
   readonly data: string;
   readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Options of commands that show several things. */
+export interface ListOptions extends CommonOptions {
+  readonly jsonl?: boolean;
+  readonly watch?: boolean;
 }
 
 /** Where an installation lies unless told otherwise. */
@@ -17,7 +25,43 @@ export function withCommon(command: Command): Command {
       'where the installation lies',
       process.env['COPILOT_DATA'] ?? DEFAULT_DIRECTORY,
     )
-    .option('--json', 'one JSON document on standard output');
+    .option('--json', 'one JSON document on standard output')
+    .option('--quiet', 'nothing on standard error but errors');
+}
+
+/** As `withCommon`, for commands that show several things. */
+export function withList(command: Command): Command {
+  return withCommon(command)
+    .option('--jsonl', 'one line of JSON for each')
+    .option('--watch', 'show it again whenever it changes, until Ctrl-C');
+}
+
+export function outputOf(options: Partial<ListOptions>): Output {
+  const { json = false, jsonl = false, quiet = false } = options;
+  return createOutput(json, { jsonl, quiet });
+}
+
+/** A whole number from 1 on, as an option says it. Throws `INVALID_REQUEST`. */
+export function countOf(text: string, option: string): number {
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && value >= 1) return value;
+  throw new CoPilotError('INVALID_REQUEST', `${option} takes a whole number from 1 on, not ${text}`);
+}
+
+/** Runs what goes on until Ctrl-C; that ends it with its own exit code. */
+export async function untilInterrupted(run: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
+  try {
+    const code = await run(stop.signal);
+    return stop.signal.aborted ? EXIT.interrupted : code;
+  } catch (caught) {
+    if (stop.signal.aborted) return EXIT.interrupted;
+    throw caught;
+  } finally {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+  }
 }
 
 /** Runs a command's function and makes its answer, or its error, the exit code. */
@@ -35,5 +79,10 @@ export function action<A extends readonly unknown[]>(
 
 /** commander gives the options before the command itself, after the arguments. */
 function wantsJson(args: readonly unknown[]): boolean {
-  return args.some((arg) => typeof arg === 'object' && arg !== null && 'json' in arg && arg.json === true);
+  return args.some(
+    (arg) =>
+      typeof arg === 'object' &&
+      arg !== null &&
+      (('json' in arg && arg.json === true) || ('jsonl' in arg && arg.jsonl === true)),
+  );
 }

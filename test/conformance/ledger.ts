@@ -70,6 +70,20 @@ export function ledgerConformance(create: () => Promise<LedgerUnderTest>): void 
     expect((await ledger.nowMs()) - before).toBe(5_000);
   });
 
+  it('lists agents in the order of their ids, page by page', async () => {
+    await ledger.apply([hello('c'), hello('a'), hello('b')]);
+    await ledger.apply([{ kind: 'drain', agent: 'b', draining: true }]);
+    const { agents, nowMs } = await ledger.agents('', 2);
+    expect(agents.map(({ id, status }) => [id, status])).toEqual([
+      ['a', 'active'],
+      ['b', 'draining'],
+    ]);
+    expect(nowMs).toBeGreaterThanOrEqual(0);
+    expect((await ledger.agents('b', 2)).agents.map(({ id }) => id)).toEqual(['c']);
+    await crashed();
+    expect((await ledger.agents('a', 1)).agents[0]?.status).toBe('draining');
+  });
+
   it('answers in the order of the commands, each seeing the ones before it', async () => {
     expect(await kinds(accept('j1'), lease('a', 'j1', 1), hello('a'), lease('a', 'j1', 1))).toEqual([
       'accepted',

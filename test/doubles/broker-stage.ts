@@ -4,6 +4,7 @@ import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { createMemoryStorage, type MemoryStorage } from '../../adapters/storage/memory.ts';
 import { answerStorageItem } from '../../adapters/storage/serve.ts';
 import { createMemoryLedger, createMemoryStore } from '../../broker/ledger/memory.ts';
+import type { LedgerKeeping } from '../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../broker/ledger/ledger.ts';
 import { type Broker, createBroker } from '../../broker/service/broker.ts';
 import { type BrokerConfiguration, DEFAULT_LIMITS } from '../../broker/service/configuration.ts';
@@ -47,7 +48,7 @@ export interface BrokerStage {
   readonly framework: MemoryJobAdapter;
   readonly storage: MemoryStorage;
   readonly broker: Broker;
-  readonly ledger: Ledger;
+  readonly ledger: Ledger & LedgerKeeping;
   readonly certifier: PrivateKey;
   readonly identityKey: PrivateKey;
   readonly brokerKey: PrivateKey;

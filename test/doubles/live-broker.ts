@@ -11,7 +11,7 @@ import { startLocalAdapter } from '../../adapters/jobs/local/main.ts';
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { type BridgeProgram, startBridge } from '../../adapters/storage/bridge/main.ts';
 import type { Limits } from '../../broker/core/command.ts';
-import type { AgentRow } from '../../broker/core/state.ts';
+import type { AgentDetail } from '../../broker/http/agent-routes.ts';
 import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
 import type { QueueConfiguration } from '../../broker/service/configuration.ts';
@@ -39,6 +39,8 @@ export interface LiveBrokerOptions {
   readonly aroundStorage?: (answer: AnswerAsk) => AnswerAsk;
   /** The real local queue, reached over its control socket, instead of a framework in memory. */
   readonly withLocalQueue?: { readonly around: (answer: AnswerAsk) => AnswerAsk };
+  /** Whose jobs there are: the framework's in memory, or those of a local queue that the test starts in the directory. */
+  readonly jobs?: 'framework' | 'local queue';
 }
 
 /**
@@ -56,7 +58,7 @@ export interface LiveBroker {
   /** What the framework was told of a job in the end. */
   end(job: string): Promise<MemoryRecord>;
   job(id: string): Promise<StoredJob>;
-  row(agent: string): Promise<AgentRow>;
+  row(agent: string): Promise<AgentDetail>;
   newCode(seconds?: number): Promise<string>;
   /** Between two tests: agents go, and jobs that have not ended are cancelled. */
   clear(): Promise<void>;
@@ -94,7 +96,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   const agents: LiveAgent[] = [];
   let program = await startTheBroker();
   let bridge = await startTheBridge();
-  let adapter = await startTheAdapter();
+  let adapter = options.jobs === 'local queue' ? undefined : await startTheAdapter();
 
   function placeOf(role: Role): { readonly directory: string; readonly controlSocket: string } {
     return { directory: roleDirectory(directory, role), controlSocket: controlSocket(directory, role) };
@@ -231,7 +233,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     },
     end: endOf,
     job: (id) => askBroker<StoredJob>(directory, 'GET', `/v1/jobs/${id}`),
-    row: (id) => askBroker<AgentRow>(directory, 'GET', `/v1/agents/${id}`),
+    row: (id) => askBroker<AgentDetail>(directory, 'GET', `/v1/agents/${id}`),
     async newCode(seconds = 60) {
       const body = { owner: 'somebody', site: 'home', seconds };
       return (await askBroker<{ readonly code: string }>(directory, 'POST', '/v1/codes', body)).code;
@@ -246,7 +248,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     async startBridge() {
       bridge = await startTheBridge();
     },
-    stopAdapter: () => adapter.stop(),
+    stopAdapter: () => adapter?.stop() ?? Promise.resolve(),
     async startAdapter() {
       adapter = await startTheAdapter();
     },
@@ -256,7 +258,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
     },
     async close() {
       for (const agent of agents) await agent.vanish();
-      await adapter.stop();
+      await adapter?.stop();
       await bridge.stop();
       await program.stop();
       await removeDirectory(base);

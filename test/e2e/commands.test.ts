@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { listProcesses, type ProcessEntry } from '../../agent/executors/process-table.ts';
+import type { AgentSummary } from '../../broker/http/agent-routes.ts';
+import { openInstallation, roleDirectory } from '../../cli/installation.ts';
 import { coPilot, gone, RunningCommand } from '../doubles/co-pilot-command.ts';
 import { eventually, eventuallyTrue } from '../doubles/eventually.ts';
 import { freePort } from '../doubles/free-port.ts';
@@ -17,11 +20,15 @@ let base: string;
 let directory: string;
 let up: RunningCommand;
 let operator: Operator;
+let intakePort: number;
+
+const SUBMITTER = 'the-token-of-a-program-on-this-machine';
 
 beforeAll(async () => {
   base = await temporaryDirectory('commands');
   directory = join(base, 'installation');
   operator = operatorOf(directory);
+  await openIntake();
   await startUp();
 });
 
@@ -29,6 +36,26 @@ afterAll(async () => {
   await up.kill();
   await removeDirectory(base);
 });
+
+/** Jobs come over HTTP and from a folder, too. */
+async function openIntake(): Promise<void> {
+  const { configurations } = await openInstallation({ directory });
+  const { host, port, operatorToken } = configurations.bridge;
+  const tokensFile = join(roleDirectory(directory, 'local'), 'submitters');
+  const tokenFile = join(base, 'bridge-token'); // elsewhere, as the operator's choice is: an installation keeps the token in one place
+  intakePort = await freePort();
+  await writeFile(tokensFile, `program ${createHash('sha256').update(SUBMITTER).digest('hex')}\n`, {
+    mode: 0o600,
+  });
+  await writeFile(tokenFile, operatorToken, { mode: 0o600 });
+  const intake = {
+    bridge: { url: `http://${host}:${port}`, tokenFile },
+    http: { port: intakePort, tokensFile },
+    directory: { path: join(base, 'spool') },
+  };
+  const file = join(roleDirectory(directory, 'local'), 'config.json');
+  await writeFile(file, JSON.stringify({ ...configurations.local, intake }));
+}
 
 async function startUp(): Promise<void> {
   up = new RunningCommand(['up', '--no-demo', '--agents', '2', '--data', directory]);
@@ -70,7 +97,7 @@ describe('jobs', () => {
     expect(fetched).toMatchObject({ code: 0, answer: { files: { length: 3 } } });
     expect(await readFile(join(to, third, 'cube.txt'), 'utf8')).toBe('27\n');
     const again = await operator.ask('job', 'fetch', first, '--to', to);
-    expect(again).toEqual({ code: 0, answer: { files: [join(to, first, 'cube.txt')] } });
+    expect(again).toEqual({ code: 0, answer: { files: [join(to, first, 'cube.txt')], bytes: 2, kept: 1 } });
   });
 
   it('for people too', async () => {
@@ -94,6 +121,10 @@ describe('jobs', () => {
       state: 'failed',
       reason,
       failures: [{ attempt: 1, reason, logTail: expect.stringContaining('out of luck') }],
+    });
+    expect(await operator.ask('job', 'logs', job)).toMatchObject({
+      code: 0,
+      answer: { attempts: [{ attempt: 1, logTail: expect.stringContaining('out of luck') }] },
     });
     expect(await operator.ask('job', 'fetch', job)).toMatchObject(refused(66, 'NOT_FOUND'));
     const { stdout } = await coPilot(['job', 'why', job, '--data', directory]);
@@ -188,6 +219,69 @@ describe('jobs', () => {
   });
 });
 
+describe('jobs that come another way', () => {
+  it('over HTTP and from a folder run with their inputs', async () => {
+    await writeFile(join(base, 'spool', 'incoming', 'card.txt'), 'beam 45.6');
+    const file = join(base, 'spool', 'incoming', 'dropped.yaml');
+    await writeFile(
+      `${file}.tmp`,
+      "name: dropped\ncommand: sh\narguments: ['-c', 'cp card.txt out.txt']\ninputs: [card.txt]\noutputs: [out.txt]\n" +
+        'limits: { wall: 1m, memory: 64MiB, disk: 10MiB }\n',
+    );
+    await rename(`${file}.tmp`, file);
+    const text = 'beam 91.2';
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const url = `http://127.0.0.1:${intakePort}/v1`;
+    const authorization = `Bearer ${SUBMITTER}`;
+    const body = {
+      method: 'PUT',
+      body: text,
+      headers: { authorization, 'content-type': 'application/octet-stream' },
+    };
+    expect(await (await fetch(`${url}/inputs/${sha256}`, body)).json()).toEqual({
+      sha256,
+      size: text.length,
+    });
+    const description = {
+      ...{ command: 'sh', arguments: ['-c', 'cp card.txt out.txt'], environment: {}, requirements: '' },
+      inputs: [{ name: 'card.txt', size: text.length, sha256 }],
+      outputs: [{ name: 'out.txt' }],
+      limits: { wallSeconds: 60, memoryMiB: 64, diskMiB: 10 },
+    };
+    const posted = await fetch(`${url}/jobs`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json', 'idempotency-key': 'once' },
+      body: JSON.stringify({
+        ...{ queue: 'main', campaign: 'posted' },
+        jobs: [{ label: 'posted', priority: 0, retries: 0, description }],
+      }),
+    });
+    const { jobs } = (await posted.json()) as { jobs: string[] };
+    const receipt = await eventually(
+      'the receipt of what was dropped',
+      async () => {
+        const [folder] = await readdir(join(base, 'spool', 'accepted'));
+        if (folder === undefined) return undefined;
+        return JSON.parse(
+          await readFile(join(base, 'spool', 'accepted', folder, 'receipt.json'), 'utf8'),
+        ) as {
+          jobs: string[];
+        };
+      },
+      30_000,
+    );
+    await operator.reaches([...jobs, ...receipt.jobs], 'finished');
+    const to = join(base, 'other-ways');
+    for (const [job = '', content] of [
+      [jobs[0], text],
+      [receipt.jobs[0], 'beam 45.6'],
+    ] as const) {
+      expect((await operator.ask('job', 'fetch', job, '--to', to)).code).toBe(0);
+      expect(await readFile(join(to, job, 'out.txt'), 'utf8')).toBe(content);
+    }
+  });
+});
+
 describe('commands', () => {
   it('where nothing runs: 69', async () => {
     const nowhere = operatorOf(join(base, 'elsewhere'));
@@ -237,12 +331,26 @@ describe('agents of other people', () => {
         )?.agent,
       30_000,
     );
-    const revoked = await operator.ask('agent', 'revoke', id);
+    expect(await operator.ask('agent', 'revoke', id)).toMatchObject(refused(65, 'INVALID_REQUEST'));
+    const revoked = await operator.ask('agent', 'revoke', id, '--yes');
     expect(revoked).toEqual({ code: 0, answer: { agent: id, status: 'revoked' } });
     expect((await agent.endsWithin(30_000)).code).toBe(77);
     // It comes back with its old keys and identity: it stays out.
     expect((await (await runAgent('first', code)).endsWithin(30_000)).code).toBe(77);
     await operator.reaches(jobs, 'finished');
+  });
+
+  it('end by themselves when they are drained, and stay drained until that is taken back', async () => {
+    const made = await operator.ask('agent', 'code', '--owner', 'guest');
+    const agent = await runAgent('drained', (made.answer as { code: string }).code);
+    await agent.says('"phase":"asking"', 30_000);
+    const { agents } = (await operator.ask('agent', 'list')).answer as { agents: AgentSummary[] };
+    const id = agents.find(({ owner, connected }) => owner === 'guest' && connected)?.agent ?? '';
+    expect(await operator.ask('agent', 'drain', id)).toMatchObject({ answer: { status: 'draining' } });
+    expect((await agent.endsWithin(30_000)).code).toBe(0);
+    expect(await operator.ask('agent', 'drain', id, '--undo')).toMatchObject({
+      answer: { status: 'active' },
+    });
   });
 
   it('are refused a code that is none', async () => {

@@ -1,9 +1,13 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import common from '../../../protocol/schemas/common.schema.json' with { type: 'json' };
+import { MAX_CAMPAIGN_PAGE } from './queue-campaigns.ts';
 import { MAX_PAGE } from './queue-view.ts';
 
 /** Most jobs of one request; a client splits what is more, under keys of its own. */
 export const MAX_POSTED_JOBS = 1000;
+
+/** Most jobs that one request cancels; a client goes on from where the answer says. */
+export const MAX_CANCELLED_AT_ONCE = 500;
 
 const name = { $ref: 'common.schema.json#/$defs/name' };
 const jobId = { $ref: 'common.schema.json#/$defs/jobId' };
@@ -46,6 +50,20 @@ export const CONTROL_SCHEMAS = {
     additionalProperties: false,
   },
   follow: { type: 'object', properties: { campaign: name }, additionalProperties: false },
+  campaigns: {
+    type: 'object',
+    properties: {
+      after: { anyOf: [{ const: '' }, name] },
+      limit: { type: 'integer', minimum: 1, maximum: MAX_CAMPAIGN_PAGE },
+    },
+    additionalProperties: false,
+  },
+  cancelCampaign: {
+    type: 'object',
+    properties: { state, after: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } },
+    required: ['after'],
+    additionalProperties: false,
+  },
   job: { type: 'object', properties: { job: jobId }, required: ['job'], additionalProperties: false },
   campaign: {
     type: 'object',

@@ -1,12 +1,16 @@
-import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { CoPilotError, type ErrorCode, toCoPilotError } from '../../../protocol/errors.ts';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import { CoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
+import { addCampaignRoutes } from './campaign-routes.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
+import { answerError, asCoPilotError } from './request-errors.ts';
 import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
+import { noSuchJob } from './queue-store.ts';
 import type { JobFilter, Submission } from './queued-job.ts';
+import { createThroughput } from './throughput.ts';
 
 /** Largest body of a request. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -34,6 +38,8 @@ export interface ControlOptions {
 export function createControl(options: ControlOptions): Control {
   const { queue, path, clock = nodeClock, log } = options;
   const stream = createEventStream(queue, clock);
+  const throughput = createThroughput(clock);
+  const stopMeasuring = queue.onChange((changes) => throughput.note(changes));
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -48,7 +54,7 @@ export function createControl(options: ControlOptions): Control {
     answerError(reply, new CoPilotError('NOT_FOUND', 'no such address'), log),
   );
   addJobRoutes(server, queue);
-  addCampaignRoute(server, queue);
+  addCampaignRoutes(server, { queue, throughput });
   addEventRoute(server, stream);
   const { metrics } = options;
   if (metrics !== undefined)
@@ -64,6 +70,7 @@ export function createControl(options: ControlOptions): Control {
       log.info({ path }, 'control socket open');
     },
     async stop() {
+      stopMeasuring();
       stream.stop();
       await server.close();
     },
@@ -84,7 +91,7 @@ function addJobRoutes(server: FastifyInstance, queue: LocalQueue): void {
   );
   server.get<{ Params: { job: string } }>('/v1/jobs/:job', job, async ({ params }) => {
     const detail = queue.show(params.job);
-    if (detail === undefined) throw new CoPilotError('NOT_FOUND', `the local queue has no job ${params.job}`);
+    if (detail === undefined) throw new CoPilotError('NOT_FOUND', noSuchJob(params.job));
     return detail;
   });
   server.post<{ Params: { job: string } }>('/v1/jobs/:job/cancel', job, ({ params }) =>
@@ -93,15 +100,6 @@ function addJobRoutes(server: FastifyInstance, queue: LocalQueue): void {
   server.post<{ Params: { job: string } }>('/v1/jobs/:job/retry', job, async ({ params }) => ({
     job: await queue.retry(params.job),
   }));
-}
-
-function addCampaignRoute(server: FastifyInstance, queue: LocalQueue): void {
-  const schema = { params: CONTROL_SCHEMAS.campaign };
-  server.get<{ Params: { campaign: string } }>('/v1/campaigns/:campaign', { schema }, async ({ params }) => {
-    const counts = queue.counts(params.campaign);
-    if (counts === undefined) throw new CoPilotError('NOT_FOUND', `no job of a campaign ${params.campaign}`);
-    return counts;
-  });
 }
 
 function addEventRoute(server: FastifyInstance, stream: EventStream): void {
@@ -113,38 +111,6 @@ function addEventRoute(server: FastifyInstance, stream: EventStream): void {
     stream.follow(out, request.query.campaign);
     reply.hijack();
   });
-}
-
-function answerError(reply: FastifyReply, error: CoPilotError, log: Log): FastifyReply {
-  const status = statusOf(error.code);
-  if (status >= 500) log.error({ error }, 'a control request failed');
-  const message = error.code === 'INTERNAL' ? 'the local queue failed; its log says why' : error.message;
-  return reply.code(status).send({ code: error.code, message });
-}
-
-/** What fastify itself refuses (a body that is no JSON or too large, a field against the schema) is the request's fault. */
-function asCoPilotError(error: FastifyError): CoPilotError {
-  const status = error.statusCode ?? 500;
-  return status >= 400 && status < 500
-    ? new CoPilotError('INVALID_REQUEST', error.message, { cause: error })
-    : toCoPilotError(error);
-}
-
-function statusOf(code: ErrorCode): number {
-  switch (code) {
-    case 'INVALID_REQUEST':
-      return 400;
-    case 'NOT_FOUND':
-      return 404;
-    case 'CONFLICT':
-      return 409;
-    case 'QUEUE_UNAVAILABLE':
-      return 503;
-    case 'QUEUE_FULL':
-      return 507;
-    default:
-      return 500;
-  }
 }
 
 function asObject(schema: unknown): object {

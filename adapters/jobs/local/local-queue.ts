@@ -11,16 +11,31 @@ import { queueFault } from './queue-fault.ts';
 import { openQueueDatabase } from './queue-database.ts';
 import { acceptJobs, fetchJobs } from './queue-fetch.ts';
 import { pruneJobs, type QueuePruned, type QueueRetention } from './queue-prune.ts';
+import {
+  beginPause,
+  cancelCampaign,
+  giveBackMore,
+  holdMore,
+  holdWhatIsPaused,
+  listCampaigns,
+  listQueues,
+  mustSummarise,
+  summarise,
+} from './queue-campaigns.ts';
 import { advance, cancelJob, failJob, finishJob, releaseAttempt } from './queue-report.ts';
 import type { QueueStore } from './queue-store.ts';
 import { checkSubmission, retryJob, submitJobs } from './queue-submit.ts';
 import { countCampaign, countStates, listJobs, showDetail, showJob, waitingByQueue } from './queue-view.ts';
 import type {
   CampaignCounts,
+  CampaignPage,
+  CampaignSummary,
+  CancelledPage,
   JobChange,
   JobDetail,
   JobFilter,
   JobPage,
+  QueueSummary,
   Submission,
   Submitted,
 } from './queued-job.ts';
@@ -44,6 +59,21 @@ export interface LocalQueue {
   counts(campaign: string): CampaignCounts | undefined;
   /** Ends a job the broker never acknowledged at once, and any other when the broker says so. Rejects with `NOT_FOUND`. */
   cancel(job: string): Promise<JobDetail>;
+  campaigns(after: string, limit: number): CampaignPage;
+  campaign(name: string): CampaignSummary | undefined;
+  queues(): readonly QueueSummary[];
+  /**
+   * Once it resolves no pending job of the campaign is handed over, later ones included; what the broker has goes on. Outlives
+   * restarts. Rejects with `NOT_FOUND`.
+   */
+  pause(campaign: string): Promise<CampaignSummary>;
+  /** Takes `pause` back. Rejects with `NOT_FOUND`. */
+  resume(campaign: string): Promise<CampaignSummary>;
+  /** `cancel` for the next `limit` jobs of a campaign after job number `after`, or those in one state. Rejects with `NOT_FOUND`. */
+  cancelCampaign(
+    campaign: string,
+    filter: { readonly state?: states.LocalState; readonly after: number; readonly limit: number },
+  ): Promise<CancelledPage>;
   /** Queues a failed or cancelled job again; answers the new id. Rejects with `NOT_FOUND` or `CONFLICT`. */
   retry(job: string): Promise<string>;
 
@@ -123,6 +153,7 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
     if (before !== undefined && states.wantsKill(before.progress)) tellUnwanted(job);
   };
 
+  view(() => holdWhatIsPaused(store));
   log.info({ path, opening: store.opening }, 'local queue open');
   return {
     async submit(submission) {
@@ -136,6 +167,23 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
       const job = await group.run(() => cancelJob(store, id));
       if (states.wantsKill(job.progress)) tellUnwanted(id);
       return view(() => showDetail(store, job));
+    },
+    campaigns: (after, limit) => view(() => listCampaigns(store, after, limit)),
+    campaign: (name) => view(() => summarise(store, name)),
+    queues: () => view(() => listQueues(store)),
+    async pause(campaign) {
+      await group.run(() => beginPause(store, campaign));
+      while (await group.run(() => holdMore(store, campaign)));
+      return view(() => mustSummarise(store, campaign));
+    },
+    async resume(campaign) {
+      while (await group.run(() => giveBackMore(store, campaign)));
+      return view(() => mustSummarise(store, campaign));
+    },
+    async cancelCampaign(campaign, filter) {
+      const { page, unwanted } = await group.run(() => cancelCampaign(store, campaign, filter));
+      for (const { id } of unwanted) tellUnwanted(id);
+      return page;
     },
     retry: (job) => group.run(() => retryJob(store, random, job)),
     brokerCame() {

@@ -3,14 +3,15 @@ import { createMetrics } from '../../../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../../../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
-import type { AdapterConfiguration } from '../../adapter-configuration.ts';
-import type { TurnWeights } from '../turns.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { repeatSteps } from '../../repeated-steps.ts';
 import { answerJobItem } from '../serve.ts';
 import { createControl } from './control.ts';
+import type { CampaignReader } from './intake/campaign-reader.ts';
+import { type Intake, startIntake } from './intake/intake.ts';
 import { createLocalAdapter } from './local-adapter.ts';
+import type { LocalConfiguration, LocalRetention } from './local-configuration.ts';
 import { LOCAL_METRICS, type LocalMetric } from './metrics.ts';
 import { openLocalQueue } from './local-queue.ts';
 
@@ -18,20 +19,7 @@ const DAY_MS = 86_400_000;
 /** Jobs looked at in one step: a few milliseconds. */
 const STEP_ROWS = 128;
 
-/** How long ended jobs stay in the queue. */
-export interface LocalRetention {
-  readonly jobDays: number;
-  readonly jobs: number;
-}
-
 const DEFAULT_RETENTION: LocalRetention = { jobDays: 90, jobs: 1_000_000 };
-
-/** What the local adapter reads at start. */
-export interface LocalConfiguration extends AdapterConfiguration {
-  /** By queue, how many jobs in a row owners and campaigns get (docs/matching.md); equal turns where it is left out. */
-  readonly turns?: Readonly<Record<string, TurnWeights>>;
-  readonly retention?: Partial<LocalRetention>;
-}
 
 export interface LocalProgramOptions {
   /** The adapter's own directory, 0700: its queue. */
@@ -39,22 +27,27 @@ export interface LocalProgramOptions {
   /** Path of the socket jobs are submitted by; its directory is this user's alone. */
   readonly controlSocket: string;
   readonly configuration: LocalConfiguration;
+  /** Reads the campaigns that are dropped in a watched directory. */
+  readonly reader: CampaignReader;
   readonly log: Log;
   /** Stands around every answer to the broker. */
   readonly around?: (answer: AnswerAsk) => AnswerAsk;
 }
 
 export interface LocalProgram {
+  /** Where jobs are taken over HTTP; undefined where they are not. */
+  readonly intakeUrl: string | undefined;
   /** Undefined where no port is configured. */
   readonly metricsUrl: string | undefined;
   stop(): Promise<void>;
 }
 
-/** Starts the local job adapter: a durable queue, its control socket, and its line to the broker. */
+/** Starts the local job adapter: a durable queue, its control socket, what else fills it, and its line to the broker. */
 export async function startLocalAdapter({
   directory,
   controlSocket,
   configuration,
+  reader,
   log,
   around = (answer) => answer,
 }: LocalProgramOptions): Promise<LocalProgram> {
@@ -95,8 +88,10 @@ export async function startLocalAdapter({
     if (work.kind === 'kill') host.tell({ op: 'kill', job: work.job, reason: work.reason });
     else host.tell({ op: 'available', queue: work.queue, count: work.count });
   });
+  let intake: Intake | undefined;
   const stop = async (): Promise<void> => {
     stopPruning();
+    await intake?.stop();
     adapter.stop();
     await metricsServer?.stop();
     await host.stop();
@@ -107,11 +102,19 @@ export async function startLocalAdapter({
     await control.start();
     if (configuration.metrics !== undefined)
       metricsServer = await startMetricsServer(metrics, configuration.metrics.port, log);
+    if (configuration.intake !== undefined)
+      intake = await startIntake({
+        configuration: configuration.intake,
+        queue,
+        reader,
+        random: runtime.random,
+        log,
+      });
   } catch (caught) {
     await stop();
     throw caught;
   }
   // The broker may come later; until then the queue takes jobs all the same.
   host.start().catch((caught: unknown) => log.error({ err: caught }, 'the bus cannot be reached'));
-  return { metricsUrl: metricsServer?.url, stop };
+  return { intakeUrl: intake?.url, metricsUrl: metricsServer?.url, stop };
 }

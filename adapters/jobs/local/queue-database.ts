@@ -1,14 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { queueFault } from './queue-fault.ts';
-import { QUEUE_MIGRATIONS } from './queue-migrations.ts';
-import {
-  QUEUE_APPLICATION_ID,
-  QUEUE_SCHEMA_VERSION,
-  QUEUE_SQL,
-  QUEUE_TABLES,
-  type QueueStatement,
-} from './queue-schema.ts';
+import { QUEUE_APPLICATION_ID, QUEUE_MIGRATIONS, QUEUE_SQL, type QueueStatement } from './queue-schema.ts';
 import { numberColumn } from './row-reader.ts';
 
 export interface QueueDatabase {
@@ -49,30 +42,29 @@ function prepareFile(database: DatabaseSync, path: string): void {
   database.exec('BEGIN IMMEDIATE');
   const application = pragma(database, 'application_id');
   const version = pragma(database, 'user_version');
-  if (application === 0 && version === 0) createTables(database, path);
+  if (application === 0 && version === 0) requireEmpty(database, path);
   else if (application !== QUEUE_APPLICATION_ID) throw notAQueue(path);
-  else migrate(database, path, version);
+  else if (version > QUEUE_MIGRATIONS.length) {
+    throw new CoPilotError(
+      'QUEUE_CORRUPT',
+      `the local queue ${path} has version ${version}; this program reads up to version ${QUEUE_MIGRATIONS.length}`,
+    );
+  }
+  migrate(database, version);
   database.exec('COMMIT');
 }
 
-/** Throws `QUEUE_CORRUPT` for a file of a newer program; nothing is changed then. */
-function migrate(database: DatabaseSync, path: string, version: number): void {
-  if (version < 1 || version > QUEUE_SCHEMA_VERSION) {
-    throw new CoPilotError(
-      'QUEUE_CORRUPT',
-      `the local queue ${path} has version ${version}; this program reads version ${QUEUE_SCHEMA_VERSION}`,
-    );
-  }
-  for (const step of QUEUE_MIGRATIONS.slice(version - 1)) database.exec(step);
-  if (version < QUEUE_SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${QUEUE_SCHEMA_VERSION}`);
-}
-
-function createTables(database: DatabaseSync, path: string): void {
+function requireEmpty(database: DatabaseSync, path: string): void {
   const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get();
   if (tables === undefined || numberColumn(tables, 'count') > 0) throw notAQueue(path);
-  database.exec(QUEUE_TABLES);
+}
+
+/** Within the transaction that looked: a queue is of one version, whatever ends this program. */
+function migrate(database: DatabaseSync, version: number): void {
+  if (version === QUEUE_MIGRATIONS.length) return;
+  for (const step of QUEUE_MIGRATIONS.slice(version)) database.exec(step);
   database.exec(
-    `PRAGMA application_id = ${QUEUE_APPLICATION_ID}; PRAGMA user_version = ${QUEUE_SCHEMA_VERSION}`,
+    `PRAGMA application_id = ${QUEUE_APPLICATION_ID}; PRAGMA user_version = ${QUEUE_MIGRATIONS.length}`,
   );
 }
 
@@ -117,6 +109,15 @@ function prepareAll(database: DatabaseSync): Readonly<Record<QueueStatement, Sta
     dropTally: prepare('dropTally'),
     untally: prepare('untally'),
     states: prepare('states'),
+    names: prepare('names'),
+    firstOfCampaign: prepare('firstOfCampaign'),
+    firstPending: prepare('firstPending'),
+    oldestWaiting: prepare('oldestWaiting'),
+    pause: prepare('pause'),
+    resume: prepare('resume'),
+    hold: prepare('hold'),
+    nextPaused: prepare('nextPaused'),
+    paused: prepare('paused'),
     page: prepare('page'),
     pageOfState: prepare('pageOfState'),
     pageOfCampaign: prepare('pageOfCampaign'),

@@ -1,14 +1,13 @@
 /** Marks the file as a Co-Pilot local queue (`PRAGMA application_id`): "CPLQ". */
 export const QUEUE_APPLICATION_ID = 0x43504c51;
 
-/** Version of the tables below (`PRAGMA user_version`); older files are brought to it (queue-migrations.ts). */
-export const QUEUE_SCHEMA_VERSION = 2;
-
 /**
- * The tables of the queue. Descriptions lie apart so that a change of state does not rewrite them; the tally is kept by
- * triggers, so that counting a campaign never reads its jobs.
+ * Each entry brings a queue from the version of its index to the next (`PRAGMA user_version`); released ones never change. Descriptions
+ * lie apart so that a change of state does not rewrite them; the tally is kept by triggers, so that counting a campaign never reads
+ * its jobs.
  */
-export const QUEUE_TABLES = `
+export const QUEUE_MIGRATIONS: readonly string[] = [
+  `
 CREATE TABLE job (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -77,7 +76,20 @@ CREATE TRIGGER job_retried AFTER UPDATE OF retried_as ON job WHEN old.retried_as
   UPDATE tally SET count = count - 1 WHERE scope = 'campaign' AND name = old.campaign AND state = old.state;
   INSERT INTO tally VALUES ('campaign', new.campaign, 'retried', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
-`;
+`,
+  // Owners and campaigns take turns: jobs that wait are found by whose they are.
+  `
+DROP INDEX job_pending;
+CREATE INDEX job_pending ON job (queue, owner, priority DESC, campaign, seq) WHERE state = 'pending';
+`,
+  `
+CREATE TABLE paused (campaign TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- A paused campaign's jobs are not among those that wait: whoever looks for the next one never meets them.
+ALTER TABLE job ADD COLUMN held INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1));
+DROP INDEX job_pending;
+CREATE INDEX job_pending ON job (queue, owner, priority DESC, campaign, seq) WHERE state = 'pending' AND held = 0;
+`,
+];
 
 const JOB_COLUMNS = `seq, id, queue, campaign, owner, label, priority, retries, state, attempt, ended, agent, progress,
   cancelling, reason, submitted_ms, changed_ms, retry_of, retried_as`;
@@ -87,8 +99,9 @@ const PAGE = `SELECT ${JOB_COLUMNS} FROM job`;
 /** Every statement of the running queue, by name; a test holds each to its index. */
 export const QUEUE_SQL = {
   insertJob: `INSERT INTO job (id, queue, campaign, owner, label, priority, retries, state, attempt, ended, agent, progress,
-    cancelling, reason, submitted_ms, changed_ms, retry_of)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, 0, '', 0, 0, '', ?8, ?8, ?9)`,
+    cancelling, reason, submitted_ms, changed_ms, retry_of, held)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 0, 0, '', 0, 0, '', ?8, ?8, ?9,
+      EXISTS (SELECT 1 FROM paused WHERE campaign = ?3))`,
   insertDescription: 'INSERT INTO description VALUES (?, ?)',
   insertSubmission: 'INSERT INTO submission VALUES (?, ?, ?, ?)',
   submission: 'SELECT digest, first_seq, count FROM submission WHERE key = ?',
@@ -107,14 +120,13 @@ export const QUEUE_SQL = {
   dropOldFailures: `DELETE FROM failure WHERE seq = ?1 AND attempt <= (
     SELECT attempt FROM failure WHERE seq = ?1 ORDER BY attempt DESC LIMIT 1 OFFSET ?2)`,
   overdue: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'handed' AND queue = ?1 AND (handed_opening, handed_ms) <= (?2, ?3)
-    ORDER BY handed_opening, handed_ms LIMIT ?4`,
-  ownerAfter:
-    "SELECT owner FROM job WHERE state = 'pending' AND queue = ?1 AND owner > ?2 ORDER BY owner LIMIT 1",
-  topPriority: `SELECT priority FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2
+     AND held = 0 ORDER BY handed_opening, handed_ms LIMIT ?4`,
+  ownerAfter: `SELECT owner FROM job WHERE state = 'pending' AND held = 0 AND queue = ?1 AND owner > ?2 ORDER BY owner LIMIT 1`,
+  topPriority: `SELECT priority FROM job WHERE state = 'pending' AND held = 0 AND queue = ?1 AND owner = ?2
     ORDER BY priority DESC LIMIT 1`,
-  campaignAfter: `SELECT campaign FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2 AND priority = ?3
+  campaignAfter: `SELECT campaign FROM job WHERE state = 'pending' AND held = 0 AND queue = ?1 AND owner = ?2 AND priority = ?3
     AND campaign > ?4 ORDER BY campaign LIMIT 1`,
-  oldestPending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND queue = ?1 AND owner = ?2 AND priority = ?3
+  oldestPending: `SELECT ${JOB_COLUMNS} FROM job WHERE state = 'pending' AND held = 0 AND queue = ?1 AND owner = ?2 AND priority = ?3
     AND campaign = ?4 ORDER BY seq LIMIT 1`,
   cancelling: 'SELECT id, reason FROM job WHERE cancelling = 1 AND seq > ?1 ORDER BY seq LIMIT ?2',
   tally: 'SELECT state, count FROM tally WHERE scope = ?1 AND name = ?2',
@@ -129,6 +141,16 @@ export const QUEUE_SQL = {
   dropTally: 'DELETE FROM tally WHERE scope = ? AND name = ?',
   untally: 'UPDATE tally SET count = count - 1 WHERE scope = ? AND name = ? AND state = ?',
   states: "SELECT state, count FROM tally WHERE scope = 'queue'",
+  names: 'SELECT DISTINCT name FROM tally WHERE scope = ?1 AND name > ?2 ORDER BY name LIMIT ?3',
+  firstOfCampaign: `${PAGE} WHERE campaign = ?1 ORDER BY seq LIMIT 1`,
+  firstPending: `${PAGE} WHERE state = 'pending' AND campaign = ?1 ORDER BY seq LIMIT 1`,
+  oldestWaiting: `SELECT submitted_ms FROM job INDEXED BY job_state WHERE state = 'pending' AND queue = ?1 ORDER BY seq LIMIT 1`,
+  pause: 'INSERT INTO paused VALUES (?1, ?2) ON CONFLICT DO NOTHING',
+  resume: 'DELETE FROM paused WHERE campaign = ?1',
+  hold: `UPDATE job SET held = ?2 WHERE seq IN (
+    SELECT seq FROM job WHERE campaign = ?1 AND state IN ('pending', 'handed') AND held <> ?2 LIMIT ?3)`,
+  nextPaused: 'SELECT campaign FROM paused WHERE campaign > ?1 ORDER BY campaign LIMIT 1',
+  paused: 'SELECT since_ms FROM paused WHERE campaign = ?1',
   page: `${PAGE} WHERE seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfState: `${PAGE} WHERE state = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,
   pageOfCampaign: `${PAGE} WHERE campaign = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2`,

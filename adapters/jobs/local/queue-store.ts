@@ -35,8 +35,13 @@ export function findJob(store: QueueStore, id: string): StoredJob | undefined {
 /** Throws `NOT_FOUND`. */
 export function mustFindJob(store: QueueStore, id: string): StoredJob {
   const job = findJob(store, id);
-  if (job === undefined) throw new CoPilotError('NOT_FOUND', `the local queue has no job ${id}`);
+  if (job === undefined) throw new CoPilotError('NOT_FOUND', noSuchJob(id));
   return job;
+}
+
+/** What to say of a job that is not there, with the next step. */
+export function noSuchJob(id: string): string {
+  return `the local queue has no job ${id}; \`co-pilot job list\` shows those there are`;
 }
 
 /** Writes where a job stands, if that is news. */

@@ -28,7 +28,8 @@ export function listJobs(store: QueueStore, filter: JobFilter): JobPage {
   return { jobs: jobs.map(summary), next: last.seq };
 }
 
-function pageRows(store: QueueStore, filter: JobFilter, limit: number): readonly SqlRow[] {
+/** The rows of a page, in the order of submission. */
+export function pageRows(store: QueueStore, filter: JobFilter, limit: number): readonly SqlRow[] {
   const after = filter.after ?? 0;
   const { page, pageOfState, pageOfCampaign, pageOfCampaignAndState } = store.statements;
   if (filter.campaign === undefined) {
@@ -62,8 +63,23 @@ export function showDetail(store: QueueStore, job: StoredJob): JobDetail {
 export function countCampaign(store: QueueStore, campaign: string): CampaignCounts | undefined {
   const counts = tallied(store, 'campaign', campaign);
   if (counts.size === 0) return undefined;
+  const states = byState(counts);
+  const total = Object.values(states).reduce((sum, count) => sum + count, 0);
+  return { campaign, total, states, retried: counts.get('retried') ?? 0 };
+}
+
+/** How many jobs of a queue are where; undefined where it never had one. */
+export function countQueue(
+  store: QueueStore,
+  queue: string,
+): Readonly<Record<LocalState, number>> | undefined {
+  const counts = tallied(store, 'queue', queue);
+  return counts.size === 0 ? undefined : byState(counts);
+}
+
+function byState(counts: ReadonlyMap<string, number>): Readonly<Record<LocalState, number>> {
   const of = (state: LocalState): number => counts.get(state) ?? 0;
-  const states = {
+  return {
     pending: of('pending'),
     handed: of('handed'),
     accepted: of('accepted'),
@@ -72,8 +88,6 @@ export function countCampaign(store: QueueStore, campaign: string): CampaignCoun
     failed: of('failed'),
     cancelled: of('cancelled'),
   };
-  const total = Object.values(states).reduce((sum, count) => sum + count, 0);
-  return { campaign, total, states, retried: counts.get('retried') ?? 0 };
 }
 
 /** How many jobs of each queue the broker has not acknowledged; queues without any are left out. */

@@ -92,7 +92,40 @@ export interface CampaignCounts {
   readonly retried: number;
 }
 
-/** A change of one job's state, told after it is durable. */
+/** A campaign as a list shows it. */
+export interface CampaignSummary extends CampaignCounts {
+  /** Of its first job. */
+  readonly queue: string;
+  readonly owner: string;
+  readonly submittedMs: number;
+  /** Its pending jobs are not handed to the broker. */
+  readonly paused: boolean;
+}
+
+export interface CampaignPage {
+  readonly campaigns: readonly CampaignSummary[];
+  /** Goes into the next `after`; absent on the last page. */
+  readonly next?: string;
+}
+
+export interface QueueSummary {
+  readonly queue: string;
+  readonly states: Readonly<Record<LocalState, number>>;
+  /** When the job was submitted that has waited longest to be handed over; null where none waits. */
+  readonly oldestWaitingMs: number | null;
+}
+
+/** What became of one page of a campaign's jobs. */
+export interface CancelledPage {
+  /** Ended at once. */
+  readonly cancelled: number;
+  /** With the broker: they end when it says so. */
+  readonly cancelling: number;
+  /** Goes into the next `after`; absent where the campaign is through. */
+  readonly next?: number;
+}
+
+/** A change of one job's state, told after it is durable; also of a job that may be handed over again. */
 export interface JobChange {
   readonly job: string;
   readonly label: string;

@@ -8,6 +8,7 @@ import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
 import { type BridgeConfiguration, startBridge } from '../../../adapters/storage/bridge/main.ts';
 import type { AdapterConfiguration } from '../../../adapters/adapter-configuration.ts';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
+import { dropReader } from '../../../cli/campaign/drop-reader.ts';
 import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
@@ -46,6 +47,7 @@ function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     agent: (id) => inner.agent(id),
     owner: (id) => inner.owner(id),
     nowMs: () => inner.nowMs(),
+    agents: (after, limit) => inner.agents(after, limit),
     count: () => inner.count(),
     prune: (retention, limit) => inner.prune(retention, limit),
     close: () => inner.close(),
@@ -74,7 +76,7 @@ function start(role: string) {
       return startTheBroker();
     case 'local':
       return configured<AdapterConfiguration>('local').then((configuration) =>
-        startLocalAdapter({ ...placeOf('local'), log, configuration, around }),
+        startLocalAdapter({ ...placeOf('local'), log, configuration, around, reader: dropReader }),
       );
     case 'bridge':
       return configured<BridgeConfiguration>('bridge').then((configuration) =>

@@ -64,7 +64,7 @@ it('an agent that takes jobs and fails them at once cools down, and its neighbou
     expect(await mallory.ask(report)).toMatchObject({ kind: 'reported', verdict: 'refused' });
   }
   expect(failures).toBe(4);
-  expect((await broker.row(enrolled.agent)).coolUntilMs).toBeGreaterThan(0);
+  expect((await broker.row(enrolled.agent)).coolDownSeconds).toBeGreaterThan(0);
   const honest = await broker.agent();
   for (let done = 0; done < jobs.length; done += 1)
     expect(await honest.work()).toMatchObject({ verdict: 'committed' });

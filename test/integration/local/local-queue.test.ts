@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LocalQueue, openLocalQueue } from '../../../adapters/jobs/local/local-queue.ts';
 import type { JobChange, Submission } from '../../../adapters/jobs/local/queued-job.ts';
-import { QUEUE_SQL, QUEUE_TABLES } from '../../../adapters/jobs/local/queue-schema.ts';
+import { QUEUE_MIGRATIONS, QUEUE_SQL } from '../../../adapters/jobs/local/queue-schema.ts';
 import { createLog } from '../../../protocol/runtime/log.ts';
 import { wanted } from '../../conformance/job-adapter.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
@@ -311,6 +311,8 @@ describe('the file of the local queue', () => {
     await first.close();
     const older = new DatabaseSync(path);
     older.exec(`DROP INDEX job_pending;
+      ALTER TABLE job DROP COLUMN held;
+      DROP TABLE paused;
       CREATE INDEX job_pending ON job (queue, priority DESC, seq) WHERE state = 'pending';
       PRAGMA user_version = 1`);
     older.close();
@@ -321,8 +323,8 @@ describe('the file of the local queue', () => {
     const schema = (database: DatabaseSync) =>
       database.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
     const made = new DatabaseSync(':memory:');
-    made.exec(QUEUE_TABLES);
-    expect(now.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 });
+    made.exec(QUEUE_MIGRATIONS.join(''));
+    expect(now.prepare('PRAGMA user_version').get()).toEqual({ user_version: QUEUE_MIGRATIONS.length });
     expect(schema(now)).toEqual(schema(made));
     for (const database of [now, made]) database.close();
   });
@@ -353,7 +355,7 @@ describe('the file of the local queue', () => {
 
   it('serves every statement from an index: no table scan, no sort', () => {
     const database = new DatabaseSync(':memory:');
-    database.exec(QUEUE_TABLES);
+    database.exec(QUEUE_MIGRATIONS.join(''));
     const steps = Object.entries(QUEUE_SQL).flatMap(([name, sql]) =>
       database
         .prepare(`EXPLAIN QUERY PLAN ${sql}`)

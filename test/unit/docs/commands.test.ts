@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
+import { addCampaignCommands } from '../../../cli/commands/campaign.ts';
 import { addConformanceCommands } from '../../../cli/commands/conformance.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
+import { addQueueCommands } from '../../../cli/commands/queue.ts';
 import { splitWords } from '../../../conformance/command-words.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
@@ -13,6 +15,8 @@ const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string
 const program = new Command('co-pilot');
 addJobCommands(program);
 addAgentCommands(program);
+addCampaignCommands(program);
+addQueueCommands(program);
 addConformanceCommands(program);
 
 const PYTHON_AGENT = 'examples/python-agent/agent.py';

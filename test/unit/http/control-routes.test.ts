@@ -37,13 +37,8 @@ beforeEach(async () => {
     busUrls: () => ['wss://broker.example.org/bus'],
     agent: (id) => stage.ledger.agent(id),
   });
-  server = createControlServer({
-    broker: stage.broker,
-    enrolment,
-    ledger: stage.ledger,
-    metrics,
-    log: silentLog,
-  });
+  const { broker, ledger, clock } = stage;
+  server = createControlServer({ broker, enrolment, ledger, queues: [], metrics, clock, log: silentLog });
 });
 afterEach(async () => {
   await server.close();
@@ -148,6 +143,42 @@ describe('an agent', () => {
     expect(await post(`${url}/revoke`, {})).toMatchObject({ status: 200, body: { status: 'revoked' } });
     expect(await agent.hear('farewell')).toMatchObject({ code: 'REVOKED' });
     expect(await get(url)).toMatchObject({ body: { status: 'revoked' } });
+  });
+
+  it('is listed with what it holds, page by page', async () => {
+    const joined = [stage.enrol(), stage.enrol(), stage.enrol()];
+    for (const enrolled of joined) await (await createRawAgent(stage, enrolled, STAGE)).hear('welcome');
+    const ids = joined.map(({ agent }) => agent).sort();
+    const first = (await get('/v1/agents?limit=2')).body as { agents: { agent: string }[]; next: string };
+    expect(first.agents.map(({ agent }) => agent)).toEqual(ids.slice(0, 2));
+    expect(first.next).toBe(ids[1]);
+    await stage.clock.run(5_000);
+    expect((await get(`/v1/agents?limit=2&after=${first.next}`)).body).toEqual({
+      agents: [
+        {
+          ...{ agent: ids[2], owner: 'somebody', site: 'home', tier: 'untrusted', status: 'active' },
+          ...{ connected: true, live: 0, unresolved: 0, lastHeardSeconds: 5, coolDownSeconds: 0 },
+        },
+      ],
+    });
+    for (const wrong of ['limit=0', 'limit=all', 'limit=1001', `after=${'a'.repeat(65)}`])
+      expect(await get(`/v1/agents?${wrong}`)).toMatchObject({ status: 400 });
+  });
+
+  it('is drained and wanted again; one that is out cannot be (CONFLICT)', async () => {
+    const agent = await createRawAgent(stage, stage.enrol(), STAGE);
+    await agent.hear('welcome');
+    const url = `/v1/agents/${agent.enrolled.agent}`;
+    expect(await post(`${url}/drain`, { draining: true })).toMatchObject({ body: { status: 'draining' } });
+    expect(await agent.hear('notice')).toMatchObject({ command: 'drain' });
+    expect(await post(`${url}/drain`, { draining: false })).toMatchObject({ body: { status: 'active' } });
+    expect(await post(`${url}/drain`, {})).toMatchObject({ status: 400 });
+    await post(`${url}/revoke`, {});
+    expect(await post(`${url}/drain`, { draining: false })).toMatchObject({
+      status: 409,
+      body: { code: 'CONFLICT' },
+    });
+    expect(await post(`/v1/agents/${UNKNOWN}/drain`, { draining: true })).toMatchObject({ status: 404 });
   });
 
   it('that nobody knows is not taken out', async () => {

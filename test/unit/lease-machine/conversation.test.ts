@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Command } from '../../../broker/core/command.ts';
 import { duties } from '../../../broker/core/duties.ts';
 import {
   abort,
@@ -605,6 +606,27 @@ describe('starts, clones and revocation', () => {
     ])
       expect(answer(world, command)).toBe('REVOKED');
     expect(world.do({ kind: 'revoke', agent: 'a', reason: 'again' }).isChanged).toBe(false);
+  });
+
+  it('a draining agent goes on with what it holds and gets nothing new, until that is taken back', () => {
+    const world = leasedWorld();
+    world.do(accept('j2'));
+    world.do({ kind: 'drain', agent: 'a', draining: true });
+    expect(world.do(renew('a', 'j1', 1)).outcome).toMatchObject({ kind: 'renewed', order: 'drain' });
+    expect(answer(world, lease('a', 'j2', 2))).toBe('DRAINING');
+    expect(answer(world, hello('a', 's2'))).toBe('welcome');
+    expect(world.agent('a').status).toBe('draining');
+    expect(world.do({ kind: 'drain', agent: 'a', draining: true }).isChanged).toBe(false);
+    world.do({ kind: 'drain', agent: 'a', draining: false });
+    expect(answer(world, { ...lease('a', 'j2', 3), start: 's2' } as Command)).toBe('leased');
+  });
+
+  it('an agent that is out, or that nobody knows, cannot be drained back in', () => {
+    const world = worldWith('a');
+    world.do({ kind: 'revoke', agent: 'a', reason: 'stolen' });
+    expect(answer(world, { kind: 'drain', agent: 'a', draining: false })).toBe('REVOKED');
+    expect(answer(world, { kind: 'drain', agent: 'b', draining: true })).toBe('NOT_FOUND');
+    expect(world.agent('a').status).toBe('revoked');
   });
 
   it('a key revoked before it was ever seen stays revoked', () => {

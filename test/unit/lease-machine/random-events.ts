@@ -182,7 +182,10 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
       return grace(id);
     case 'revoke':
       return { kind, agent: event.choice % 4 === 0 ? agent : 'nobody', reason: 'stolen' };
+    case 'drain':
+      return { kind, agent, draining: event.choice % 8 === 0 };
     case 'ban':
+      if (event.choice % 2 === 0) return commandOf(world, event, 'drain');
       return { kind, owner: OWNERS[event.agent]!, banned: event.choice % 3 === 0 };
   }
 }

@@ -68,6 +68,7 @@ function openHere(path: string, clock: Clock, asText: boolean): Ledger & LedgerK
     agent: (id) => read(() => store.agent(id)),
     owner: (id) => read(() => store.owner(id)),
     nowMs: () => read(nowMs),
+    agents: (after, limit) => read(() => ({ agents: store.agents(after, limit), nowMs: nowMs() })),
     count: () => read(() => store.count()),
     async close() {
       isOpen = false;

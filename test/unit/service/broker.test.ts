@@ -373,6 +373,34 @@ describe('a job that ended behind the pool’s back', () => {
   });
 });
 
+describe('an agent that is drained', () => {
+  it('hears so, keeps what it runs, and leaves new work to others until it is wanted again', async () => {
+    stage.submit();
+    const { job, attempt } = await lease();
+    await stage.broker.drain(agent.enrolled.agent, true);
+    expect(await agent.hear('notice')).toMatchObject({ command: 'drain' });
+    agent.say(renew([{ job, attempt, progress: 0.5 }]));
+    expect((await agent.hear('renewed')).leases).toMatchObject([{ job, attempt, order: 'drain' }]);
+    const next = stage.submit();
+    agent.say(request({ slot: 2 }));
+    expect((await agent.hear('none')).none).toMatchObject({ reason: 'draining', retryAfterSeconds: 30 });
+    expect((await lease(await join())).job).toBe(next);
+    await stage.broker.drain(agent.enrolled.agent, false);
+    const last = stage.submit();
+    agent.say(request({ slot: 2 }));
+    expect((await agent.hear('job')).lease.job).toBe(last);
+  });
+
+  it('is framework news all the same: its renewals are told', async () => {
+    const job = stage.submit();
+    const { attempt } = await lease();
+    await stage.broker.drain(agent.enrolled.agent, true);
+    agent.say(renew([{ job, attempt, progress: 0.5 }]));
+    await stage.clock.run(1_000);
+    expect(stage.framework.record(job)?.progress).toMatchObject({ progress: 0.5 });
+  });
+});
+
 describe('an agent that is taken out', () => {
   it('hears farewell, and its job goes to one who waits', async () => {
     const job = stage.submit();

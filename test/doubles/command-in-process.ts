@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+import { addAgentCommands } from '../../cli/commands/agent.ts';
+import { addCampaignCommands } from '../../cli/commands/campaign.ts';
+import { addJobCommands } from '../../cli/commands/job.ts';
+import { addQueueCommands } from '../../cli/commands/queue.ts';
+
+/** What a command came to. */
+export interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command of ours in this process, one at a time: as a shell would, without the second that a new process takes. */
+export async function runCommand(args: readonly string[]): Promise<Said> {
+  const program = new Command('co-pilot').exitOverride();
+  for (const add of [addAgentCommands, addJobCommands, addCampaignCommands, addQueueCommands]) add(program);
+  const out: string[] = [];
+  const err: string[] = [];
+  const restore = [hear(process.stdout, out), hear(process.stderr, err)];
+  const before = process.exitCode;
+  try {
+    process.exitCode = 0;
+    await program.parseAsync([...args], { from: 'user' });
+    return { code: process.exitCode, out: out.join(''), err: err.join('') };
+  } catch (caught) {
+    if (!(caught instanceof CommanderError)) throw caught;
+    return { code: 64, out: out.join(''), err: err.join('') };
+  } finally {
+    process.exitCode = before;
+    for (const undo of restore) undo();
+  }
+}
+
+/** Takes what is written to a stream away from it; answers how to give it back. */
+function hear(stream: NodeJS.WriteStream, into: string[]): () => void {
+  const write = stream.write.bind(stream);
+  stream.write = (chunk: string | Uint8Array): boolean => {
+    into.push(String(chunk));
+    return true;
+  };
+  return () => {
+    stream.write = write;
+  };
+}
