@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { EXIT } from './cli/command-line.ts';
 import { addAgentCommands } from './cli/commands/agent.ts';
+import { addConfigCommands } from './cli/commands/config.ts';
 import { addJobCommands } from './cli/commands/job.ts';
 import { addUpCommand } from './cli/commands/up.ts';
 import manifest from './package.json' with { type: 'json' };
@@ -18,6 +19,7 @@ const program = new Command('co-pilot')
 addUpCommand(program);
 addAgentCommands(program);
 addJobCommands(program);
+addConfigCommands(program);
 
 try {
   await program.parseAsync();

@@ -74,8 +74,8 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     identityKey: keys.identity,
     certifier: keys.certifier.publicKey,
     codes,
-    publicUrl: () => enrolmentUrl,
-    busUrls: () => [busUrl()],
+    publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
+    busUrls: () => [configuration.publicBusUrl ?? busUrl()],
     agent: (id) => ledger.agent(id),
   });
   const enrolmentServer = createEnrolmentServer({

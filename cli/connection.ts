@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
+import { hereOf } from './configuration/role-configurations.ts';
 import { createControlClient, type ControlClient } from './control-client.ts';
 import { controlSocket, type Installation, readInstallation } from './installation.ts';
 import { createResultStore, type ResultStore } from './result-store.ts';
@@ -26,7 +27,7 @@ export async function connect(directory: string): Promise<Connection> {
   return {
     installation,
     queue: createControlClient({ socketPath: controlSocket(directory, 'local') }),
-    results: createResultStore({ url: `http://${host}:${port}`, operatorToken }),
+    results: createResultStore({ url: `http://${hereOf(host)}:${port}`, operatorToken }),
   };
 }
 

@@ -1,16 +1,17 @@
 import { startLocalAdapter } from '../adapters/jobs/local/main.ts';
-import { startBridge, type BridgeConfiguration } from '../adapters/storage/bridge/main.ts';
-import type { AdapterConfiguration } from '../adapters/adapter-configuration.ts';
+import { startBridge } from '../adapters/storage/bridge/main.ts';
 import { startBroker } from '../broker/main.ts';
-import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
 import { outcomeEvents } from './broker-events.ts';
+import { type Configuration } from './configuration/load.ts';
+import type { RoleConfigurations } from './configuration/role-configurations.ts';
 import { controlSocket, readConfiguration, type Role, roleDirectory } from './installation.ts';
 
 export interface RoleOptions {
   readonly directory: string;
   readonly role: Role;
+  readonly configuration: Configuration;
   /** Takes one JSON line an event: `ready`, and what happens to jobs. */
   readonly onEvent: (event: object) => void;
   /** The role cannot go on: end the process. */
@@ -21,33 +22,34 @@ export interface RoleOptions {
 export async function startRole({
   directory,
   role,
+  configuration: own,
   onEvent,
   onFatal,
 }: RoleOptions): Promise<{ stop(): Promise<void> }> {
-  const log = createLog(role, { level: 'info' });
-  const own = { directory: roleDirectory(directory, role), log };
+  const log = createLog(role, { level: own.settings.log.level });
+  const place = { directory: roleDirectory(directory, role), log };
   const socket = { controlSocket: controlSocket(directory, role) };
   switch (role) {
     case 'broker': {
-      const configuration = await configured<BrokerProgramConfiguration>(directory, role);
+      const configuration = await configured(directory, role, own);
       const onOutcome = outcomeEvents(onEvent);
-      const broker = await startBroker({ ...own, ...socket, configuration, onOutcome, onFatal });
+      const broker = await startBroker({ ...place, ...socket, configuration, onOutcome, onFatal });
       onEvent({ event: 'ready', role, busUrl: broker.busUrl, enrolmentUrl: broker.enrolmentUrl });
       return broker;
     }
     case 'local': {
       const program = await startLocalAdapter({
-        ...own,
+        ...place,
         ...socket,
-        configuration: await configured<AdapterConfiguration>(directory, role),
+        configuration: await configured(directory, role, own),
       });
       onEvent({ event: 'ready', role });
       return program;
     }
     case 'bridge': {
       const program = await startBridge({
-        ...own,
-        configuration: await configured<BridgeConfiguration>(directory, role),
+        ...place,
+        configuration: await configured(directory, role, own),
       });
       onEvent({ event: 'ready', role, url: program.url });
       return program;
@@ -55,8 +57,12 @@ export async function startRole({
   }
 }
 
-async function configured<T>(directory: string, role: Role): Promise<T> {
-  const configuration = await readConfiguration<T>(directory, role);
+async function configured<R extends Role>(
+  directory: string,
+  role: R,
+  own: Configuration,
+): Promise<RoleConfigurations[R]> {
+  const configuration = await readConfiguration(directory, role, own);
   if (configuration !== undefined) return configuration;
   throw new CoPilotError(
     'INVALID_CONFIGURATION',

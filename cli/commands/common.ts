@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { createOutput, fail } from '../command-line.ts';
+import { FILE_VARIABLE } from '../configuration/load.ts';
 
 /** Options every command has. */
 export interface CommonOptions {
@@ -17,7 +19,23 @@ export function withCommon(command: Command): Command {
       'where the installation lies',
       process.env['COPILOT_DATA'] ?? DEFAULT_DIRECTORY,
     )
+    .option(
+      '--config <file>',
+      `configuration to read instead of the installation's co-pilot.yaml (or ${FILE_VARIABLE})`,
+      useConfiguration,
+    )
     .option('--json', 'one JSON document on standard output');
+}
+
+/** Programs that this one starts read the same file. */
+function useConfiguration(file: string): string {
+  process.env[FILE_VARIABLE] = resolve(file);
+  return file;
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
 }
 
 /** Runs a command's function and makes its answer, or its error, the exit code. */

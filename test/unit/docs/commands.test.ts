@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
+import { addConfigCommands } from '../../../cli/commands/config.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
@@ -11,6 +12,7 @@ const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string
 const program = new Command('co-pilot');
 addJobCommands(program);
 addAgentCommands(program);
+addConfigCommands(program);
 
 /** What `up` and `npm start` take. */
 program
