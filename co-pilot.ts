@@ -5,6 +5,7 @@ import { addAgentCommands } from './cli/commands/agent.ts';
 import { addConfigCommands } from './cli/commands/config.ts';
 import { addJobCommands } from './cli/commands/job.ts';
 import { addUpCommand } from './cli/commands/up.ts';
+import { addLedgerCommands } from './cli/commands/ledger.ts';
 import manifest from './package.json' with { type: 'json' };
 
 const program = new Command('co-pilot')
@@ -20,6 +21,7 @@ addUpCommand(program);
 addAgentCommands(program);
 addJobCommands(program);
 addConfigCommands(program);
+addLedgerCommands(program);
 
 try {
   await program.parseAsync();

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { CoPilotError } from '../protocol/errors.ts';
+import { createSnapshotDesk } from '../protocol/runtime/snapshot-desk.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
@@ -10,7 +12,9 @@ import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
 import { createEnrolmentServer } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
-import { openSqliteLedger } from './ledger/sqlite.ts';
+import type { LedgerKeeping } from './ledger/keeping.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { openSqliteLedger, type SqliteLedgerOptions } from './ledger/sqlite.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
 import type { BrokerConfiguration } from './service/configuration.ts';
@@ -27,7 +31,7 @@ export interface BrokerProgramOptions {
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
   /** Opens the ledger; SQLite in the directory where it is left out. */
-  readonly openLedger?: typeof openSqliteLedger;
+  readonly openLedger?: (options: SqliteLedgerOptions) => Promise<Ledger & Partial<LedgerKeeping>>;
 }
 
 export interface BrokerProgram {
@@ -84,7 +88,19 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     log,
     ...(options.onFatal && { onDeath: options.onFatal }),
   });
-  const controlServer = createControlServer({ broker, enrolment, ledger, log });
+  const snapshots = createSnapshotDesk({
+    directory,
+    log,
+    // Codes first: one that is spent meanwhile is then spent by an agent that the ledger may know.
+    files: {
+      'codes.sqlite': (path, onProgress) => codes.snapshot(path, onProgress),
+      'ledger.sqlite': async (path, onProgress) => {
+        if (ledger.snapshot === undefined) throw new CoPilotError('UNSUPPORTED', 'this ledger has no file');
+        await ledger.snapshot(path, onProgress);
+      },
+    },
+  });
+  const controlServer = createControlServer({ broker, enrolment, ledger, snapshots, log });
   const stop = async (): Promise<void> => {
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();

@@ -49,6 +49,7 @@ export async function startRole({
     case 'bridge': {
       const program = await startBridge({
         ...place,
+        ...socket,
         configuration: await configured(directory, role, own),
       });
       onEvent({ event: 'ready', role, url: program.url });

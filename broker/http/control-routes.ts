@@ -1,5 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
+import type { SnapshotDesk } from '../../protocol/runtime/snapshot-desk.ts';
+import { addSnapshotRoutes } from '../../protocol/runtime/snapshot-routes.ts';
 import type { Log } from '../../protocol/runtime/runtime.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -9,10 +11,12 @@ export interface ControlOptions {
   readonly broker: Broker;
   readonly enrolment: Enrolment;
   readonly ledger: Ledger;
+  /** Copies of what the broker keeps; without it none are made. */
+  readonly snapshots?: SnapshotDesk;
   readonly log: Log;
 }
 
-const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404 };
+const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404, CONFLICT: 409 };
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_PAGE = 1000;
 const MAX_CODE_SECONDS = 30 * 24 * 3600;
@@ -31,7 +35,13 @@ const codeSchema = {
 } as const;
 
 /** What the operator's command line asks of a running broker, over a socket only its user reaches. */
-export function createControlServer({ broker, enrolment, ledger, log }: ControlOptions): FastifyInstance {
+export function createControlServer({
+  broker,
+  enrolment,
+  ledger,
+  snapshots,
+  log,
+}: ControlOptions): FastifyInstance {
   const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
 
   server.setErrorHandler((caught, _request, reply) => {
@@ -71,6 +81,7 @@ export function createControlServer({ broker, enrolment, ledger, log }: ControlO
     await broker.revoke(params.id, 'revoked by the operator');
     return { agent: params.id, status: 'revoked' };
   });
+  if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);
   return server;
 }
 

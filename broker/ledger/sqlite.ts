@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
-import { CoPilotError } from '../../protocol/errors.ts';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { AgentRow, JobState } from '../core/state.ts';
@@ -7,7 +7,9 @@ import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
-import type { Answer, Call } from './sqlite-call.ts';
+import type { LedgerKeeping } from './keeping.ts';
+import type { Answer, Call, SnapshotNews } from './sqlite-call.ts';
+import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 
 export interface SqliteLedgerOptions {
   /** The file; made where there is none, readable for its owner alone. Its folder must exist. */
@@ -22,12 +24,15 @@ export interface SqliteLedgerOptions {
  * Opens the ledger in a worker thread and gives every live attempt a fresh lease before it serves. Rejects with `LEDGER_IN_USE`,
  * `LEDGER_CORRUPT`, `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`, each with the next step in its message.
  */
-export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
+export function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger & LedgerKeeping> {
   return openLedgerIn(new URL('./sqlite-worker.ts', import.meta.url), options);
 }
 
 /** As `openSqliteLedger`, with the program that the thread runs. */
-export async function openLedgerIn(program: URL, options: SqliteLedgerOptions): Promise<Ledger> {
+export async function openLedgerIn(
+  program: URL,
+  options: SqliteLedgerOptions,
+): Promise<Ledger & LedgerKeeping> {
   const thread = new SqliteThread(program, options);
   await thread.opened;
   return new SqliteLedger(thread, options.clock);
@@ -79,7 +84,7 @@ class SqliteThread {
     // Closing is never one too many: nobody else would tell the thread to end.
     if (this.#waiting.length >= MAX_CALLS && call.kind !== 'close')
       return Promise.reject(new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is busy: too many questions'));
-    this.#worker.postMessage(call);
+    this.#worker.postMessage(call, call.kind === 'snapshot' ? [call.port] : []);
     return this.#answer();
   }
 
@@ -112,7 +117,7 @@ class SqliteThread {
   }
 }
 
-class SqliteLedger implements Ledger {
+class SqliteLedger implements Ledger, LedgerKeeping {
   readonly #thread: SqliteThread;
   readonly #elapsedMs: () => number;
   readonly #queue: GroupQueue;
@@ -150,6 +155,23 @@ class SqliteLedger implements Ledger {
 
   count(): Promise<Readonly<Partial<Record<JobState, number>>>> {
     return this.#ask({ kind: 'count' });
+  }
+
+  snapshot(path: string, onProgress: (progress: SnapshotProgress) => void): Promise<void> {
+    const { port1: port, port2 } = new MessageChannel();
+    return new Promise((resolve, reject) => {
+      // A thread that ends takes its side of the channel with it.
+      port.once('close', () => reject(closed()));
+      port.on('message', (news: SnapshotNews) => {
+        if (news.kind === 'progress') onProgress(news);
+        else if (news.kind === 'done') resolve();
+        else reject(new CoPilotError(news.code, news.message));
+      });
+      this.#ask({ kind: 'snapshot', path, port: port2 }).catch((caught: unknown) => {
+        port.close();
+        reject(toCoPilotError(caught));
+      });
+    });
   }
 
   close(): Promise<void> {

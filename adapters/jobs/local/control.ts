@@ -4,6 +4,8 @@ import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
 import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
+import type { SnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
+import { addSnapshotRoutes } from '../../../protocol/runtime/snapshot-routes.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
 import type { JobFilter, Submission } from './queued-job.ts';
@@ -27,11 +29,13 @@ export interface ControlOptions {
   /** Of the socket; its directory is made if it is not there, and must be for this user alone. */
   readonly path: string;
   readonly clock?: Clock;
+  /** Copies of the queue; without it none are made. */
+  readonly snapshots?: SnapshotDesk;
   readonly log: Log;
 }
 
 export function createControl(options: ControlOptions): Control {
-  const { queue, path, clock = nodeClock, log } = options;
+  const { queue, path, clock = nodeClock, snapshots, log } = options;
   const stream = createEventStream(queue, clock);
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -49,6 +53,7 @@ export function createControl(options: ControlOptions): Control {
   addJobRoutes(server, queue);
   addCampaignRoute(server, queue);
   addEventRoute(server, stream);
+  if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);
 
   return {
     async start() {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
+import { createSnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
@@ -30,7 +31,8 @@ export async function startLocalAdapter({
   const runtime = createNodeRuntime(log);
   const queue = await openLocalQueue({ path: join(directory, 'queue.sqlite'), random: runtime.random, log });
   const adapter = createLocalAdapter({ queue });
-  const control = createControl({ queue, path: controlSocket, log });
+  const snapshots = createSnapshotDesk({ directory, log, files: { 'queue.sqlite': queue.snapshot } });
+  const control = createControl({ queue, path: controlSocket, snapshots, log });
   const tellWaiting = (): void => {
     for (const [name, count] of queue.waiting()) host.tell({ op: 'available', queue: name, count });
   };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { TakeSnapshot } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runtime.ts';
 import type { Ceiling } from '../ceiling.ts';
 import type { StorageAdapter } from '../storage-adapter.ts';
@@ -54,6 +55,8 @@ export interface Bridge {
   start(): Promise<{ readonly url: string }>;
   /** Lets what is running end within `stopGraceMs`, then cuts it short, and lets go of everything. Idempotent. */
   stop(): Promise<void>;
+  /** Copies the bridge's records (not its files) to a new file. */
+  readonly snapshot: TakeSnapshot;
   /** How many leftovers of the last stop were removed; settles when the search that `start` began is over. */
   swept(): Promise<number>;
 }
@@ -84,6 +87,10 @@ export function createBridge(options: BridgeOptions): Bridge {
       const stopping = running;
       running = undefined;
       if (stopping !== undefined) await stop(await stopping);
+    },
+    async snapshot(path, onProgress) {
+      if (running === undefined) throw new CoPilotError('UNREACHABLE', 'the bridge is not started');
+      await (await running).registry.snapshot(path, onProgress);
     },
     swept: async () => (await running)?.sweeping ?? 0,
   };
