@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { EXIT } from './cli/command-line.ts';
 import { addAgentCommands } from './cli/commands/agent.ts';
 import { addConfigCommands } from './cli/commands/config.ts';
+import { addDoctorCommand } from './cli/commands/doctor.ts';
 import { addJobCommands } from './cli/commands/job.ts';
 import { addUpCommand } from './cli/commands/up.ts';
 import { addLedgerCommands } from './cli/commands/ledger.ts';
@@ -22,6 +23,7 @@ addAgentCommands(program);
 addJobCommands(program);
 addConfigCommands(program);
 addLedgerCommands(program);
+addDoctorCommand(program);
 
 try {
   await program.parseAsync();

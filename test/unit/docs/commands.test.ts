@@ -4,7 +4,9 @@ import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
 import { addConfigCommands } from '../../../cli/commands/config.ts';
+import { addDoctorCommand } from '../../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
+import { addLedgerCommands } from '../../../cli/commands/ledger.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
 const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> };
@@ -13,6 +15,8 @@ const program = new Command('co-pilot');
 addJobCommands(program);
 addAgentCommands(program);
 addConfigCommands(program);
+addLedgerCommands(program);
+addDoctorCommand(program);
 
 /** What `up` and `npm start` take. */
 program
