@@ -95,7 +95,7 @@ it('put back elsewhere goes on to the end of the campaign: every job once, every
   await start(second);
   await eventuallyTrue('all to end', async () => (await finished(second)) === JOBS, 240_000);
   const to = join(base, 'fetched');
-  const fetched = await restored.ask('job', 'fetch', ...jobs, '--to', to);
+  const fetched = await restored.ask('job', 'fetch', '--campaign', campaign, '--to', to);
   expect(fetched).toMatchObject({ code: 0, answer: { files: { length: JOBS } } });
   const texts = await Promise.all(jobs.map((job) => readFile(join(to, job, 'n.txt'), 'utf8')));
   expect(texts.map(Number)).toEqual(jobs.map((_, index) => index + 1));
