@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { backUp } from '../../cli/backup/backup.ts';
+import { restore, type RestoreOptions, type RestoreResult } from '../../cli/backup/restore.ts';
 import { connect } from '../../cli/connection.ts';
 import { proveFromLedger } from '../../cli/ledger-proof.ts';
 import { RunningCommand } from '../doubles/co-pilot-command.ts';
@@ -10,7 +12,7 @@ import { removeDirectory, temporaryDirectory } from '../doubles/temporary-direct
 import { writeCampaign } from './campaigns.ts';
 import { type Operator, operatorOf } from './operator.ts';
 
-const JOBS = 24;
+const JOBS = 14;
 let base: string;
 let first: string;
 let second: string;
@@ -43,6 +45,11 @@ async function finished(directory: string): Promise<number> {
   return (await queue.counts(campaign)).states.finished;
 }
 
+function putBack(options: Partial<RestoreOptions>): Promise<RestoreResult> {
+  const defaults = { from: backup, directory: second, force: false, dryRun: false };
+  return restore({ ...defaults, onProgress: () => undefined, ...options });
+}
+
 it('is made while jobs run, whole, and for its owner alone', async () => {
   const operator = await start(first);
   // Leases of ten seconds: what ran at the copied moment is held by agents that are gone.
@@ -56,8 +63,8 @@ it('is made while jobs run, whole, and for its owner alone', async () => {
   expect((await stat(join(backup, 'broker/ledger.sqlite'))).mode & 0o777).toBe(0o600);
   expect((await readdir(base)).filter((name) => name.includes('.part'))).toEqual([]);
   expect(existsSync(join(first, 'broker/snapshot'))).toBe(false);
-  const again = await operator.ask('ledger', 'backup', backup);
-  expect(again).toMatchObject({ code: 73, answer: { error: { code: 'CONFLICT' } } });
+  const again = { directory: first, to: backup, withFiles: true, onProgress: () => undefined };
+  await expect(backUp(again)).rejects.toMatchObject({ code: 'CONFLICT' });
 });
 
 it('is not put back over one that runs, nor over one that is there, nor where a byte of it changed', async () => {
@@ -68,20 +75,20 @@ it('is not put back over one that runs, nor over one that is there, nor where a 
     code: 0,
     answer: { faults: [], jobs: JOBS, wasRunning: true },
   });
-  await eventuallyTrue('more to end', async () => (await finished(first)) >= 8, 90_000);
+  await eventuallyTrue('more to end', async () => (await finished(first)) >= 7, 90_000);
   up.interrupt();
   await up.endsWithin(60_000);
-  const there = await running.ask('ledger', 'restore', backup);
-  expect(JSON.stringify(there.answer)).toContain('--force');
-  const dry = await running.ask('ledger', 'restore', backup, '--force', '--dry-run');
-  expect(dry).toMatchObject({ code: 0, answer: { reconciled: null } });
-  expect(await readdir(first)).not.toContain(expect.stringContaining('before-restore'));
+  await expect(putBack({ directory: first })).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringContaining('--force'),
+  });
+  expect(await putBack({ directory: first, force: true, dryRun: true })).toMatchObject({ reconciled: null });
+  expect((await readdir(first)).filter((name) => name.includes('restore'))).toEqual([]);
 
   const settings = join(backup, 'local/queue.sqlite');
   const whole = await readFile(settings);
   await appendFile(settings, 'x');
-  const changed = await operatorOf(second).ask('ledger', 'restore', backup);
-  expect(changed).toMatchObject({ code: 74, answer: { error: { code: 'DIGEST_MISMATCH' } } });
+  await expect(putBack({ directory: second })).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
   expect(existsSync(second)).toBe(false);
   await writeFile(settings, whole);
 });

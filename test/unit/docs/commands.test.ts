@@ -7,6 +7,7 @@ import { addConfigCommands } from '../../../cli/commands/config.ts';
 import { addDoctorCommand } from '../../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
 import { addLedgerCommands } from '../../../cli/commands/ledger.ts';
+import { addUpCommand } from '../../../cli/commands/up.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
 const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> };
@@ -17,14 +18,7 @@ addAgentCommands(program);
 addConfigCommands(program);
 addLedgerCommands(program);
 addDoctorCommand(program);
-
-/** What `up` and `npm start` take. */
-program
-  .command('up')
-  .argument('[campaign.yaml]')
-  .option('--once')
-  .option('--chaos')
-  .option('--isolation <method>');
+addUpCommand(program);
 
 const commands = pages().flatMap(({ path, text }) =>
   fenced(text, 'sh')
