@@ -4,9 +4,12 @@ import { EXIT } from './cli/command-line.ts';
 import { addAgentCommands } from './cli/commands/agent.ts';
 import { addCampaignCommands } from './cli/commands/campaign.ts';
 import { addConformanceCommands } from './cli/commands/conformance.ts';
+import { addConfigCommands } from './cli/commands/config.ts';
+import { addDoctorCommand } from './cli/commands/doctor.ts';
 import { addJobCommands } from './cli/commands/job.ts';
 import { addQueueCommands } from './cli/commands/queue.ts';
 import { addUpCommand } from './cli/commands/up.ts';
+import { addLedgerCommands } from './cli/commands/ledger.ts';
 import manifest from './package.json' with { type: 'json' };
 
 const program = new Command('co-pilot')
@@ -24,6 +27,9 @@ addJobCommands(program);
 addCampaignCommands(program);
 addQueueCommands(program);
 addConformanceCommands(program);
+addConfigCommands(program);
+addLedgerCommands(program);
+addDoctorCommand(program);
 
 try {
   await program.parseAsync();

@@ -2,7 +2,7 @@ import type { LogConfiguration } from '../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
 
-/** What every adapter program reads at start: a 0600 file of its own directory. */
+/** What every adapter program runs with. */
 export interface AdapterConfiguration {
   readonly installation: string;
   /** The adapter's service name. */

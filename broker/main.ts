@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { CoPilotError } from '../protocol/errors.ts';
+import { createSnapshotDesk } from '../protocol/runtime/snapshot-desk.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metrics-server.ts';
@@ -12,7 +14,9 @@ import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
 import { createEnrolmentServer } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
-import { openSqliteLedger } from './ledger/sqlite.ts';
+import type { LedgerKeeping } from './ledger/keeping.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { openSqliteLedger, type SqliteLedgerOptions } from './ledger/sqlite.ts';
 import {
   BROKER_METRICS,
   type BrokerMeter,
@@ -38,7 +42,7 @@ export interface BrokerProgramOptions {
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
   /** Opens the ledger; SQLite in the directory where it is left out. */
-  readonly openLedger?: typeof openSqliteLedger;
+  readonly openLedger?: (options: SqliteLedgerOptions) => Promise<Ledger & Partial<LedgerKeeping>>;
 }
 
 export interface BrokerProgram {
@@ -105,8 +109,8 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     identityKey: keys.identity,
     certifier: keys.certifier.publicKey,
     codes,
-    publicUrl: () => enrolmentUrl,
-    busUrls: () => [busUrl()],
+    publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
+    busUrls: () => [configuration.publicBusUrl ?? busUrl()],
     agent: (id) => ledger.agent(id),
   });
   const enrolmentServer = createEnrolmentServer({
@@ -120,12 +124,22 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     keeping: ledger,
     retention: ledgerRetention(configuration.retention),
   });
+  const snapshots = createSnapshotDesk({
+    directory,
+    log,
+    // Codes first: one that is spent meanwhile is then spent by an agent that the ledger may know.
+    files: {
+      'codes.sqlite': (path, onProgress) => codes.snapshot(path, onProgress),
+      'ledger.sqlite': (path, onProgress) => ledger.snapshot(path, onProgress),
+    },
+  });
   const controlServer = createControlServer({
     broker,
     enrolment,
     ledger,
     queues: configuration.queues,
     metrics,
+    snapshots,
     clock: runtime.clock,
     log,
   });

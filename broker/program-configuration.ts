@@ -5,7 +5,7 @@ import type { Limits } from './core/command.ts';
 import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
 
-/** What the broker program reads at start: a 0600 file of its own directory. */
+/** What the broker program runs with: its keys and secrets, and what a person set. */
 export interface BrokerProgramConfiguration {
   readonly installation: string;
   readonly instance: string;
@@ -13,6 +13,9 @@ export interface BrokerProgramConfiguration {
   /** 0 for any free port. */
   readonly busPort: number;
   readonly enrolmentPort: number;
+  /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
+  readonly publicBusUrl?: string;
+  readonly publicEnrolmentUrl?: string;
   readonly keys: {
     readonly session: StoredKey;
     readonly grant: StoredKey;

@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
+import { hereOf } from './configuration/role-configurations.ts';
 import { createControlClient, type ControlClient } from './control-client.ts';
-import { controlSocket, type Installation, readInstallation } from './installation.ts';
+import { controlSocket, type Installation, readInstallation, type Role } from './installation.ts';
 import { createResultStore, type ResultStore } from './result-store.ts';
 
 /** What a command needs of a running installation. */
@@ -26,7 +27,7 @@ export async function connect(directory: string): Promise<Connection> {
   return {
     installation,
     queue: createControlClient({ socketPath: controlSocket(directory, 'local') }),
-    results: createResultStore({ url: `http://${host}:${port}`, operatorToken }),
+    results: createResultStore({ url: `http://${hereOf(host)}:${port}`, operatorToken }),
   };
 }
 
@@ -37,10 +38,27 @@ export async function askBroker<T>(
   path: string,
   body?: object,
 ): Promise<T> {
-  const { status, text } = await exchange(controlSocket(directory, 'broker'), method, path, body);
+  return askRole(directory, 'broker', method, path, body);
+}
+
+/** As `askBroker`, of any role that runs. */
+export async function askRole<T>(
+  directory: string,
+  role: Role,
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+): Promise<T> {
+  const { status, text } = await exchange(controlSocket(directory, role), method, path, body).catch(
+    (cause: unknown) => {
+      throw new CoPilotError('UNREACHABLE', `the ${role} does not answer; is \`co-pilot up\` running?`, {
+        cause,
+      });
+    },
+  );
   const answer = JSON.parse(text) as T & { readonly code?: ErrorCode; readonly message?: string };
   if (status < 300) return answer;
-  throw new CoPilotError(answer.code ?? 'INTERNAL', answer.message ?? `the broker answered ${status}`);
+  throw new CoPilotError(answer.code ?? 'INTERNAL', answer.message ?? `the ${role} answered ${status}`);
 }
 
 function exchange(
@@ -65,11 +83,7 @@ function exchange(
       answer.once('error', reject);
     });
     call.once('timeout', () => call.destroy(new Error('no answer in time')));
-    call.once('error', (cause) =>
-      reject(
-        new CoPilotError('UNREACHABLE', 'the broker does not answer; is `co-pilot up` running?', { cause }),
-      ),
-    );
+    call.once('error', reject);
     call.end(payload);
   });
 }

@@ -10,6 +10,8 @@ import { runChaos } from './chaos.ts';
 import type { Line } from './child-program.ts';
 import { EXIT } from './command-line.ts';
 import { askBroker, connect, type Connection } from './connection.ts';
+import type { Configuration } from './configuration/load.ts';
+import { hereOf } from './configuration/role-configurations.ts';
 import type { DemoView } from './demo-view.ts';
 import { FleetView } from './fleet-view.ts';
 import { controlSocket, type Installation, openInstallation, roleDirectory } from './installation.ts';
@@ -23,6 +25,9 @@ import type { JobDetail } from '../adapters/jobs/local/queued-job.ts';
 
 export interface DemoOptions {
   readonly directory: string;
+  readonly configuration: Configuration;
+  /** What was set on the command line. */
+  readonly flags: readonly string[];
   /** The campaign to run at once; undefined runs none. */
   readonly campaignFile: string | undefined;
   readonly agents: number;
@@ -96,15 +101,17 @@ class Demo {
     const campaign = loaded && isDemo ? { ...loaded, queue: DEMO_QUEUE } : loaded;
     const installation = await openInstallation({
       directory: options.directory,
+      configuration: options.configuration,
       ...(options.port !== undefined && { port: options.port }),
     });
     return { options, campaign, installation };
   }
 
   async #startServices(directory: string): Promise<void> {
-    const { view } = this.#options;
+    const { view, flags } = this.#options;
     this.#services = new Services({
       directory,
+      flags,
       onLine: (_role, line) => this.#onBrokerLine(line),
       onRestart: (role, reason) => view.note(`the ${role} ended (${reason}); it is started again`),
     });
@@ -133,7 +140,8 @@ class Demo {
   }
 
   #say({ directory, configurations }: Installation): void {
-    const { host, busPort, enrolmentPort } = configurations.broker;
+    const { busPort, enrolmentPort } = configurations.broker;
+    const host = hereOf(configurations.broker.host);
     this.#options.print(
       [
         `Everything is in ${directory}`,

@@ -1,10 +1,20 @@
 import { toCoPilotError } from '../protocol/errors.ts';
 import { EXIT, exitCodeOf } from './command-line.ts';
 import { startRole } from './role.ts';
+import { loadConfiguration } from './configuration/load.ts';
 import type { Role } from './installation.ts';
 
+export interface RoleProgramOptions {
+  readonly directory: string;
+  readonly role: Role;
+  /** What was set on the command line. */
+  readonly flags: readonly string[];
+  /** End when standard input does. */
+  readonly withParent: boolean;
+}
+
 /** Runs one role until it is told to end, or whoever started it is gone. Says what happens in lines of JSON. */
-export async function runRole(directory: string, role: Role, withParent: boolean): Promise<number> {
+export async function runRole({ directory, role, flags, withParent }: RoleProgramOptions): Promise<number> {
   const say = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   // Whoever reads us may be gone first.
   process.stdout.on('error', () => undefined);
@@ -20,7 +30,8 @@ export async function runRole(directory: string, role: Role, withParent: boolean
       fatal.abort();
       endNow();
     };
-    const program = await startRole({ directory, role, onEvent: say, onFatal });
+    const configuration = await loadConfiguration({ directory, environment: process.env, flags });
+    const program = await startRole({ directory, role, configuration, onEvent: say, onFatal });
     await ended;
     await program.stop();
     return fatal.signal.aborted ? EXIT.internal : EXIT.ok;

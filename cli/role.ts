@@ -1,18 +1,18 @@
-import type { LocalConfiguration } from '../adapters/jobs/local/local-configuration.ts';
 import { startLocalAdapter } from '../adapters/jobs/local/main.ts';
-import { startBridge, type BridgeConfiguration } from '../adapters/storage/bridge/main.ts';
+import { startBridge } from '../adapters/storage/bridge/main.ts';
 import { startBroker } from '../broker/main.ts';
-import type { BrokerProgramConfiguration } from '../broker/program-configuration.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog, type LogConfiguration } from '../protocol/runtime/log.ts';
-import type { Log } from '../protocol/runtime/runtime.ts';
 import { dropReader } from './campaign/drop-reader.ts';
 import { outcomeEvents } from './broker-events.ts';
+import { type Configuration } from './configuration/load.ts';
+import type { RoleConfigurations } from './configuration/role-configurations.ts';
 import { controlSocket, readConfiguration, type Role, roleDirectory } from './installation.ts';
 
 export interface RoleOptions {
   readonly directory: string;
   readonly role: Role;
+  readonly configuration: Configuration;
   /** Takes one JSON line an event: `ready`, and what happens to jobs. */
   readonly onEvent: (event: object) => void;
   /** The role cannot go on: end the process. */
@@ -23,49 +23,44 @@ export interface RoleOptions {
 export async function startRole({
   directory,
   role,
+  configuration: own,
   onEvent,
   onFatal,
 }: RoleOptions): Promise<{ stop(): Promise<void> }> {
-  const log = await openLog(directory, role);
-  const own = { directory: roleDirectory(directory, role), log };
-  const socket = { controlSocket: controlSocket(directory, role) };
+  const at = <C extends { readonly log?: LogConfiguration }>(configuration: C) => ({
+    directory: roleDirectory(directory, role),
+    controlSocket: controlSocket(directory, role),
+    log: createLog(role, { level: 'info', ...configuration.log }),
+    configuration,
+  });
   switch (role) {
     case 'broker': {
-      const configuration = await configured<BrokerProgramConfiguration>(directory, role);
-      const onOutcome = outcomeEvents(onEvent);
-      const broker = await startBroker({ ...own, ...socket, configuration, onOutcome, onFatal });
+      const place = at(await configured(directory, role, own));
+      const broker = await startBroker({ ...place, onOutcome: outcomeEvents(onEvent), onFatal });
       onEvent({ event: 'ready', role, busUrl: broker.busUrl, enrolmentUrl: broker.enrolmentUrl });
       return broker;
     }
     case 'local': {
-      const program = await startLocalAdapter({
-        ...own,
-        ...socket,
-        configuration: await configured<LocalConfiguration>(directory, role),
-        reader: dropReader,
-      });
+      const place = at(await configured(directory, role, own));
+      const program = await startLocalAdapter({ ...place, reader: dropReader });
       const { intakeUrl } = program;
       onEvent({ event: 'ready', role, ...(intakeUrl !== undefined && { intakeUrl }) });
       return program;
     }
     case 'bridge': {
-      const program = await startBridge({
-        ...own,
-        configuration: await configured<BridgeConfiguration>(directory, role),
-      });
+      const program = await startBridge(at(await configured(directory, role, own)));
       onEvent({ event: 'ready', role, url: program.url });
       return program;
     }
   }
 }
 
-async function openLog(directory: string, role: Role): Promise<Log> {
-  const { log } = await configured<{ readonly log?: LogConfiguration }>(directory, role);
-  return createLog(role, { level: 'info', ...log });
-}
-
-async function configured<T>(directory: string, role: Role): Promise<T> {
-  const configuration = await readConfiguration<T>(directory, role);
+async function configured<R extends Role>(
+  directory: string,
+  role: R,
+  own: Configuration,
+): Promise<RoleConfigurations[R]> {
+  const configuration = await readConfiguration(directory, role, own);
   if (configuration !== undefined) return configuration;
   throw new CoPilotError(
     'INVALID_CONFIGURATION',

@@ -8,6 +8,8 @@ import { DEFAULT_LOG_BOUNDS, type LogBounds, rotateLog } from './rotate-log.ts';
 
 export interface ServicesOptions {
   readonly directory: string;
+  /** What was set on the command line, for every role. */
+  readonly flags?: readonly string[];
   readonly onLine: (role: Role, line: Line) => void;
   /** A role ended though nobody asked it to; it is started again. */
   readonly onRestart: (role: Role, reason: string) => void;
@@ -83,6 +85,7 @@ export class Services {
       role,
       '--data',
       this.#options.directory,
+      ...(this.#options.flags ?? []).flatMap((flag) => ['--set', flag]),
       '--with-parent',
     ];
     // In a session of its own: Ctrl-C in a terminal reaches us alone, and agents can give back what they hold before roles end.

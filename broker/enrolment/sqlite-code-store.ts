@@ -1,4 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
+import type { TakeSnapshot } from '../../protocol/runtime/snapshot-desk.ts';
+import { snapshotDatabase } from '../../protocol/runtime/sqlite-snapshot.ts';
 import type { Identity } from '../../protocol/generated/types.ts';
 import { ledgerError } from '../ledger/sqlite-errors.ts';
 import type { CodeStore } from './code-store.ts';
@@ -11,7 +13,7 @@ const SCHEMA = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA bus
   ) STRICT, WITHOUT ROWID;`;
 
 /** One-use codes in a SQLite file of their own; every change is synced. Throws as the ledger does where the file is no good. */
-export function openCodeStore(path: string): CodeStore {
+export function openCodeStore(path: string): CodeStore & { readonly snapshot: TakeSnapshot } {
   const database = open(path);
   const insert = database.prepare(
     'INSERT INTO code (digest, owner, site, tier, expires) VALUES (?, ?, ?, ?, ?)',
@@ -30,6 +32,7 @@ export function openCodeStore(path: string): CodeStore {
       if (row === undefined || tier === undefined) return { kind: 'refused' };
       return { kind: 'spent', terms: { owner: String(row['owner']), site: String(row['site']), tier } };
     },
+    snapshot: (to, onProgress) => snapshotDatabase(database, to, onProgress),
     async close() {
       database.close();
     },

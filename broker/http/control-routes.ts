@@ -1,5 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
+import type { SnapshotDesk } from '../../protocol/runtime/snapshot-desk.ts';
+import { addSnapshotRoutes } from '../../protocol/runtime/snapshot-routes.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { LedgerKeeping } from '../ledger/keeping.ts';
@@ -15,6 +17,8 @@ export interface ControlOptions {
   readonly ledger: Ledger & LedgerKeeping;
   readonly queues: readonly QueueConfiguration[];
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  /** Copies of what the broker keeps; without it none are made. */
+  readonly snapshots?: SnapshotDesk;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -39,7 +43,7 @@ const codeSchema = {
 
 /** What the operator's command line asks of a running broker, over a socket only its user reaches. */
 export function createControlServer(options: ControlOptions): FastifyInstance {
-  const { broker, enrolment, ledger, queues, metrics, clock, log } = options;
+  const { broker, enrolment, ledger, queues, metrics, snapshots, clock, log } = options;
   const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
 
   server.setErrorHandler((caught, _request, reply) => {
@@ -74,6 +78,7 @@ export function createControlServer(options: ControlOptions): FastifyInstance {
   );
   addAgentRoutes(server, { broker, ledger, clock });
   addWhyRoute(server, broker);
+  if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);
   return server;
 }
 

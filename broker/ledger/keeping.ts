@@ -1,3 +1,4 @@
+import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, OwnerRow } from '../core/state.ts';
 
@@ -13,6 +14,11 @@ export interface LedgerKeeping {
    * that is not over. Rejects as `apply` does; then nothing was removed.
    */
   prune(retention: LedgerRetention, limit: number): Promise<Pruned>;
+  /**
+   * Copies the whole ledger to a new file while it goes on, as of one moment after the call, and syncs it. Rejects with
+   * `LEDGER_FULL` or `LEDGER_UNAVAILABLE`, and with `UNSUPPORTED` where the ledger lies in no file.
+   */
+  snapshot(path: string, onProgress: (progress: SnapshotProgress) => void): Promise<void>;
 }
 
 export interface AgentPage {

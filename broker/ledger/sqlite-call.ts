@@ -1,4 +1,6 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { ErrorCode } from '../../protocol/errors.ts';
+import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 import type { Command } from '../core/command.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { JobQuery } from './ledger.ts';
@@ -25,7 +27,15 @@ export type Call =
       readonly limit: number;
       readonly elapsedMs: number;
     }
+  /** Answered at once; how it goes and ends is said at the port. */
+  | { readonly kind: 'snapshot'; readonly path: string; readonly port: MessagePort }
   | { readonly kind: 'close'; readonly elapsedMs: number };
+
+/** What the port of a snapshot says; the last is `done` or `fault`. */
+export type SnapshotNews =
+  | ({ readonly kind: 'progress' } & SnapshotProgress)
+  | { readonly kind: 'done' }
+  | { readonly kind: 'fault'; readonly code: ErrorCode; readonly message: string };
 
 /** The first answer is to the opening itself. */
 export type Answer =

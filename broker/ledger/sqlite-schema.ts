@@ -51,6 +51,11 @@ export function identify(database: DatabaseSync): void {
     throw new LedgerFault('UNSUPPORTED', `it was written by a newer version (${version})`);
 }
 
+/** Version of the tables in the file. */
+export function schemaVersion(database: DatabaseSync): number {
+  return pragma(database, 'user_version');
+}
+
 /** Brings the file to this program's version, in one transaction. */
 export function migrate(database: DatabaseSync): void {
   const steps = MIGRATIONS.slice(pragma(database, 'user_version')).join('');

@@ -1,6 +1,8 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { toCoPilotError } from '../../protocol/errors.ts';
-import type { Answer, Call } from './sqlite-call.ts';
+import { snapshotDatabase } from '../../protocol/runtime/sqlite-snapshot.ts';
+import type { Answer, Call, SnapshotNews } from './sqlite-call.ts';
+import { ledgerError } from './sqlite-errors.ts';
 import { openSqliteStore, type SqliteStore } from './sqlite-store.ts';
 
 /** The thread that waits for the disk, so that the broker's loop does not: a store, and calls answered one by one. */
@@ -40,9 +42,26 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return store.count();
     case 'prune':
       return store.prune(call.retention, openedMs + call.elapsedMs, call.limit);
+    case 'snapshot':
+      void snapshot(store, call.path, call.port);
+      return null;
     case 'close':
       store.close(openedMs + call.elapsedMs);
       return null;
+  }
+}
+
+/** Steps of the copy take turns with calls: none waits for more than one. */
+async function snapshot(store: SqliteStore, path: string, port: MessagePort): Promise<void> {
+  const say = (news: SnapshotNews): void => port.postMessage(news);
+  try {
+    await snapshotDatabase(store.database, path, (progress) => say({ kind: 'progress', ...progress }));
+    say({ kind: 'done' });
+  } catch (caught) {
+    const { code, message } = ledgerError(caught, path);
+    say({ kind: 'fault', code, message });
+  } finally {
+    port.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
@@ -9,7 +9,9 @@ import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
-import type { Answer, Call } from './sqlite-call.ts';
+import type { LedgerKeeping } from './keeping.ts';
+import type { Answer, Call, SnapshotNews } from './sqlite-call.ts';
+import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 
 export interface SqliteLedgerOptions {
   /** The file; made where there is none, readable for its owner alone. Its folder must exist. */
@@ -86,7 +88,7 @@ class SqliteThread {
     // Closing is never one too many: nobody else would tell the thread to end.
     if (this.#waiting.length >= MAX_CALLS && call.kind !== 'close')
       return Promise.reject(new CoPilotError('LEDGER_UNAVAILABLE', 'the ledger is busy: too many questions'));
-    this.#worker.postMessage(call);
+    this.#worker.postMessage(call, call.kind === 'snapshot' ? [call.port] : []);
     return this.#answer();
   }
 
@@ -174,6 +176,23 @@ class SqliteLedger implements Ledger, LedgerKeeping {
 
   prune(retention: LedgerRetention, limit: number): Promise<Pruned> {
     return this.#ask({ kind: 'prune', retention, limit, elapsedMs: this.#elapsedMs() });
+  }
+
+  snapshot(path: string, onProgress: (progress: SnapshotProgress) => void): Promise<void> {
+    const { port1: port, port2 } = new MessageChannel();
+    return new Promise((resolve, reject) => {
+      // A thread that ends takes its side of the channel with it.
+      port.once('close', () => reject(closed()));
+      port.on('message', (news: SnapshotNews) => {
+        if (news.kind === 'progress') onProgress(news);
+        else if (news.kind === 'done') resolve();
+        else reject(new CoPilotError(news.code, news.message));
+      });
+      this.#ask({ kind: 'snapshot', path, port: port2 }).catch((caught: unknown) => {
+        port.close();
+        reject(toCoPilotError(caught));
+      });
+    });
   }
 
   close(): Promise<void> {

@@ -1,12 +1,15 @@
-import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { buildCampaign } from './build.ts';
 import { type Campaign, MAX_FILE_BYTES } from './campaign.ts';
 import { expansionFaults } from './expand.ts';
 import { inputPaths } from './input-paths.ts';
+import { readBoundedText } from './bounded-text.ts';
 import { inFileOrder, invalidCampaign, type Problem } from './problem.ts';
-import { schemaProblems } from './schema-problems.ts';
+import { createSchemaCheck } from './schema-problems.ts';
 import { parseSource, type Source } from './source.ts';
+import schema from './campaign.schema.json' with { type: 'json' };
+
+const schemaProblems = createSchemaCheck(schema);
 
 export type CampaignCheck =
   | { readonly kind: 'campaign'; readonly campaign: Campaign }
@@ -21,9 +24,9 @@ export async function loadCampaign(path: string): Promise<Campaign> {
 
 /** As `loadCampaign`, with the problems as data; never rejects for what is wrong with the file. */
 export async function checkCampaign(path: string): Promise<CampaignCheck> {
-  const text = await readText(path);
+  const text = await readBoundedText(path, MAX_FILE_BYTES);
   if (typeof text !== 'string') return { kind: 'problems', problems: [text] };
-  const parsed = parseSource(text);
+  const parsed = parseSource(text, 'name and command are needed');
   if (parsed.kind === 'problems') return { kind: 'problems', problems: inFileOrder(parsed.problems) };
   return checkSource(resolve(path), parsed.source);
 }
@@ -52,22 +55,4 @@ async function checkSource(file: string, source: Source): Promise<CampaignCheck>
 
 function topKey(field: string): string {
   return field.split(/[.[]/)[0] ?? '';
-}
-
-async function readText(path: string): Promise<string | Problem> {
-  try {
-    await using file = await open(path);
-    const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-    if (bytesRead > MAX_FILE_BYTES) return unreadable(`is over ${MAX_FILE_BYTES} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead));
-  } catch (caught) {
-    if (caught instanceof TypeError) return unreadable('is not UTF-8 text');
-    const code = caught instanceof Error && 'code' in caught ? String(caught.code) : '';
-    return unreadable(code === 'ENOENT' ? 'is not there' : `cannot be read (${code})`);
-  }
-}
-
-function unreadable(message: string): Problem {
-  return { line: 1, column: 1, field: '', message: `the file ${message}` };
 }

@@ -1,43 +1,49 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { nearestName } from './nearest-name.ts';
-import { type FieldPath, type Problem, shown } from './problem.ts';
-import type { Source } from './source.ts';
-import schema from './campaign.schema.json' with { type: 'json' };
+import { type FieldPath, shown } from './problem.ts';
 
-// All errors at once is safe here: the file is small, it is the user's own, and no keyword of the schema compares items.
-const ajv = new Ajv2020({
-  strict: true,
-  strictTypes: false,
-  allowUnionTypes: true,
-  allErrors: true,
-  verbose: true,
-  messages: false,
-});
-const validate = ajv.compile(schema);
-
-/** What of a file's data is not as the schema says; empty where all is. */
-export function schemaProblems(source: Source): readonly Problem[] {
-  if (validate(source.data)) return [];
-  return (validate.errors ?? []).flatMap((error) => problemOf(source, error) ?? []);
+/** Data that knows where each part of it was written, and makes a problem of a place and what is wrong there. */
+export interface PlacedData<P> {
+  readonly data: unknown;
+  at(path: FieldPath, message: string): P;
+  atKey(path: FieldPath, message: string): P;
 }
 
-function problemOf(source: Source, error: ErrorObject): Problem | undefined {
+/** Compiles a schema to a function that tells what of a file's data is not as it says; empty where all is. */
+export function createSchemaCheck(schema: object): <P>(source: PlacedData<P>) => readonly P[] {
+  // All errors at once is safe here: the file is small, it is the user's own, and no keyword of the schema compares items.
+  const ajv = new Ajv2020({
+    strict: true,
+    strictTypes: false,
+    allowUnionTypes: true,
+    allErrors: true,
+    verbose: true,
+    messages: false,
+  });
+  const validate = ajv.compile(schema);
+  return (source) => {
+    if (validate(source.data)) return [];
+    return (validate.errors ?? []).flatMap((error) => problemOf(schema, source, error) ?? []);
+  };
+}
+
+function problemOf<P>(schema: object, source: PlacedData<P>, error: ErrorObject): P | undefined {
   const path = pathOf(error.instancePath);
   // A wrong key is told once, by the rule it breaks; "propertyNames" only says that some rule was broken.
   if (error.keyword === 'propertyNames') return undefined;
   if (error.propertyName !== undefined) {
-    const right = rightOf(error);
+    const right = rightOf(schema, error);
     return source.atKey(
       [...path, error.propertyName],
       `the name ${shown(error.propertyName)} is not ${right}`,
     );
   }
   if (error.keyword === 'additionalProperties') return unknownKey(source, path, error);
-  if (error.keyword === 'required') return missingKey(source, path, error);
-  return source.at(path, `${shown(error.data)} is ${fault(error)}; write ${rightOf(error)}`);
+  if (error.keyword === 'required') return missingKey(schema, source, path, error);
+  return source.at(path, `${shown(error.data)} is ${fault(error)}; write ${rightOf(schema, error)}`);
 }
 
-function unknownKey(source: Source, path: FieldPath, error: ErrorObject): Problem {
+function unknownKey<P>(source: PlacedData<P>, path: FieldPath, error: ErrorObject): P {
   const key = parameter(error, 'additionalProperty');
   const known = Object.keys(propertiesOf(error.parentSchema));
   const nearest = nearestName(key, known);
@@ -45,9 +51,9 @@ function unknownKey(source: Source, path: FieldPath, error: ErrorObject): Proble
   return source.atKey([...path, key], `no key ${shown(key)} is known here; ${right}`);
 }
 
-function missingKey(source: Source, path: FieldPath, error: ErrorObject): Problem {
+function missingKey<P>(schema: object, source: PlacedData<P>, path: FieldPath, error: ErrorObject): P {
   const key = parameter(error, 'missingProperty');
-  const example = exampleOf(propertiesOf(error.parentSchema)[key]);
+  const example = exampleOf(schema, propertiesOf(error.parentSchema)[key]);
   return source.at([...path, key], `is missing; add for example ${key}: ${example}`);
 }
 
@@ -74,9 +80,9 @@ function fault(error: ErrorObject): string {
   }
 }
 
-function rightOf(error: ErrorObject): string {
+function rightOf(schema: object, error: ErrorObject): string {
   const title = titleOf(error.parentSchema) ?? 'another value';
-  return `${title}, for example ${exampleOf(error.parentSchema)}`;
+  return `${title}, for example ${exampleOf(schema, error.parentSchema)}`;
 }
 
 function kindOf(value: unknown): string {
@@ -89,15 +95,16 @@ function titleOf(part: unknown): string | undefined {
   return isRecord(part) && typeof part['title'] === 'string' ? part['title'] : undefined;
 }
 
-function exampleOf(part: unknown): string {
-  const target = isRecord(part) && typeof part['$ref'] === 'string' ? definition(part['$ref']) : part;
+function exampleOf(schema: object, part: unknown): string {
+  const target = isRecord(part) && typeof part['$ref'] === 'string' ? definition(schema, part['$ref']) : part;
   if (!isRecord(target) || !Array.isArray(target['examples'])) return '…';
   return String(target['examples'][0]);
 }
 
-function definition(reference: string): unknown {
+function definition(schema: object, reference: string): unknown {
   const name = reference.split('/').at(-1) ?? '';
-  return Object.entries(schema.$defs).find(([known]) => known === name)?.[1];
+  const definitions = '$defs' in schema && isRecord(schema.$defs) ? schema.$defs : {};
+  return definitions[name];
 }
 
 function propertiesOf(part: unknown): Record<string, unknown> {

@@ -11,10 +11,10 @@ import {
 } from 'yaml';
 import { type FieldPath, fieldText, type Problem } from './problem.ts';
 
-/** Deepest nesting a campaign file has a use for. */
+/** Deepest nesting a file of ours has a use for. */
 const MAX_DEPTH = 8;
 
-/** The text of a campaign file as data that knows where each part of it was written. */
+/** The text of a file as data that knows where each part of it was written. */
 export interface Source {
   readonly data: unknown;
   /** A problem at a value, or at the nearest thing around it that was written. */
@@ -31,16 +31,15 @@ export type Parsed =
 
 /**
  * Reads YAML: one document of plain mappings, lists and scalars. Anchors, aliases and tags are refused, so that a short file
- * never stands for a huge one, and nesting is bounded.
+ * never stands for a huge one, and nesting is bounded. `needed` says what an empty file lacks.
  */
-export function parseSource(text: string): Parsed {
+export function parseSource(text: string, needed: string): Parsed {
   const lines = new LineCounter();
   const documents = parseDocuments(text, lines);
   if (documents === undefined) return failed([whole('is nested too deeply')]);
   const [document, second] = documents;
-  if (document === undefined || document.contents === null)
-    return failed([whole('is empty; name and command are needed')]);
-  if (second !== undefined) return failed([whole('holds several documents; one file is one campaign')]);
+  if (document === undefined || document.contents === null) return failed([whole(`is empty; ${needed}`)]);
+  if (second !== undefined) return failed([whole('holds several documents; one file holds one')]);
   const problems = [...syntaxProblems(document, lines, text), ...forbidden(document, lines)];
   if (problems.length > 0) return failed(problems);
   return { kind: 'source', source: sourceOf(document, lines) };

@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { createOutput, EXIT, fail, type Output } from '../command-line.ts';
+import { FILE_VARIABLE } from '../configuration/load.ts';
 
 /** Options every command has. */
 export interface CommonOptions {
@@ -24,6 +26,11 @@ export function withCommon(command: Command): Command {
       '--data <directory>',
       'where the installation lies',
       process.env['COPILOT_DATA'] ?? DEFAULT_DIRECTORY,
+    )
+    .option(
+      '--config <file>',
+      `configuration to read instead of the installation's co-pilot.yaml (or ${FILE_VARIABLE})`,
+      useConfiguration,
     )
     .option('--json', 'one JSON document on standard output')
     .option('--quiet', 'nothing on standard error but errors');
@@ -62,6 +69,17 @@ export async function untilInterrupted(run: (signal: AbortSignal) => Promise<num
   } finally {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
   }
+}
+
+/** Programs that this one starts read the same file. */
+function useConfiguration(file: string): string {
+  process.env[FILE_VARIABLE] = resolve(file);
+  return file;
+}
+
+/** Collects an option that may be given several times. */
+export function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
 }
 
 /** Runs a command's function and makes its answer, or its error, the exit code. */

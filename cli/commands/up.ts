@@ -5,22 +5,24 @@ import { noIsolationText } from '../../agent/present.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { detectAgentIsolation } from '../agent-fleet.ts';
 import { EXIT } from '../command-line.ts';
+import { loadConfiguration } from '../configuration/load.ts';
 import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
 import { runRole } from '../role-program.ts';
 import { createView } from '../view.ts';
-import { action, type CommonOptions, withCommon } from './common.ts';
+import { action, collect, type CommonOptions, withCommon } from './common.ts';
 
 interface UpOptions extends CommonOptions {
   readonly once?: boolean;
   readonly chaos?: boolean;
-  readonly agents: string;
+  readonly agents?: string;
   readonly isolation?: IsolationMethod;
   readonly port?: string;
   /** False with `--no-demo`. */
   readonly demo: boolean;
   readonly role?: Role;
+  readonly set: readonly string[];
   readonly withParent?: boolean;
 }
 
@@ -36,7 +38,7 @@ export function addUpCommand(program: Command): void {
       '--chaos',
       'kill and stop agents and the broker meanwhile, and prove from the ledger that nothing was lost or counted twice',
     )
-    .option('--agents <number>', 'agents to start', '4')
+    .option('--agents <number>', 'agents to start; up.agents of the configuration, 4, where left out')
     .option(
       '--isolation <method>',
       `how agents and jobs are kept apart: ${METHODS.join(', ')}; the strongest that works where left out`,
@@ -47,16 +49,24 @@ export function addUpCommand(program: Command): void {
     )
     .option('--no-demo', 'run no campaign unless one is named')
     .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
+    .option('--set <key=value>', 'a setting for this run alone, such as broker.sweepMs=500', collect, [])
     .option('--with-parent', 'end when standard input does')
     .action(action(up));
 }
 
 async function up(file: string | undefined, options: UpOptions): Promise<number> {
   const directory = resolve(options.data);
-  if (options.role !== undefined)
-    return runRole(directory, roleOf(options.role), options.withParent === true);
-  const agents = wholeNumber(options.agents, '--agents', MAX_AGENTS);
-  const method = await isolation(options, agents);
+  if (options.role !== undefined) {
+    const role = roleOf(options.role);
+    return runRole({ directory, role, flags: options.set, withParent: options.withParent === true });
+  }
+  const given = { directory, environment: process.env, flags: options.set };
+  const configuration = await loadConfiguration(given);
+  const { up: chosen } = configuration.settings;
+  const agents =
+    options.agents === undefined ? chosen.agents : wholeNumber(options.agents, '--agents', MAX_AGENTS);
+  const preferred = options.isolation ?? chosen.isolation;
+  const method = await isolation(preferred, agents);
   if (method === undefined) return EXIT.configuration;
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
@@ -65,11 +75,13 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
   try {
     return await runDemo({
       directory,
+      configuration,
+      flags: options.set,
       campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
       agents,
       method,
       // An agent is never root, hence cannot give its jobs another user id.
-      jobMethod: options.isolation === 'uid' ? undefined : options.isolation,
+      jobMethod: preferred === 'uid' ? undefined : preferred,
       port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
       once: options.once === true,
       chaos: options.chaos === true,
@@ -87,8 +99,10 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
 }
 
 /** Undefined where nothing works and nobody chose to go without: the reasons and the remedy have been printed. */
-async function isolation(options: UpOptions, agents: number): Promise<IsolationMethod | undefined> {
-  const preferred = options.isolation;
+async function isolation(
+  preferred: IsolationMethod | undefined,
+  agents: number,
+): Promise<IsolationMethod | undefined> {
   if (preferred !== undefined && !METHODS.includes(preferred))
     throw new CoPilotError('INVALID_REQUEST', `--isolation is one of ${METHODS.join(', ')}`);
   if (preferred === 'none' || agents === 0) return 'none';

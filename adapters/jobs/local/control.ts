@@ -6,6 +6,8 @@ import { addCampaignRoutes } from './campaign-routes.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
 import { answerError, asCoPilotError } from './request-errors.ts';
 import { closeToOthers, prepareSocketPath } from '../../../protocol/runtime/control-socket.ts';
+import type { SnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
+import { addSnapshotRoutes } from '../../../protocol/runtime/snapshot-routes.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import type { LocalQueue } from './local-queue.ts';
 import { noSuchJob } from './queue-store.ts';
@@ -32,11 +34,13 @@ export interface ControlOptions {
   readonly path: string;
   readonly clock?: Clock;
   readonly metrics?: { readonly contentType: string; text(): Promise<string> };
+  /** Copies of the queue; without it none are made. */
+  readonly snapshots?: SnapshotDesk;
   readonly log: Log;
 }
 
 export function createControl(options: ControlOptions): Control {
-  const { queue, path, clock = nodeClock, log } = options;
+  const { queue, path, clock = nodeClock, snapshots, log } = options;
   const stream = createEventStream(queue, clock);
   const throughput = createThroughput(clock);
   const stopMeasuring = queue.onChange((changes) => throughput.note(changes));
@@ -61,6 +65,7 @@ export function createControl(options: ControlOptions): Control {
     server.get('/metrics', async (_request, reply) =>
       reply.type(metrics.contentType).send(await metrics.text()),
     );
+  if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);
 
   return {
     async start() {

@@ -2,6 +2,8 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { File, Usage } from '../../../protocol/generated/types.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Cancel, Clock, Log, Random } from '../../../protocol/runtime/runtime.ts';
+import type { TakeSnapshot } from '../../../protocol/runtime/snapshot-desk.ts';
+import { snapshotDatabase } from '../../../protocol/runtime/sqlite-snapshot.ts';
 import type { FailedAttempt, Fetched } from '../job-adapter.ts';
 import type { TurnWeights } from '../turns.ts';
 import { createTurnsByQueue } from './queue-turns.ts';
@@ -103,6 +105,8 @@ export interface LocalQueue {
   onChange(listener: (changes: readonly JobChange[]) => void): Cancel;
   /** Called when the broker spoke of a job that somebody cancelled. */
   onUnwanted(listener: (unwanted: Unwanted) => void): Cancel;
+  /** Copies the queue to a new file while it goes on, as of one moment after the call. */
+  snapshot: TakeSnapshot;
   /** Syncs what waits and closes; idempotent. */
   close(): Promise<void>;
 }
@@ -218,6 +222,10 @@ export async function openLocalQueue(options: LocalQueueOptions): Promise<LocalQ
     prune: (retention, limit) => group.run(() => pruneJobs(store, retention, place, limit)),
     onChange: (listener) => listen(changeListeners, listener),
     onUnwanted: (listener) => listen(unwantedListeners, listener),
+    async snapshot(to, onProgress) {
+      view(() => undefined);
+      await snapshotDatabase(store.database, to, onProgress);
+    },
     async close() {
       if (closed) return;
       group.close();

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { createMetrics } from '../../../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../../../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
+import { createSnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
@@ -66,7 +67,8 @@ export async function startLocalAdapter({
       if (configuration.log?.jobs !== false) log.info({ job, attempt, queue: name }, `job ${state}`);
     }
   });
-  const control = createControl({ queue, path: controlSocket, metrics, log });
+  const snapshots = createSnapshotDesk({ directory, log, files: { 'queue.sqlite': queue.snapshot } });
+  const control = createControl({ queue, path: controlSocket, metrics, snapshots, log });
   let metricsServer: MetricsServer | undefined;
   const { jobDays, jobs } = { ...DEFAULT_RETENTION, ...configuration.retention };
   const stopPruning = repeatSteps(runtime.clock, log, () =>

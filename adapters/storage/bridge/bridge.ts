@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { NO_METER } from '../../../protocol/runtime/meter.ts';
+import type { TakeSnapshot } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Clock, Crypto, Log, Random } from '../../../protocol/runtime/runtime.ts';
 import { repeatSteps } from '../../repeated-steps.ts';
 import type { Ceiling } from '../ceiling.ts';
@@ -65,6 +66,8 @@ export interface Bridge {
   stop(): Promise<void>;
   /** What it does now; nothing while it is not started. */
   load(): Promise<BridgeLoad>;
+  /** Copies the bridge's records (not its files) to a new file. */
+  readonly snapshot: TakeSnapshot;
   /** How many leftovers of the last stop were removed; settles when the search that `start` began is over. */
   swept(): Promise<number>;
 }
@@ -109,6 +112,10 @@ export function createBridge(options: BridgeOptions): Bridge {
       if (stopping !== undefined) await stop(await stopping);
     },
     load: async () => (await running)?.load() ?? { uploads: 0, downloads: 0, usedBytes: 0 },
+    async snapshot(path, onProgress) {
+      if (running === undefined) throw new CoPilotError('UNREACHABLE', 'the bridge is not started');
+      await (await running).registry.snapshot(path, onProgress);
+    },
     swept: async () => (await running)?.sweeping ?? 0,
   };
 }

@@ -2,12 +2,14 @@ import { createMetrics } from '../../../protocol/runtime/metrics.ts';
 import { startMetricsServer } from '../../../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import { fromHex } from '../../../protocol/encoding.ts';
+import { createSnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import type { Ceiling } from '../ceiling.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { answerStorageItem } from '../serve.ts';
+import { openBridgeControl } from './control.ts';
 import { createBridge } from './bridge.ts';
 import type { BridgeRetention } from './expire.ts';
 import { BRIDGE_METRICS, type BridgeMetric } from './metrics.ts';
@@ -31,6 +33,8 @@ export interface BridgeConfiguration extends AdapterConfiguration {
 export interface BridgeProgramOptions {
   /** The bridge's own directory, 0700. */
   readonly directory: string;
+  /** Path of the socket the operator's commands come by; none where it is left out. */
+  readonly controlSocket?: string;
   readonly configuration: BridgeConfiguration;
   readonly log: Log;
   /** Stands around every answer to the broker. */
@@ -47,6 +51,7 @@ export interface BridgeProgram {
 /** Starts the Data Bridge and its line to the broker. */
 export async function startBridge({
   directory,
+  controlSocket,
   configuration,
   log,
   around = (answer) => answer,
@@ -86,6 +91,19 @@ export async function startBridge({
   });
   const metricsServer =
     configuration.metrics && (await startMetricsServer(metrics, configuration.metrics.port, log));
+  const snapshots = createSnapshotDesk({ directory, log, files: { 'registry.sqlite': bridge.snapshot } });
+  const control =
+    controlSocket === undefined
+      ? undefined
+      : await openBridgeControl({
+          path: controlSocket,
+          snapshots,
+          isConnected: () => line.isConnected,
+          log,
+        }).catch(async (caught: unknown) => {
+          await bridge.stop();
+          throw caught;
+        });
   // The broker may come later; transfers of attempts that are granted already go on meanwhile.
   line.start().catch((caught: unknown) => log.error({ err: caught }, 'the bus cannot be reached'));
   return {
@@ -93,6 +111,7 @@ export async function startBridge({
     metricsUrl: metricsServer?.url,
     async stop() {
       await metricsServer?.stop();
+      await control?.stop();
       await line.stop();
       await bridge.stop();
     },

@@ -1,5 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
+import type { TakeSnapshot } from '../../../protocol/runtime/snapshot-desk.ts';
+import { snapshotDatabase, type SnapshotProgress } from '../../../protocol/runtime/sqlite-snapshot.ts';
 import { MIGRATIONS, Tables } from './tables.ts';
 
 export interface RegistryOptions {
@@ -20,6 +22,8 @@ export interface Registry {
    * itself and rejects; where the group cannot be made durable all of it is undone and rejects (`STORAGE_FULL` on a full disk).
    */
   write<T>(change: (tables: Tables) => T): Promise<T>;
+  /** Copies the records to a new file while they go on, as of one moment after the call. */
+  snapshot: TakeSnapshot;
   /** Makes what is queued durable, then lets go of the file. */
   close(): void;
 }
@@ -70,6 +74,11 @@ class SqliteRegistry implements Registry {
       };
       this.#queue.push({ run, reject });
     });
+  }
+
+  async snapshot(path: string, onProgress: (progress: SnapshotProgress) => void): Promise<void> {
+    if (this.#isClosed) throw new CoPilotError('UNREACHABLE', 'the bridge has stopped');
+    await snapshotDatabase(this.#database, path, onProgress);
   }
 
   close(): void {

@@ -5,15 +5,14 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
-import { type BridgeConfiguration, startBridge } from '../../../adapters/storage/bridge/main.ts';
-import type { AdapterConfiguration } from '../../../adapters/adapter-configuration.ts';
+import { startBridge } from '../../../adapters/storage/bridge/main.ts';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
 import { dropReader } from '../../../cli/campaign/drop-reader.ts';
 import type { LedgerKeeping } from '../../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import { startBroker } from '../../../broker/main.ts';
-import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
+import type { RoleConfigurations } from '../../../cli/configuration/role-configurations.ts';
 import { controlSocket, readConfiguration, type Role, roleDirectory } from '../../../cli/installation.ts';
 import { createLog } from '../../../protocol/runtime/log.ts';
 
@@ -63,8 +62,8 @@ function around(answer: AnswerAsk): AnswerAsk {
   };
 }
 
-async function configured<T>(role: Role): Promise<T> {
-  const configuration = await readConfiguration<T>(directory, role);
+async function configured<R extends Role>(role: R): Promise<RoleConfigurations[R]> {
+  const configuration = await readConfiguration(directory, role);
   if (configuration === undefined) throw new Error(`no configuration of ${role} in ${directory}`);
   return configuration;
 }
@@ -75,11 +74,11 @@ function start(role: string) {
     case 'broker':
       return startTheBroker();
     case 'local':
-      return configured<AdapterConfiguration>('local').then((configuration) =>
+      return configured('local').then((configuration) =>
         startLocalAdapter({ ...placeOf('local'), log, configuration, around, reader: dropReader }),
       );
     case 'bridge':
-      return configured<BridgeConfiguration>('bridge').then((configuration) =>
+      return configured('bridge').then((configuration) =>
         startBridge({ directory: roleDirectory(directory, 'bridge'), log, configuration, around }),
       );
     default:
@@ -91,7 +90,7 @@ async function startTheBroker() {
   return startBroker({
     ...placeOf('broker'),
     log: createLog('broker', { level: 'info' }),
-    configuration: await configured<BrokerProgramConfiguration>('broker'),
+    configuration: await configured('broker'),
     openLedger: async (options) => fatalLedger(await openSqliteLedger(options)),
     onFatal: () => process.kill(process.pid, 'SIGTERM'),
   });

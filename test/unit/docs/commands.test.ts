@@ -4,9 +4,13 @@ import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
 import { addCampaignCommands } from '../../../cli/commands/campaign.ts';
+import { addConfigCommands } from '../../../cli/commands/config.ts';
 import { addConformanceCommands } from '../../../cli/commands/conformance.ts';
+import { addDoctorCommand } from '../../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../../cli/commands/job.ts';
+import { addLedgerCommands } from '../../../cli/commands/ledger.ts';
 import { addQueueCommands } from '../../../cli/commands/queue.ts';
+import { addUpCommand } from '../../../cli/commands/up.ts';
 import { splitWords } from '../../../conformance/command-words.ts';
 import { fenced, firstCells, page, pages } from './pages.ts';
 
@@ -18,16 +22,12 @@ addAgentCommands(program);
 addCampaignCommands(program);
 addQueueCommands(program);
 addConformanceCommands(program);
+addConfigCommands(program);
+addLedgerCommands(program);
+addDoctorCommand(program);
+addUpCommand(program);
 
 const PYTHON_AGENT = 'examples/python-agent/agent.py';
-
-/** What `up` and `npm start` take. */
-program
-  .command('up')
-  .argument('[campaign.yaml]')
-  .option('--once')
-  .option('--chaos')
-  .option('--isolation <method>');
 
 const commands = pages().flatMap(({ path, text }) =>
   fenced(text, 'sh')

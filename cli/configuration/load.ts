@@ -1,0 +1,130 @@
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CoPilotError } from '../../protocol/errors.ts';
+import { readBoundedText } from '../campaign/bounded-text.ts';
+import type { Problem } from '../campaign/problem.ts';
+import { createSchemaCheck } from '../campaign/schema-problems.ts';
+import { parseSource, type Source } from '../campaign/source.ts';
+import { crossFaults } from './cross-checks.ts';
+import { type ConfigurationProblem, layered, type Layers, settingsOf } from './layers.ts';
+import { environmentOverrides, flagOverrides, type ReadOverride } from './override.ts';
+import { type Setting, type Settings, originText } from './settings.ts';
+import schema from './configuration.schema.json' with { type: 'json' };
+
+export interface ConfigurationOptions {
+  /** Of the installation; its `co-pilot.yaml` is read unless another file is named. */
+  readonly directory: string;
+  /** With `COPILOT_CONFIG` for another file, and the settings. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** As `--set` takes them: `KEY=VALUE`. */
+  readonly flags?: readonly string[];
+}
+
+/** What a person has set, checked and complete. */
+export interface Configuration {
+  /** Undefined where there is none. */
+  readonly file: string | undefined;
+  readonly settings: Settings;
+  readonly entries: readonly Setting[];
+}
+
+export type ConfigurationCheck =
+  | { readonly kind: 'configuration'; readonly configuration: Configuration }
+  | { readonly kind: 'problems'; readonly problems: readonly ConfigurationProblem[] };
+
+export const FILE_VARIABLE = 'COPILOT_CONFIG';
+const FILE_NAME = 'co-pilot.yaml';
+const MAX_FILE_BYTES = 256 * 1024;
+const MAX_PROBLEMS = 50;
+const WRITABLE_BY_OTHERS = 0o022;
+
+const schemaProblems = createSchemaCheck(schema);
+
+/** Rejects with `INVALID_CONFIGURATION`, whose message has a line for each problem. */
+export async function loadConfiguration(options: ConfigurationOptions): Promise<Configuration> {
+  const checked = await checkConfiguration(options);
+  if (checked.kind === 'configuration') return checked.configuration;
+  throw new CoPilotError('INVALID_CONFIGURATION', checked.problems.map(problemText).join('\n'));
+}
+
+/** As `loadConfiguration`, with the problems as data; never rejects for what is wrong with the configuration. */
+export async function checkConfiguration(options: ConfigurationOptions): Promise<ConfigurationCheck> {
+  const read = await readSource(options);
+  if (read.kind === 'problems') return read;
+  const overrides = [...environmentOverrides(options.environment), ...flagOverrides(options.flags ?? [])];
+  return check(read.file, read.source, overrides);
+}
+
+export function problemText({ place, field, message }: ConfigurationProblem): string {
+  return `${place}: ${field === '' ? '' : `${field}: `}${message}`;
+}
+
+type ReadSource =
+  | { readonly kind: 'source'; readonly file: string; readonly source: Source | undefined }
+  | { readonly kind: 'problems'; readonly problems: readonly ConfigurationProblem[] };
+
+async function readSource({ directory, environment }: ConfigurationOptions): Promise<ReadSource> {
+  const named = environment[FILE_VARIABLE];
+  const file = named === undefined || named === '' ? join(directory, FILE_NAME) : resolve(named);
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined && (named === undefined || named === ''))
+    return { kind: 'source', file, source: undefined };
+  if (found !== undefined && (found.mode & WRITABLE_BY_OTHERS) !== 0)
+    return failed(file, [{ line: 1, column: 1, field: '', message: MUST_BE_OURS }]);
+  const text = await readBoundedText(file, MAX_FILE_BYTES);
+  if (typeof text !== 'string') return failed(file, [text]);
+  if (isEmpty(text)) return { kind: 'source', file, source: undefined };
+  const parsed = parseSource(text, 'remove it, or set something in it');
+  return parsed.kind === 'source'
+    ? { kind: 'source', file, source: parsed.source }
+    : failed(file, parsed.problems);
+}
+
+const MUST_BE_OURS =
+  'the file can be changed by other users, who could send agents elsewhere: run chmod go-w on it';
+
+/** Comments alone say nothing, which is right. */
+function isEmpty(text: string): boolean {
+  return text.split('\n').every((line) => /^\s*(?:#.*)?$/.test(line));
+}
+
+function check(file: string, source: Source | undefined, read: readonly ReadOverride[]): ConfigurationCheck {
+  const overrides = read.flatMap((entry) => (entry.kind === 'override' ? [entry.override] : []));
+  const layers = layered(file, source, overrides);
+  const found = [...layers.inline, ...schemaProblems(layers)];
+  const wrong = read.flatMap((entry) => (entry.kind === 'wrong' ? [asProblem(entry)] : []));
+  // What does not go together can be told only where every value is one.
+  const cross = found.length === 0 ? crossProblems(layers) : [];
+  const problems = [...found, ...cross, ...wrong];
+  if (problems.length > 0) return { kind: 'problems', problems: inOrder(problems) };
+  const entries = layers.settings();
+  const configuration = { file: source && file, settings: settingsOf(entries), entries };
+  return { kind: 'configuration', configuration };
+}
+
+function crossProblems(layers: Layers): readonly ConfigurationProblem[] {
+  return crossFaults(settingsOf(layers.settings())).map(({ path, message }) => layers.at(path, message));
+}
+
+function asProblem({ wrong }: Extract<ReadOverride, { kind: 'wrong' }>): ConfigurationProblem {
+  return { place: originText(wrong.origin), field: '', message: wrong.message, order: Infinity };
+}
+
+function inOrder(problems: readonly ConfigurationProblem[]): readonly ConfigurationProblem[] {
+  const unique = new Map(problems.map((problem) => [problemText(problem), problem]));
+  return [...unique.values()]
+    .sort((one, other) => (one.order === other.order ? 0 : one.order - other.order))
+    .slice(0, MAX_PROBLEMS);
+}
+
+function failed(file: string, problems: readonly Problem[]): ReadSource {
+  return {
+    kind: 'problems',
+    problems: problems.map(({ line, column, field, message }) => ({
+      place: `${file}:${line}:${column}`,
+      field,
+      message,
+      order: line * 1e6 + column,
+    })),
+  };
+}

@@ -1,0 +1,125 @@
+import { nearestName } from '../campaign/nearest-name.ts';
+import { ANY, SETTING_KEYS, type SettingKey } from './schema-keys.ts';
+import type { Origin } from './settings.ts';
+
+/** One value that somebody set outside the file. */
+export interface Override {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  readonly origin: Extract<Origin, { kind: 'environment' | 'flag' }>;
+}
+
+/** A value that cannot be taken at all, and why. */
+export interface WrongOverride {
+  readonly origin: Override['origin'];
+  readonly message: string;
+}
+
+export type ReadOverride =
+  | { readonly kind: 'override'; readonly override: Override }
+  | { readonly kind: 'wrong'; readonly wrong: WrongOverride };
+
+const PREFIX = 'COPILOT_';
+const BETWEEN = '__';
+const QUEUE_NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
+
+/** Ends of the path of a secret's reference. */
+const REFERENCE_ENDS = ['file', 'env'] as const;
+
+export const INLINE_SECRET =
+  'a secret is never written here, where backups, logs and other users see it; write { file: PATH } or { env: NAME }';
+
+/** The environment variable of a key: `broker.sweepMs` is `COPILOT_BROKER__SWEEP_MS`. */
+export function variableOf(path: readonly string[]): string {
+  return PREFIX + path.map((part) => part.replace(/[A-Z]/g, '_$&').toUpperCase()).join(BETWEEN);
+}
+
+/**
+ * What the environment sets. A variable with two underscores side by side is a setting and must be a known one; others that
+ * begin with `COPILOT_` have other uses. An empty one counts as not there.
+ */
+export function environmentOverrides(environment: NodeJS.ProcessEnv): readonly ReadOverride[] {
+  return Object.entries(environment).flatMap(([name, text]): readonly ReadOverride[] => {
+    if (!name.startsWith(PREFIX) || text === undefined || text === '') return [];
+    const path = pathOfVariable(name);
+    const origin = { kind: 'environment', name } as const;
+    if (path !== undefined) return [overrideOf(path, text, origin)];
+    if (!name.includes(BETWEEN)) return [];
+    const nearest = nearestName(name, known().map(variableOf));
+    return [wrong(origin, `stands for no key${hint(nearest)}`)];
+  });
+}
+
+/** What `--set KEY=VALUE` sets. */
+export function flagOverrides(flags: readonly string[]): readonly ReadOverride[] {
+  return flags.map((text) => {
+    const [, key = text, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+    const path = pathOfKey(key);
+    const origin = { kind: 'flag', flag: `--set ${key}` } as const;
+    if (path === undefined) {
+      const nearest = nearestName(
+        key,
+        known().map((entry) => entry.join('.')),
+      );
+      return wrong(origin, `stands for no key${hint(nearest)}`);
+    }
+    return value === undefined
+      ? wrong(origin, 'has no value; write KEY=VALUE')
+      : overrideOf(path, value, origin);
+  });
+}
+
+function overrideOf(path: readonly string[], text: string, origin: Override['origin']): ReadOverride {
+  const key = keyAt(path);
+  if (key?.isSecret === true && path.length === key.path.length) return wrong(origin, INLINE_SECRET);
+  return { kind: 'override', override: { path, value: valueOf(key, text), origin } };
+}
+
+function valueOf(key: SettingKey | undefined, text: string): unknown {
+  if (key?.type === 'integer' && /^-?[0-9]{1,16}$/.test(text)) return Number(text);
+  return key?.type === 'list' ? text.split(',').map((part) => part.trim()) : text;
+}
+
+function keyAt(path: readonly string[]): SettingKey | undefined {
+  return SETTING_KEYS.find(
+    (key) =>
+      key.path.every((part, at) => part === ANY || part === path[at]) && key.path.length <= path.length,
+  );
+}
+
+/** Every path that can be set, with `main` for the name of a queue. */
+function known(): readonly (readonly string[])[] {
+  return SETTING_KEYS.flatMap((key) => {
+    const path = key.path.map((part) => (part === ANY ? 'main' : part));
+    return key.isSecret ? [...REFERENCE_ENDS.map((end) => [...path, end]), path] : [path];
+  });
+}
+
+function pathOfVariable(name: string): readonly string[] | undefined {
+  const plain = known().find((path) => variableOf(path) === name);
+  if (plain !== undefined) return plain;
+  const [section, queue = '', ...rest] = name.slice(PREFIX.length).split(BETWEEN);
+  if (section !== 'QUEUES' || rest.length !== 1) return undefined;
+  const end = known().find(
+    (path) => path[0] === 'queues' && variableOf(path).split(BETWEEN).at(-1) === rest[0],
+  );
+  return end && QUEUE_NAME.test(queue.toLowerCase())
+    ? ['queues', queue.toLowerCase(), end.at(-1) ?? '']
+    : undefined;
+}
+
+function pathOfKey(key: string): readonly string[] | undefined {
+  const plain = known().find((path) => path.join('.') === key);
+  if (plain !== undefined) return plain;
+  const [, queue = '', end = ''] = /^queues\.(.+)\.([A-Za-z]+)$/.exec(key) ?? [];
+  const isKnown = known().some((path) => path[0] === 'queues' && path.at(-1) === end);
+  return isKnown && QUEUE_NAME.test(queue) ? ['queues', queue, end] : undefined;
+}
+
+function wrong(origin: Override['origin'], message: string): ReadOverride {
+  return { kind: 'wrong', wrong: { origin, message } };
+}
+
+function hint(nearest: string | undefined): string {
+  return nearest === undefined ? '' : `; did you mean ${nearest}?`;
+}

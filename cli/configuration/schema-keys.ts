@@ -1,0 +1,76 @@
+import schema from './configuration.schema.json' with { type: 'json' };
+
+/** What the schema says of one key that has a value of its own. */
+export interface SettingKey {
+  /** From the top; `*` stands for the name of a queue. */
+  readonly path: readonly string[];
+  readonly type: 'integer' | 'list' | 'text';
+  readonly description: string;
+  /** What is a right value, in words. */
+  readonly form: string;
+  /** Undefined where there is none. */
+  readonly fallback: unknown;
+  readonly isSecret: boolean;
+}
+
+/** Stands for any queue's name. */
+export const ANY = '*';
+
+type Part = Readonly<Record<string, unknown>>;
+
+/** Queues that are there whether a file names them or not, with what differs from the other queues. */
+export const STANDARD_QUEUES: Readonly<Record<string, Readonly<Record<string, unknown>>>> =
+  schema.properties.queues.default;
+
+/** Every key, in the order of the schema. */
+export const SETTING_KEYS: readonly SettingKey[] = keysBelow([], schema);
+
+/** The keys of certain queues and all others. */
+export function keysWith(queues: readonly string[]): readonly SettingKey[] {
+  const first = SETTING_KEYS.findIndex(isOfQueues);
+  const ofQueues = queues.flatMap((queue) =>
+    SETTING_KEYS.filter(isOfQueues).map((key) => {
+      const path = key.path.map((part) => (part === ANY ? queue : part));
+      const own = STANDARD_QUEUES[queue]?.[path.at(-1) ?? ''];
+      return { ...key, path, fallback: own ?? key.fallback };
+    }),
+  );
+  return SETTING_KEYS.flatMap((key, at) => (isOfQueues(key) ? (at === first ? ofQueues : []) : [key]));
+}
+
+function isOfQueues({ path }: SettingKey): boolean {
+  return path[1] === ANY;
+}
+
+function keysBelow(path: readonly string[], written: Part): readonly SettingKey[] {
+  const part = { ...definition(written['$ref']), ...written };
+  if (path[0] === 'secrets' && path.length === 2) return [keyOf(path, part, true)];
+  if (isPart(part['properties']))
+    return Object.entries(part['properties']).flatMap(([name, inner]) =>
+      isPart(inner) ? keysBelow([...path, name], inner) : [],
+    );
+  if (isPart(part['additionalProperties'])) return keysBelow([...path, ANY], part['additionalProperties']);
+  return [keyOf(path, part, false)];
+}
+
+function keyOf(path: readonly string[], part: Part, isSecret: boolean): SettingKey {
+  const type = part['type'] === 'integer' ? 'integer' : part['type'] === 'array' ? 'list' : 'text';
+  return {
+    path,
+    type,
+    description: String(part['description']),
+    form: String(part['title']),
+    fallback: part['default'],
+    isSecret,
+  };
+}
+
+function definition(reference: unknown): Part {
+  const name = typeof reference === 'string' ? reference.split('/').at(-1) : undefined;
+  const found = Object.entries(schema.$defs).find(([known]) => known === name)?.[1];
+  return found ?? {};
+}
+
+function isPart(value: unknown): value is Part {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

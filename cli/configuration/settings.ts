@@ -1,0 +1,69 @@
+import type { IsolationMethod } from '../../agent/executors/index.ts';
+import type { Ceiling } from '../../adapters/storage/ceiling.ts';
+import type { Limits } from '../../broker/core/command.ts';
+import type { LogLevel } from '../../protocol/runtime/log.ts';
+
+/** Where a secret is found; the secret itself is in no configuration. */
+export type SecretReference = { readonly file: string } | { readonly env: string };
+
+export type SecretName = 'operatorToken' | 'localBus' | 'bridgeBus';
+
+export interface QueueSettings {
+  readonly leaseMs: number;
+  readonly firstRenewMs: number;
+  readonly maxLost: number;
+  readonly prefetch: number;
+  readonly jobAdapter: string;
+  readonly storageAdapter: string;
+}
+
+/** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */
+export interface Settings {
+  readonly host: string;
+  readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
+  readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
+  readonly adapters: { readonly busUrl?: string };
+  readonly broker: {
+    readonly sweepMs: number;
+    readonly parkMs: number;
+    readonly verdictWaitMs: number;
+    readonly maxParked: number;
+    readonly framesPerSecond: number;
+  };
+  readonly limits: Limits;
+  readonly queues: Readonly<Record<string, QueueSettings>>;
+  readonly bridge: Required<Ceiling>;
+  readonly secrets: Readonly<Partial<Record<SecretName, SecretReference>>>;
+  readonly log: { readonly level: LogLevel };
+  readonly up: { readonly agents: number; readonly isolation?: IsolationMethod };
+}
+
+/** Where an effective value comes from, the weakest first. */
+export type Origin =
+  | { readonly kind: 'default' }
+  | { readonly kind: 'file'; readonly file: string; readonly line: number }
+  | { readonly kind: 'environment'; readonly name: string }
+  | { readonly kind: 'flag'; readonly flag: string };
+
+/** One key with its effective value. */
+export interface Setting {
+  readonly path: readonly string[];
+  /** Undefined where nobody said anything and there is no default. */
+  readonly value: unknown;
+  readonly origin: Origin;
+  readonly isSecret: boolean;
+}
+
+/** An origin as people read it. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'default':
+      return 'default';
+    case 'file':
+      return `${origin.file}:${origin.line}`;
+    case 'environment':
+      return origin.name;
+    case 'flag':
+      return origin.flag;
+  }
+}

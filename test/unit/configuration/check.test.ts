@@ -1,0 +1,223 @@
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkConfiguration, loadConfiguration, problemText } from '../../../cli/configuration/load.ts';
+import { originText } from '../../../cli/configuration/settings.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+
+let directory: string;
+let file: string;
+beforeEach(async () => {
+  directory = await temporaryDirectory('configuration');
+  file = join(directory, 'co-pilot.yaml');
+});
+afterEach(() => removeDirectory(directory));
+
+interface Given {
+  readonly yaml?: string;
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly flags?: readonly string[];
+}
+
+async function options({ yaml, environment = {}, flags = [] }: Given) {
+  if (yaml !== undefined) await writeFile(file, yaml, { mode: 0o600 });
+  return { directory, environment, flags };
+}
+
+/** The problems, with the file's own path left out. */
+async function problems(given: Given): Promise<readonly string[]> {
+  const checked = await checkConfiguration(await options(given));
+  return checked.kind === 'problems'
+    ? checked.problems.map(problemText).map((text) => text.replaceAll(file, 'co-pilot.yaml'))
+    : [];
+}
+
+async function effective(key: string, given: Given): Promise<readonly [unknown, string]> {
+  const { entries } = await loadConfiguration(await options(given));
+  const found = entries.find(({ path }) => path.join('.') === key);
+  if (found === undefined) throw new Error(`there is no ${key}`);
+  return [found.value, originText(found.origin).replace(file, 'co-pilot.yaml')];
+}
+
+describe('a value', () => {
+  const yaml = 'broker:\n  sweepMs: 2000\n';
+  const environment = { COPILOT_BROKER__SWEEP_MS: '3000' };
+  const flags = ['broker.sweepMs=4000'];
+
+  it('comes from the default, the file, the environment or a flag, the later before the earlier', async () => {
+    expect(await effective('broker.sweepMs', {})).toEqual([1000, 'default']);
+    expect(await effective('broker.sweepMs', { yaml })).toEqual([2000, 'co-pilot.yaml:2']);
+    expect(await effective('broker.sweepMs', { yaml, environment })).toEqual([
+      3000,
+      'COPILOT_BROKER__SWEEP_MS',
+    ]);
+    expect(await effective('broker.sweepMs', { yaml, environment, flags })).toEqual([
+      4000,
+      '--set broker.sweepMs',
+    ]);
+  });
+
+  it('of a queue is that of the queue, then that of all queues', async () => {
+    const queues = 'queues:\n  night: { leaseMs: 7200000 }\n  demo: { maxLost: 3 }\n';
+    const { settings } = await loadConfiguration(
+      await options({
+        yaml: queues,
+        environment: { COPILOT_QUEUES__NIGHT__PREFETCH: '8' },
+        flags: ['queues.day.shift.leaseMs=100000'],
+      }),
+    );
+    expect(Object.keys(settings.queues)).toEqual(['main', 'demo', 'night', 'day.shift']);
+    expect(settings.queues).toMatchObject({
+      main: { leaseMs: 900_000, firstRenewMs: 60_000, maxLost: 20, jobAdapter: 'local' },
+      demo: { leaseMs: 10_000, firstRenewMs: 5_000, maxLost: 3 },
+      night: { leaseMs: 7_200_000, firstRenewMs: 60_000, prefetch: 8 },
+      'day.shift': { leaseMs: 100_000 },
+    });
+  });
+
+  it('is a list where the key takes one', async () => {
+    expect(await effective('bridge.verbs', { environment: { COPILOT_BRIDGE__VERBS: 'get, put' } })).toEqual([
+      ['get', 'put'],
+      'COPILOT_BRIDGE__VERBS',
+    ]);
+  });
+
+  it('that is empty in the environment is not there', async () => {
+    expect(await effective('host', { environment: { COPILOT_HOST: '' } })).toEqual(['127.0.0.1', 'default']);
+  });
+
+  it('is not read from variables with another use', async () => {
+    expect(await problems({ environment: { COPILOT_DATA: '/x', COPILOT_CODE_1: 'y' } })).toEqual([]);
+  });
+});
+
+describe('the file', () => {
+  it.each(['', '# nothing yet\n\n', '---\n# only\n'.slice(4)])('may say nothing: %j', async (yaml) => {
+    expect(await problems({ yaml })).toEqual([]);
+  });
+
+  it('may be another one, and must be there then', async () => {
+    const other = join(directory, 'other.yaml');
+    await writeFile(other, 'up: { agents: 7 }\n', { mode: 0o600 });
+    const environment = { COPILOT_CONFIG: other };
+    expect((await loadConfiguration(await options({ environment }))).settings.up.agents).toBe(7);
+    const absent = { COPILOT_CONFIG: join(directory, 'absent.yaml') };
+    expect((await problems({ environment: absent })).join()).toContain('the file is not there');
+  });
+
+  it.each([0o620, 0o602, 0o666])('that others may change is refused (%o)', async (mode) => {
+    await writeFile(file, 'host: 127.0.0.1\n');
+    await chmod(file, mode);
+    expect((await problems({})).join()).toContain('chmod go-w');
+  });
+
+  it.each([
+    ['a key of another case', 'broker:\n  sweepMS: 1000\n', '2:3: broker.sweepMS: ', 'did you mean sweepMs?'],
+    ['a misspelt section', 'limts: {}\n', '1:1: limts: ', 'did you mean limits?'],
+    ['a misspelt key of a queue', 'queues:\n  main:\n    leesMs: 5000\n', '3:5: ', 'did you mean leaseMs?'],
+    ['a key that is like none', 'zzz: 1\n', '1:1: zzz: ', 'known are host, ports,'],
+    ['a text for a number', 'broker: { parkMs: soon }\n', '1:19: broker.parkMs: ', 'a whole number'],
+    ['a number out of bounds', 'broker: { sweepMs: 5 }\n', '1:20: ', 'from 100 to 60000'],
+    ['a name that is none', 'queues: { Main: {} }\n', '1:11: ', 'lower-case'],
+    ['a list for a mapping', 'broker: []\n', '1:9: broker: ', 'a mapping'],
+    ['nothing for a mapping', 'broker:\n', '1:8: broker: ', 'nothing'],
+    ['a verb that is none', 'bridge: { verbs: [delete] }\n', '1:19: ', 'get or put'],
+    ['a list alone', '- 1\n', '1:1: ', 'a list'],
+    ['what is no YAML', 'host: [\n', '2:1: ', 'not valid YAML'],
+    ['an anchor', 'host: &x 127.0.0.1\n', '1:10: ', 'anchors'],
+    ['two documents', 'host: a\n---\nhost: b\n', '1:1: ', 'several documents'],
+    ['a key twice', 'host: a\nhost: b\n', '2:1: ', 'unique'],
+    ['too many levels', `host: ${'['.repeat(12)}${']'.repeat(12)}\n`, '1:', 'nested too deeply'],
+  ])('with %s says where and what would be right', async (_what, yaml, place, right) => {
+    const found = await problems({ yaml });
+    expect(found.filter((text) => text.startsWith(`co-pilot.yaml:${place}`)).join('\n')).toContain(right);
+  });
+
+  it('is not read beyond its bound', async () => {
+    expect((await problems({ yaml: `# ${'x'.repeat(300_000)}\n` })).join()).toContain('is over 262144 bytes');
+  });
+
+  it('tells everything that is wrong at once, in the order of the file, then what was set outside it', async () => {
+    const found = await problems({
+      yaml: 'hots: x\nbroker: { sweepMs: 1 }\n',
+      environment: { COPILOT_BROKER__PARK_MS: 'long', COPILOT_BROKR__PARK_MS: '1' },
+      flags: ['limits.coolDown=3', 'host'],
+    });
+    expect(found.map((text) => text.split(': ')[0])).toEqual([
+      'co-pilot.yaml:1:1',
+      'co-pilot.yaml:2:20',
+      'COPILOT_BROKER__PARK_MS',
+      'COPILOT_BROKR__PARK_MS',
+      '--set limits.coolDown',
+      '--set host',
+    ]);
+    expect(found[3]).toContain('did you mean COPILOT_BROKER__PARK_MS?');
+    expect(found[4]).toContain('did you mean limits.coolDownMs?');
+    expect(found[5]).toContain('write KEY=VALUE');
+  });
+});
+
+describe('what does not go together', () => {
+  it.each([
+    ['a first renewal after the lease', 'queues: { main: { leaseMs: 10000 } }\n', 'queues.main.firstRenewMs'],
+    ['an adapter that is not there', 'queues: { main: { jobAdapter: locale } }\n', 'did you mean local?'],
+    ['a storage that is not there', 'queues: { main: { storageAdapter: tape } }\n', 'known are bridge'],
+    ['one port twice', 'ports: { bus: 9000, bridge: 9000 }\n', 'is the port of bus too'],
+    ['a cool-down above its bound', 'limits: { coolDownMs: 7200000 }\n', 'limits.maxCoolDownMs'],
+    ['a file above its attempt', 'bridge: { maxAttemptBytes: 5 }\n', 'bridge.maxAttemptBytes'],
+    ['an attempt above everything', 'bridge: { maxTotalBytes: 68719476736 }\n', 'bridge.maxTotalBytes'],
+    ['other machines without TLS', "host: '0.0.0.0'\n", 'publicUrls.bus: is needed'],
+    ['a public address without TLS', 'publicUrls: { bridge: "http://b.example.org" }\n', 'without TLS'],
+    ['a bus without TLS', 'adapters: { busUrl: "ws://b.example.org/bus" }\n', 'without TLS'],
+  ])('%s', async (_what, yaml, told) => {
+    expect((await problems({ yaml })).join('\n')).toContain(told);
+  });
+
+  it('is not found where a proxy ends TLS', async () => {
+    const yaml = `host: '0.0.0.0'
+publicUrls:
+  bus: wss://b.example.org/bus
+  enrolment: https://b.example.org
+  bridge: https://f.example.org
+`;
+    expect(await problems({ yaml })).toEqual([]);
+  });
+
+  it('is found over what the environment sets too, and told there', async () => {
+    expect((await problems({ environment: { COPILOT_QUEUES__MAIN__LEASE_MS: '5000' } })).join()).toContain(
+      'queues.main.firstRenewMs: is 60000, more than queues.main.leaseMs, which is 5000',
+    );
+  });
+});
+
+describe('a secret', () => {
+  const SECRET = 'correct-horse-battery-staple';
+
+  it.each([
+    ['in the file', { yaml: `secrets: { operatorToken: ${SECRET} }\n` }],
+    ['as the whole section', { yaml: `secrets: ${SECRET}\n` }],
+    ['in a list', { yaml: `secrets: { operatorToken: [${SECRET}] }\n` }],
+    ['under a wrong name', { yaml: `secrets: { operatorTokn: ${SECRET} }\n` }],
+    ['in the environment', { environment: { COPILOT_SECRETS__OPERATOR_TOKEN: SECRET } }],
+    ['in a flag', { flags: [`secrets.operatorToken=${SECRET}`] }],
+  ])('%s is refused with the reason, and not shown', async (_where, given) => {
+    const found = (await problems(given)).join('\n');
+    expect(found).toContain('a secret is never written here');
+    expect(found).not.toContain(SECRET);
+  });
+
+  it('is referred to by a file or a variable', async () => {
+    const given = {
+      yaml: 'secrets: { localBus: { env: BUS } }\n',
+      environment: { COPILOT_SECRETS__OPERATOR_TOKEN__FILE: '/etc/token' },
+    };
+    const { settings } = await loadConfiguration(await options(given));
+    expect(settings.secrets).toEqual({ operatorToken: { file: '/etc/token' }, localBus: { env: 'BUS' } });
+  });
+
+  it('is not referred to by both', async () => {
+    expect((await problems({ yaml: 'secrets: { localBus: { env: BUS, file: x } }\n' })).join()).toContain(
+      'secrets.localBus',
+    );
+  });
+});
