@@ -162,7 +162,9 @@ describe('a full disk', () => {
     expect(store.job('k0')).toBeUndefined();
     expect(store.job('j1')?.job.state).toBe('leased');
     expect(store.count()).toMatchObject({ leased: 1 });
-    expect(store.apply([{ kind: 'seen', agent: 'a', start: 's1', seen: [] }], 0)).toEqual([{ kind: 'unchanged' }]);
+    expect(store.apply([{ kind: 'seen', agent: 'a', start: 's1', seen: [] }], 0)).toEqual([
+      { kind: 'unchanged' },
+    ]);
     setPages(store.database, 1_000_000);
     expect(store.apply(big, 0).map(({ kind }) => kind)).toEqual(['reported', ...Array(50).fill('accepted')]);
     store.close(0);
@@ -253,7 +255,10 @@ describe('with a hundred thousand jobs', () => {
       jobs.flatMap((job) => [verified(job, 1), { kind: 'finalised', job, attempt: 1 } as const]),
       0,
     );
-    store.apply([{ kind: 'seen', agent: 'a', start: 's1', seen: jobs.map((job) => ({ job, attempt: 1 })) }], 0);
+    store.apply(
+      [{ kind: 'seen', agent: 'a', start: 's1', seen: jobs.map((job) => ({ job, attempt: 1 })) }],
+      0,
+    );
     store.due(0, 100);
     expect(store.job(jobs[0]!)?.job.state).toBe('committed');
   }

@@ -68,8 +68,12 @@ describe('one job from its adapter to the framework', () => {
     expect(world.agent('a').verdicts).toEqual([verdict]);
     const early = { kind: 'seen', agent: 'a', start: 's0', seen: [{ job: 'j1', attempt: 1 }] } as const;
     expect(answer(world, early)).toBe('SUPERSEDED');
-    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j2', attempt: 1 }] })).toBe('unchanged');
-    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j1', attempt: 1 }] })).toBe('noted');
+    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j2', attempt: 1 }] })).toBe(
+      'unchanged',
+    );
+    expect(answer(world, { kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'j1', attempt: 1 }] })).toBe(
+      'noted',
+    );
     expect(world.agent('a').verdicts).toEqual([]);
   });
 
