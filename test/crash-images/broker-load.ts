@@ -55,7 +55,7 @@ type Tell = (what: BrokerPromise) => void;
 const END_MS = 60_000;
 const crypto = createCrypto();
 
-/** Runs the real broker program under strace: agents that lease, upload, report and give back, codes that are made and spent. */
+/** Runs the real broker program under strace, `jobs` a multiple of four: agents that lease, upload, report and give back, codes that are made and spent. */
 export async function traceBroker(folder: string, jobs: number): Promise<BrokerLoad> {
   const traced = createTracedBroker(join(folder, 'broker.trace'));
   const broker = await openLiveBroker({
@@ -87,7 +87,7 @@ async function runLoad(broker: LiveBroker, jobs: number, tell: Tell): Promise<vo
   const ids = Array.from({ length: jobs }, () => broker.submit());
   const agents = await Promise.all([0, 1, 2, 3].map(() => broker.agent()));
   const accepted = ids.map((id) => watchAccepted(broker, id, tell));
-  const share = Math.ceil(jobs / agents.length);
+  const share = jobs / agents.length;
   const work = agents.map((agent) => workThrough(broker, agent, share, tell));
   await Promise.all([...accepted, ...work, spendCodes(broker, Math.ceil(jobs / 6), tell)]);
   const [last] = agents;
@@ -112,11 +112,10 @@ async function watchAccepted({ framework }: LiveBroker, job: string, tell: Tell)
 async function workThrough(broker: LiveBroker, agent: LiveAgent, jobs: number, tell: Tell): Promise<void> {
   for (let done = 0, at = 0; done < jobs; at += 1) {
     const lease = await takeJob(agent, tell);
-    if (lease === undefined) return;
     if (at % 3 === 2) {
       const counter = agent.count();
       const { job, attempt } = lease;
-      await agent.ask({ kind: 'release', job, attempt, reason: 'drain', counter });
+      await agent.ask({ kind: 'release', job, attempt, reason: 'drain', counter }, END_MS);
       tell({ kind: 'released', of: { job, attempt, agent: agent.id, counter } });
     } else {
       await finish(broker, agent, lease, tell);
@@ -125,25 +124,22 @@ async function workThrough(broker: LiveBroker, agent: LiveAgent, jobs: number, t
   }
 }
 
-/** Undefined where others took what there was. */
-async function takeJob(agent: LiveAgent, tell: Tell): Promise<Lease | undefined> {
+async function takeJob(agent: LiveAgent, tell: Tell): Promise<Lease> {
   const counter = agent.count();
   const request = { kind: 'request', ad: { OpSys: 'LINUX', Cpus: 1 }, seen: [], counter };
-  const answer = await agent.ask(request, WORK_MS).catch(() => undefined);
-  if (answer?.kind !== 'job') return undefined;
+  const answer = await agent.ask(request, END_MS);
+  if (answer.kind !== 'job') throw new Error(`no job came but ${JSON.stringify(answer)}`);
   const { job, attempt } = answer.lease;
   tell({ kind: 'leased', of: { job, attempt, agent: agent.id, counter } });
   return answer.lease;
 }
-
-const WORK_MS = 2_000;
 
 async function finish(broker: LiveBroker, agent: LiveAgent, lease: Lease, tell: Tell): Promise<void> {
   const { job, attempt } = lease;
   const bytes = new TextEncoder().encode(`events of ${job}, attempt ${attempt}`);
   const manifest = [await agent.upload(lease, 'events.dat', bytes)];
   const counter = agent.count();
-  const answer = await agent.ask({ ...agent.report(lease, manifest), counter });
+  const answer = await agent.ask({ ...agent.report(lease, manifest), counter }, END_MS);
   if (answer.kind !== 'reported') throw new Error(`the report was answered ${JSON.stringify(answer)}`);
   const of = { job, attempt, agent: agent.id, counter };
   tell({ kind: 'reported', of, manifest });
