@@ -22,7 +22,7 @@ export const HANDSHAKE_CASES: readonly BrokerCase[] = [
   core(
     'S-02',
     'shows a certificate of the certifier for its own key and address',
-    'S-5 S-7 E-13 E-14',
+    'S-5 E-13 E-14',
     async (scene) => {
       const member = await scene.member();
       const { certificate, hello } = await answerTo(scene, member, await scene.line(member));

@@ -231,6 +231,26 @@ export const LEASE_CASES: readonly BrokerCase[] = [
     { needs: ['restart'], turn: 'alone', withinSeconds: 60 },
   ),
   robust(
+    'L-23',
+    'leases nothing more to an agent with 64 attempts and unseen verdicts',
+    'L-14 M-17 X-2',
+    async (scene) => {
+      const agent = await scene.agent();
+      for (let taken = 0; taken <= 64; taken++) {
+        const job = await scene.job({ outputs: [] });
+        const answer = await agent.ask(agent.request(job), 3 * scene.answerMs);
+        if (answer.kind === 'none') {
+          expect(answer.none.reason === 'too-many-attempts', `the reason is ${answer.none.reason}`);
+          return;
+        }
+        expect(answer.kind === 'job', `a request was answered ${answer.kind}`);
+        await agent.askFor('reported', agent.report(answer.lease, { exit: SUCCESS, manifest: [] }));
+      }
+      expect(false, 'it was leased a 65th');
+    },
+    { withinSeconds: 180 },
+  ),
+  robust(
     'L-22',
     'gives no work for a while to an agent whose jobs fail within seconds',
     'L-15 M-17',

@@ -162,7 +162,7 @@ export const TAMPERED_FRAME_CASES: readonly BrokerCase[] = [
   full(
     'TF-314',
     'hears one agent as itself, whatever connection its frame comes by',
-    'B-4 M-4 F-8',
+    'M-4 F-8',
     async (scene) => {
       const [one, other] = await scene.twoAgents();
       const counter = one.count(0);

@@ -8,8 +8,8 @@ export interface HttpAsk {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
   readonly body?: Uint8Array;
-  /** The connection is cut once the body, which is not all that was promised, is out. */
-  readonly breaksOff?: boolean;
+  /** The connection is cut so long after the body, which is not all that was promised, is out. */
+  readonly breaksOffMs?: number;
 }
 
 export interface HttpAnswer {
@@ -19,7 +19,6 @@ export interface HttpAnswer {
 }
 
 const ANSWER_MS = 15_000;
-const BREAK_MS = 300;
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /** Rejects with `Failed` where nothing answers; never follows a redirect. */
@@ -65,14 +64,14 @@ export function exchange(ask: HttpAsk, signal: AbortSignal): Promise<HttpAnswer>
     );
     outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
     outgoing.once('error', failed);
-    if (ask.breaksOff === true) breakOff(outgoing, ask.body);
+    if (ask.breaksOffMs !== undefined) breakOff(outgoing, ask.breaksOffMs, ask.body);
     else outgoing.end(ask.body);
   });
 }
 
 /** What was written is on its way before the connection is cut. */
-function breakOff(outgoing: ClientRequest, body: Uint8Array = new Uint8Array(0)): void {
-  outgoing.write(body, () => void setTimeout(() => outgoing.destroy(new Error('cut on purpose')), BREAK_MS));
+function breakOff(outgoing: ClientRequest, afterMs: number, body: Uint8Array = new Uint8Array(0)): void {
+  outgoing.write(body, () => void setTimeout(() => outgoing.destroy(new Error('cut on purpose')), afterMs));
 }
 
 export function getJson(answer: HttpAnswer): unknown {
