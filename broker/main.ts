@@ -42,7 +42,7 @@ export interface BrokerProgramOptions {
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
   /** Opens the ledger; SQLite in the directory where it is left out. */
-  readonly openLedger?: (options: SqliteLedgerOptions) => Promise<Ledger & Partial<LedgerKeeping>>;
+  readonly openLedger?: (options: SqliteLedgerOptions) => Promise<Ledger & LedgerKeeping>;
 }
 
 export interface BrokerProgram {

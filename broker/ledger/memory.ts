@@ -142,6 +142,10 @@ class MemoryLedgerHandle implements MemoryLedger {
     return this.#nowMs();
   }
 
+  snapshot(): Promise<void> {
+    return Promise.reject(new CoPilotError('UNSUPPORTED', 'this ledger has no file'));
+  }
+
   async agents(after: string, limit: number): Promise<AgentPage> {
     this.#check();
     const agents = [...this.store.agents.values()]

@@ -9,7 +9,6 @@ import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
 import { decodeOutcomes } from './outcome-text.ts';
-import type { LedgerKeeping } from './keeping.ts';
 import type { Answer, Call, SnapshotNews } from './sqlite-call.ts';
 import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 

@@ -248,7 +248,6 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     get connected() {
       return byAgent.size;
     },
-    isConnected: (agent) => byAgent.has(agent),
     lastHeardMs: (agent) => presence.lastHeardMs(agent),
     stop: () => responder.stop(),
   };

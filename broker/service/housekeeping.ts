@@ -6,7 +6,7 @@ import type { LedgerKeeping, Pruned } from '../ledger/keeping.ts';
 export interface HousekeepingOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly keeping: LedgerKeeping;
+  readonly keeping: Pick<LedgerKeeping, 'prune'>;
   readonly retention: LedgerRetention;
 }
 

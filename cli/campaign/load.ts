@@ -33,9 +33,9 @@ export async function checkCampaign(path: string): Promise<CampaignCheck> {
 
 /** The input files a campaign names, as written; none of them is looked at. Rejects with `INVALID_CAMPAIGN` where it is no YAML. */
 export async function namedInputs(path: string): Promise<readonly string[]> {
-  const text = await readText(path);
+  const text = await readBoundedText(path, MAX_FILE_BYTES);
   if (typeof text !== 'string') throw invalidCampaign(path, [text]);
-  const parsed = parseSource(text);
+  const parsed = parseSource(text, 'name and command are needed');
   if (parsed.kind === 'problems') throw invalidCampaign(path, parsed.problems);
   return inputPaths(parsed.source.data);
 }

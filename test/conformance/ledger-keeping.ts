@@ -60,7 +60,7 @@ export function ledgerKeepingConformance(create: () => Promise<KeepingUnderTest>
         verified(job, 1),
         finalised(job, 1),
         told(job),
-        { kind: 'seen', agent: 'a', seen: [{ job, attempt: 1 }] },
+        { kind: 'seen', agent: 'a', start: 's1', seen: [{ job, attempt: 1 }] },
       ]);
     }
   }

@@ -30,6 +30,7 @@ export function createTracedBroker(traceFile: string): TracedBroker {
       const urls = (await program.message()) as Pick<BrokerProgram, 'busUrl' | 'enrolmentUrl'>;
       return {
         ...urls,
+        metricsUrl: undefined,
         async stop() {
           if (program.child.connected) tell('stop');
           await program.ended();

@@ -6,6 +6,7 @@ import { createControlClient } from '../../cli/control-client.ts';
 import { createResultStore } from '../../cli/result-store.ts';
 import type { AdapterSubject } from '../../conformance/adapter/subject.ts';
 import { sha256Of } from '../../conformance/peer/key-holder.ts';
+import { dropReader } from '../../cli/campaign/drop-reader.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
@@ -30,6 +31,7 @@ export async function localSubject(around: Around = honest): Promise<AdapterSubj
         configuration,
         log: silentLog,
         around,
+        reader: dropReader,
       });
       return async () => {
         await program.stop();

@@ -27,6 +27,7 @@ import type { Enrolled } from './broker-stage.ts';
 import { eventually } from './eventually.ts';
 import { type LiveAgent, liveAgentOf } from './live-agent.ts';
 import { createRawAgent, type RawAgent, type RawAgentOptions, type RawAgentPlace } from './raw-agent.ts';
+import { dropReader } from '../../cli/campaign/drop-reader.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
@@ -131,6 +132,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
         configuration: configurations.local,
         log: silentLog,
         around,
+        reader: dropReader,
       });
     }
     const host = connectAdapter({

@@ -50,7 +50,7 @@ function finish(count: number): number {
         ],
         0,
       );
-      const seen = { kind: 'seen', agent: 'a', seen: [{ job, attempt: 1 }] } as const;
+      const seen = { kind: 'seen', agent: 'a', start: 's1', seen: [{ job, attempt: 1 }] } as const;
       store.apply([verified(job, 1), finalised(job, 1), told(job), seen], 0);
     }
   }

@@ -73,7 +73,7 @@ export function reconcileRegistry(registry: string, standing: (ref: AttemptRef) 
       const ref = { job: String(row['job']), attempt: Number(row['attempt']) };
       const stands = standing(ref);
       if (stands === 'result') continue;
-      if (stands === 'waits') tables.setState(ref, 'closed');
+      if (stands === 'waits') tables.setState(ref, 'closed', Date.now());
       else drop(tables, ref);
       taken += 1;
     }
@@ -82,7 +82,7 @@ export function reconcileRegistry(registry: string, standing: (ref: AttemptRef) 
 }
 
 function drop(tables: Tables, ref: AttemptRef): void {
-  tables.setState(ref, 'discarded');
+  tables.setState(ref, 'discarded', Date.now());
   for (const { name } of tables.files(ref)) tables.deleteFile(ref, name);
 }
 

@@ -49,6 +49,7 @@ function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     agents: (after, limit) => inner.agents(after, limit),
     count: () => inner.count(),
     prune: (retention, limit) => inner.prune(retention, limit),
+    snapshot: (path, onProgress) => inner.snapshot(path, onProgress),
     close: () => inner.close(),
   };
 }

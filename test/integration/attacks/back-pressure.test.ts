@@ -38,7 +38,11 @@ function troubled(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     job: (id) => inner.job(id),
     agent: (id) => inner.agent(id),
     count: () => inner.count(),
+    owner: (id) => inner.owner(id),
+    nowMs: () => inner.nowMs(),
+    agents: (after, limit) => inner.agents(after, limit),
     prune: (retention, limit) => inner.prune(retention, limit),
+    snapshot: (path, onProgress) => inner.snapshot(path, onProgress),
     close: () => inner.close(),
   };
 }

@@ -21,12 +21,12 @@ beforeEach(async () => {
   path = join(folder, 'registry.sqlite');
   await changed((tables) => {
     for (const letter of ['a', 'b', 'c']) {
-      tables.putFile(ref(letter), { name: 'n.txt', size: 2, sha256: SHA, isComplete: true });
-      tables.setState(ref(letter), 'registered');
+      tables.putFile(ref(letter), { name: 'n.txt', size: 2, sha256: SHA, isComplete: true, digests: {} }, 0);
+      tables.setState(ref(letter), 'registered', 0);
     }
-    tables.putFile(ref('d'), { name: 'n.txt', size: 3, sha256: SHA, isComplete: true });
-    tables.putFile(ref('d'), { name: 'half.txt', size: 9, sha256: SHA, isComplete: false });
-    tables.putInput(SHA, 5);
+    tables.putFile(ref('d'), { name: 'n.txt', size: 3, sha256: SHA, isComplete: true, digests: {} }, 0);
+    tables.putFile(ref('d'), { name: 'half.txt', size: 9, sha256: SHA, isComplete: false, digests: {} }, 0);
+    tables.putInput(SHA, { size: 5, digests: {} });
   });
 });
 afterEach(() => removeDirectory(folder));
@@ -64,5 +64,5 @@ it('takes back results that the ledger does not know, and gives their job the wa
   const files = await changed((tables) => ['a', 'b', 'c'].map((letter) => tables.files(ref(letter)).length));
   expect(files).toEqual([1, 1, 0]);
   // One result per job: a new attempt can be it now.
-  await changed((tables) => tables.setState(ref('c', 101), 'registered'));
+  await changed((tables) => tables.setState(ref('c', 101), 'registered', 0));
 });

@@ -70,6 +70,8 @@ function openHere(path: string, clock: Clock, asText: boolean): Ledger & LedgerK
     nowMs: () => read(nowMs),
     agents: (after, limit) => read(() => ({ agents: store.agents(after, limit), nowMs: nowMs() })),
     count: () => read(() => store.count()),
+    prune: (retention, limit) => read(() => store.prune(retention, nowMs(), limit)),
+    snapshot: () => Promise.reject(new CoPilotError('UNSUPPORTED', 'the thread takes snapshots')),
     async close() {
       isOpen = false;
       await queue.drained();

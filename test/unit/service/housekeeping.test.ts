@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000;
 function stage(answers: (() => Pruned)[]) {
   const clock = createManualClock();
   const calls: number[] = [];
-  const keeping: LedgerKeeping = {
+  const keeping: Pick<LedgerKeeping, 'prune'> = {
     async prune() {
       calls.push(clock.monotonicMs());
       return (answers.shift() ?? (() => NOTHING))();
