@@ -4,7 +4,7 @@ import { decideBan, decideHello, decideRevoke } from './agent-start.ts';
 import { decideCancel } from './cancel.ts';
 import type { Command } from './command.ts';
 import { decideAbort, decideDiscarded, decideFinalised, decideTold, decideVerified } from './commit.ts';
-import { decision, refuse, UNCHANGED } from './decision.ts';
+import { decision, UNCHANGED } from './decision.ts';
 import { withoutSeen } from './holder.ts';
 import { decideLease, decideRelease, decideRenew } from './lease.ts';
 import { decideReport } from './report.ts';
