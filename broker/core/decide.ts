@@ -5,7 +5,7 @@ import { decideCancel } from './cancel.ts';
 import type { Command } from './command.ts';
 import { decideAbort, decideDiscarded, decideFinalised, decideTold, decideVerified } from './commit.ts';
 import { decideDrain } from './drain.ts';
-import { decision, refuse, UNCHANGED } from './decision.ts';
+import { decision, UNCHANGED } from './decision.ts';
 import { withoutSeen } from './holder.ts';
 import { decideLease, decideRelease, decideRenew } from './lease.ts';
 import { decideReport } from './report.ts';

@@ -29,11 +29,14 @@ export function adapterCommandSubject(commands: AdapterCommands): AdapterSubject
         idIn(await withFile(JSON.stringify(job), (file) => runCommand(submit, { file, queue }, signal))),
     }),
     ...(cancel !== undefined && {
-      cancel: async (job, signal) => void (await runCommand(cancel, { job }, signal)),
+      cancel: async (job, signal) => {
+        await runCommand(cancel, { job }, signal);
+      },
     }),
     ...(putInput !== undefined && {
-      putInput: async (content, signal) =>
-        void (await withFile(content, (file) => runCommand(putInput, { file }, signal))),
+      putInput: async (content, signal) => {
+        await withFile(content, (file) => runCommand(putInput, { file }, signal));
+      },
     }),
   };
 }

@@ -1,6 +1,5 @@
 import type { Exit, File, Lease, Reported, Verdicts } from '../../protocol/generated/types.ts';
 import { expect } from '../expectation.ts';
-import { sha256Of } from '../peer/key-holder.ts';
 import { type BrokerCase, core, full, robust } from './broker-case.ts';
 import { expectOrder, file, ref } from './cases-leases.ts';
 import { contentOf, type Held, type Player, putFor, SUCCESS } from './player.ts';

@@ -26,12 +26,20 @@ export function commandSubject(commands: BrokerCommands): BrokerSubject {
     codes,
     submit: (job, signal) => submit(commands, job, signal),
     ...(cancel !== undefined && {
-      cancel: async (job, signal) => void (await runCommand(cancel, { job }, signal)),
+      cancel: async (job, signal) => {
+        await runCommand(cancel, { job }, signal);
+      },
     }),
     ...(revoke !== undefined && {
-      revoke: async (agent, signal) => void (await runCommand(revoke, { agent }, signal)),
+      revoke: async (agent, signal) => {
+        await runCommand(revoke, { agent }, signal);
+      },
     }),
-    ...(restart !== undefined && { restart: async (signal) => void (await runCommand(restart, {}, signal)) }),
+    ...(restart !== undefined && {
+      restart: async (signal) => {
+        await runCommand(restart, {}, signal);
+      },
+    }),
   };
 }
 
