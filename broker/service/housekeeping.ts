@@ -67,7 +67,7 @@ export interface RetentionConfiguration {
   readonly auditRecords: number;
 }
 
-export const DEFAULT_RETENTION: RetentionConfiguration = {
+const DEFAULT_RETENTION: RetentionConfiguration = {
   jobDays: 30,
   jobs: 1_000_000,
   tombstoneDays: 400,
