@@ -43,8 +43,9 @@ export function createHousekeeping({ clock, log, keeping, retention }: Housekeep
     }
   }
 
-  function note({ more: _, ...removed }: Pruned): void {
-    if (Object.values(removed).some((count) => count > 0)) log.debug(removed, 'old rows removed');
+  function note({ jobs, agents, tombstones, auditRecords }: Pruned): void {
+    if (jobs + agents + tombstones + auditRecords > 0)
+      log.debug({ jobs, agents, tombstones, auditRecords }, 'old rows removed');
   }
 
   return {
