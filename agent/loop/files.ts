@@ -68,12 +68,15 @@ async function move(
   act: (capability: Capability) => Promise<void>,
 ): Promise<void> {
   const { clock, random, log } = run.context.runtime;
-  const { signal } = run.holding;
+  const { signal, job, attempt } = run.holding;
   for (let tried = 0; ; tried++) {
     const error = await moveOnce(run, verb, files, act);
     if (error === undefined) return;
     if (signal.aborted || error.code === 'ATTEMPT_NOT_LIVE' || tried + 1 >= tries) throw error;
-    log.info({ errorCode: error.code, verb, name: files[0]?.name }, 'a file was not moved; trying again');
+    log.info(
+      { job, attempt, errorCode: error.code, verb, file: files[0]?.name },
+      'a file was not moved; trying again',
+    );
     if (!(await sleep(clock, backOffMs(random, tried, FIRST_RETRY_MS, LONGEST_RETRY_MS), signal)))
       throw error;
   }

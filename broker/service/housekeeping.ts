@@ -43,8 +43,9 @@ export function createHousekeeping({ clock, log, keeping, retention }: Housekeep
     }
   }
 
-  function note({ more: _, ...removed }: Pruned): void {
-    if (Object.values(removed).some((count) => count > 0)) log.debug(removed, 'old rows removed');
+  function note({ jobs, agents, tombstones, auditRecords }: Pruned): void {
+    if (jobs + agents + tombstones + auditRecords > 0)
+      log.debug({ jobs, agents, tombstones, auditRecords }, 'old rows removed');
   }
 
   return {
@@ -67,7 +68,7 @@ export interface RetentionConfiguration {
   readonly auditRecords: number;
 }
 
-export const DEFAULT_RETENTION: RetentionConfiguration = {
+const DEFAULT_RETENTION: RetentionConfiguration = {
   jobDays: 30,
   jobs: 1_000_000,
   tombstoneDays: 400,

@@ -8,8 +8,11 @@ import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
 import { accept, finalised, hello, lease, report, told, verified } from '../unit/lease-machine/world.ts';
 
-const JOBS = 1_000_000;
-const GROUP = 500;
+/** A million; fewer for a look at the figures. */
+const JOBS = Number(process.env.RETENTION_JOBS ?? 1_000_000);
+const GROUP = 50;
+const SAMPLE = JOBS / 100;
+const AGENTS = Array.from({ length: GROUP }, (_, at) => `agent-${at}`);
 const STEP_ROWS = 256;
 const DESCRIPTION = JSON.stringify({ command: './run', arguments: ['x'.repeat(400)] });
 const RETENTION = { ...ledgerRetention(), auditRecords: 3 * JOBS };
@@ -23,7 +26,10 @@ beforeAll(async () => {
   folder = await temporaryDirectory('retention');
   path = join(folder, 'ledger.sqlite');
   store = open();
-  store.apply([hello('a')], 0);
+  store.apply(
+    AGENTS.map((agent) => hello(agent)),
+    0,
+  );
 });
 afterAll(async () => {
   store.close(0);
@@ -37,22 +43,29 @@ function open(): SqliteStore {
   return opened;
 }
 
-/** Whole cycles of so many jobs; answers microseconds a job. */
+/** Whole cycles of so many jobs, a group of agents at a time; answers microseconds a job. */
 function finish(count: number): number {
   const from = performance.now();
   for (let done = 0; done < count; done += GROUP) {
-    for (const job of Array.from({ length: GROUP }, () => newId(nodeRandom))) {
-      store.apply(
-        [
-          accept(job, { description: DESCRIPTION }),
-          lease('a', job, ++counter),
-          report('a', job, 1, ++counter),
-        ],
-        0,
-      );
-      const seen = { kind: 'seen', agent: 'a', start: 's1', seen: [{ job, attempt: 1 }] } as const;
-      store.apply([verified(job, 1), finalised(job, 1), told(job), seen], 0);
-    }
+    counter += 2;
+    const jobs = AGENTS.map((agent) => ({ agent, job: newId(nodeRandom) }));
+    store.apply(
+      jobs.flatMap(({ agent, job }) => [
+        accept(job, { description: DESCRIPTION }),
+        lease(agent, job, counter - 1),
+        report(agent, job, 1, counter),
+      ]),
+      0,
+    );
+    store.apply(
+      jobs.flatMap(({ agent, job }) => [
+        verified(job, 1),
+        finalised(job, 1),
+        told(job),
+        { kind: 'seen', agent, seen: [{ job, attempt: 1 }] } as const,
+      ]),
+      0,
+    );
   }
   return ((performance.now() - from) * 1000) / count;
 }
@@ -75,9 +88,9 @@ function pages(): { readonly all: number; readonly free: number } {
 }
 
 it('a ledger with a million finished jobs works as one with few, shrinks to what is kept, and grows no more', async () => {
-  const fewUs = finish(10_000);
-  finish(JOBS - 20_000);
-  const manyUs = finish(10_000);
+  const fewUs = finish(SAMPLE);
+  finish(JOBS - 2 * SAMPLE);
+  const manyUs = finish(SAMPLE);
   store.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   const full = pages();
   store.close(0);
@@ -88,7 +101,7 @@ it('a ledger with a million finished jobs works as one with few, shrinks to what
 
   const steps = prune(JOBS / 2);
   const halved = pages();
-  const afterUs = finish(10_000);
+  const afterUs = finish(SAMPLE);
   // Once around: as many new ones as were removed find their room in the file.
   finish(JOBS / 10);
   prune(JOBS / 2);

@@ -103,7 +103,6 @@ describe('log', () => {
     log.warn({ reason: hostile, list: [hostile], error: new Error(hostile) }, 'an attempt ended');
     expect(lines).toHaveLength(1);
     expect(lines[0]!.indexOf('\n')).toBe(lines[0]!.length - 1);
-    // eslint-disable-next-line no-control-regex -- these are what is looked for
     expect(lines[0]!.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
     expect(JSON.parse(lines[0]!).reason).toContain('forged');
   });
