@@ -125,10 +125,7 @@ async function secretsFor(role: Role, { secrets }: Settings): Promise<Secrets> {
 }
 
 /** What was made for a role at the first start; undefined where it is not there. */
-export async function readGenerated<R extends Role>(
-  directory: string,
-  role: R,
-): Promise<Generated[R] | undefined> {
+async function readGenerated<R extends Role>(directory: string, role: R): Promise<Generated[R] | undefined> {
   const path = generatedFile(directory, role);
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Generated[R]; // written by us, readable by this user alone

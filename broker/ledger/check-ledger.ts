@@ -44,6 +44,11 @@ export function checkLedger(path: string, onProgress: (progress: CheckProgress) 
   }
 }
 
+interface Meta {
+  readonly nextAudit: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
 class Checking {
   readonly #database: DatabaseSync;
   readonly #onProgress: (progress: CheckProgress) => void;
@@ -116,7 +121,7 @@ class Checking {
 
   #oneJob(row: Row): void {
     const id = String(row['id']);
-    const job = this.#parsed<JobRow>(row, `job ${id}`);
+    const job = this.#parsed(row, `job ${id}`) as JobRow | undefined;
     if (job === undefined) return;
     if (job.id !== id) this.#fault(`job ${id}: its row is that of ${job.id}`);
     if (job.state !== row['state'])
@@ -138,7 +143,7 @@ class Checking {
     const names = new Set(job.attempts.filter(({ state }) => state !== 'void').map(({ agent }) => agent));
     return [...names].flatMap((name) => {
       const row = this.#agent.get(name);
-      const agent = row && this.#parsed<AgentRow>(row, `agent ${name}`);
+      const agent = row && (this.#parsed(row, `agent ${name}`) as AgentRow | undefined);
       return agent === undefined
         ? []
         : [{ ...agent, held: agent.held.filter((held) => held.job === job.id) }];
@@ -160,12 +165,12 @@ class Checking {
 
   #oneAgent(row: Row): void {
     const id = String(row['id']);
-    const agent = this.#parsed<AgentRow>(row, `agent ${id}`);
+    const agent = this.#parsed(row, `agent ${id}`) as AgentRow | undefined;
     if (agent === undefined) return;
     if (agent.id !== id) this.#fault(`agent ${id}: its row is that of ${agent.id}`);
     const jobs = [...new Set(agent.held.map(({ job }) => job))].flatMap((name) => {
       const found = this.#job.get(name);
-      return (found && this.#parsed<JobRow>(found, `job ${name}`)) ?? [];
+      return (found && (this.#parsed(found, `job ${name}`) as JobRow | undefined)) ?? [];
     });
     const others = (job: JobRow): JobRow => ({
       ...job,
@@ -177,7 +182,7 @@ class Checking {
 
   #oneOwner(row: Row): void {
     const id = String(row['id']);
-    const owner = this.#parsed<OwnerRow>(row, `owner ${id}`);
+    const owner = this.#parsed(row, `owner ${id}`) as OwnerRow | undefined;
     const live = this.#live.get(id) ?? 0;
     if (owner !== undefined && owner.live !== live)
       this.#fault(`I9 owner ${id} counts ${owner.live} live attempts, has ${live}`);
@@ -197,10 +202,9 @@ class Checking {
         this.#fault(`the audit log goes on with record ${first}, not ${expected}`);
       if (lines.length !== row['count']) this.#fault(`the audit log counts its records wrongly at ${first}`);
       for (const line of lines) {
-        const record = this.#parsed<{ kind: string; job: string; attempt: number }>(
-          { row: line },
-          `audit record ${first} and on`,
-        );
+        const record = this.#parsed({ row: line }, `audit record ${first} and on`) as
+          | { readonly kind: string; readonly job: string; readonly attempt: number }
+          | undefined;
         if (record?.kind === 'commit') put.run(record.job, record.attempt);
       }
       expected = first + Number(row['count']);
@@ -221,14 +225,15 @@ class Checking {
         this.#fault(`${real.get(state) ?? 0} jobs are ${state}, the ledger counts ${said[state] ?? 0}`);
   }
 
-  #meta(): { readonly nextAudit: number; readonly counts: Readonly<Record<string, number>> } | undefined {
+  #meta(): Meta | undefined {
     const row = this.#database.prepare("SELECT value AS row FROM meta WHERE name = 'ledger'").get();
-    return row && this.#parsed(row, 'the counters of the ledger');
+    return row && (this.#parsed(row, 'the counters of the ledger') as Meta | undefined);
   }
 
-  #parsed<T>(row: Row, what: string): T | undefined {
+  /** Rows are written by this program alone; the caller names the type of each. */
+  #parsed(row: Row, what: string): unknown {
     try {
-      return JSON.parse(String(row['row'])) as T;
+      return JSON.parse(String(row['row']));
     } catch {
       this.#fault(`${what}: it is no JSON`);
       return undefined;

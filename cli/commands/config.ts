@@ -11,7 +11,7 @@ import {
 } from '../configuration/load.ts';
 import { readSecret } from '../configuration/secret.ts';
 import { variableOf } from '../configuration/override.ts';
-import { originText, type SecretReference, type Setting } from '../configuration/settings.ts';
+import { originText, type Setting } from '../configuration/settings.ts';
 import { generatedFile, readInstallation } from '../installation.ts';
 import { action, collect, type CommonOptions, withCommon } from './common.ts';
 import schema from '../configuration/configuration.schema.json' with { type: 'json' };
@@ -100,7 +100,7 @@ function rowOf({ path, value, origin, isSecret }: Setting): Row {
 async function secretFaults({ settings }: Configuration) {
   const checks = Object.entries(settings.secrets).map(async ([name, reference]) => {
     try {
-      await readSecret(name, reference as SecretReference, process.env);
+      await readSecret(name, reference, process.env);
       return [];
     } catch (caught) {
       if (!(caught instanceof CoPilotError)) throw caught;

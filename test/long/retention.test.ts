@@ -62,7 +62,7 @@ function finish(count: number): number {
         verified(job, 1),
         finalised(job, 1),
         told(job),
-        { kind: 'seen', agent, seen: [{ job, attempt: 1 }] } as const,
+        { kind: 'seen', agent, start: 's1', seen: [{ job, attempt: 1 }] } as const,
       ]),
       0,
     );

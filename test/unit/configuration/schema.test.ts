@@ -70,7 +70,9 @@ describe('every key', () => {
       const row = text.split('\n').find((line) => line.startsWith(`| \`${path.join('.')}\` |`)) ?? '';
       expect(row).toContain(form.replaceAll('|', ','));
       if (fallback !== undefined)
-        expect(row).toContain(`\`${Array.isArray(fallback) ? fallback.join(', ') : String(fallback)}\``);
+        expect(row).toContain(
+          `\`${Array.isArray(fallback) ? fallback.join(', ') : JSON.stringify(fallback).replaceAll('"', '')}\``,
+        );
     }
   });
 });
