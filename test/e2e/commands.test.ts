@@ -138,13 +138,6 @@ describe('jobs', () => {
     const ends = [
       ['crash', 'kill -SEGV $$', 'payload-signal', {}],
       ['slow', 'sleep 60', 'wall-limit', short],
-      [
-        'fat',
-        'head -c 8000000 /dev/zero > big; sleep 60',
-        'disk-limit',
-        { limits: '{ wall: 1m, memory: 32MiB, disk: 4MiB }' },
-      ],
-      ['lazy', 'true', 'missing-output', { outputs: ['result.txt'] }],
     ] as const;
     const submitted = [];
     for (const [name, script, cause, more] of ends)
@@ -163,6 +156,11 @@ describe('jobs', () => {
     const { jobs } = await operator.submit(await campaign('empty', 'true', { outputs: ['result.txt'] }));
     await operator.reaches(jobs, 'failed');
     expect((await operator.show(jobs[0] ?? '')).reason).toContain('result.txt');
+    const why = await operator.ask('job', 'why', jobs[0] ?? '');
+    expect(why.answer).toMatchObject({
+      cause: 'missing-output',
+      sentence: expect.stringContaining('result.txt'),
+    });
   });
 
   it('are cancelled while they run and while they wait, and not once they have a result', async () => {
