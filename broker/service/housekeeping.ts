@@ -17,8 +17,8 @@ export interface Housekeeping {
 }
 
 /** Rows looked at in one step: some milliseconds of the ledger's thread. */
-const STEP_ROWS = 256;
-const PAUSE_MS = 250;
+const STEP_ROWS = 64;
+const PAUSE_MS = 100;
 const ROUND_MS = 60_000;
 
 export function createHousekeeping({ clock, log, keeping, retention }: HousekeepingOptions): Housekeeping {

@@ -27,7 +27,7 @@ describe('housekeeping', () => {
     const { clock, housekeeping, times } = stage([() => ({ ...NOTHING, more: true }), () => NOTHING]);
     housekeeping.start();
     await clock.run(2 * MINUTE_MS + 1_000);
-    expect(times()).toEqual([MINUTE_MS, MINUTE_MS + 250, 2 * MINUTE_MS + 250]);
+    expect(times()).toEqual([MINUTE_MS, MINUTE_MS + 100, 2 * MINUTE_MS + 100]);
     housekeeping.stop();
   });
 
