@@ -57,15 +57,8 @@ function park(desk: Desk, waiter: Waiter): void {
     wake: () => void serve(desk, waiter).catch((caught: unknown) => onFault(desk, waiter, caught)),
     expire: () => none(waiter, 'no-work', 0),
   });
-  if (!isParked) return none(waiter, 'busy', BUSY_SECONDS);
-  desk.hunger();
-  wakeForMissed(desk, host);
-}
-
-/** A job that came while the ledger was asked found nobody parked to wake. */
-function wakeForMissed({ jobs }: Desk, host: HostClass): void {
-  const missed = jobs.take(host);
-  if (missed !== undefined) jobs.putBack(missed);
+  if (isParked) desk.hunger();
+  else none(waiter, 'busy', BUSY_SECONDS);
 }
 
 function onFault(desk: Desk, waiter: Waiter, caught: unknown): void {
