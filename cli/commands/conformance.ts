@@ -23,7 +23,7 @@ export function addConformanceCommands(program: Command): void {
 }
 
 /** Options of every suite; docs/conformance.md explains them. */
-export function withSuiteOptions(command: Command): Command {
+function withSuiteOptions(command: Command): Command {
   return command
     .option('--level <level>', `cases up to this level: ${LEVELS.join(', ')}`, 'full')
     .option('--only <case...>', 'only these cases, whatever their level')
