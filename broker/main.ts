@@ -69,6 +69,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     path: join(directory, 'ledger.sqlite'),
     clock: runtime.clock,
     log,
+    ...(options.onFatal && { onDeath: options.onFatal }),
   }).catch(async (caught: unknown) => {
     await codes.close();
     throw caught;
@@ -117,7 +118,6 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     enrolment,
     clock: runtime.clock,
     log,
-    ...(options.onFatal && { onDeath: options.onFatal }),
   });
   const housekeeping = createHousekeeping({
     ...runtime,
