@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { CoPilotError } from '../protocol/errors.ts';
 import { createSnapshotDesk } from '../protocol/runtime/snapshot-desk.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';

@@ -163,14 +163,12 @@ export function ledgerKeepingConformance(create: () => Promise<KeepingUnderTest>
         code: 'UNSUPPORTED',
       });
     } else {
-      const pages: number[] = [];
-      await ledger.snapshot(copy.path, ({ donePages }) => pages.push(donePages));
+      await ledger.snapshot(copy.path, () => undefined);
       await ledger.apply([accept('later')]);
       const copied = await copy.open();
       expect(await copied.list({ kind: 'all' }, '', 10)).toEqual(told);
       expect(await copied.agents('', 10)).toMatchObject({ agents: [{ id: 'a' }] });
       await copied.close();
-      expect(pages.at(-1)).toBeGreaterThan(0);
     }
     expect((await ledger.apply([accept('after')]))[0]).toMatchObject({ kind: 'accepted' });
   });
