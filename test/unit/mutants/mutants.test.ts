@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../../doubles/temporary-directory.ts';
+import { askCatcher } from '../../mutants/catch.ts';
 import { applyPatch } from '../../mutants/checkout-copy.ts';
 import { readMutants, titlePattern, type Mutant } from '../../mutants/mutant.ts';
 import { firstCells, page, project } from '../docs/pages.ts';
@@ -74,6 +75,16 @@ describe('a mutant', () => {
     'Breaks: I1\n',
   ])('without a whole header is refused: %j', async (text) => {
     await expect(readOne(text)).rejects.toThrow('one');
+  });
+
+  it.each([
+    [0, { kind: 'well' }],
+    [1, { kind: 'wrong', what: 'exit code 1' }],
+    [69, { kind: 'no-judgement', why: 'it was not there' }],
+  ])('has a command that ends with %i for its judge', async (code, said) => {
+    const script = `console.error('it was not there'); process.exitCode = ${code}`;
+    const catcher = { kind: 'command', words: ['node', '-e', script] } as const;
+    expect(await askCatcher(catcher, project)).toEqual(said);
   });
 
   it('whose patch does not apply is a fault', async () => {
