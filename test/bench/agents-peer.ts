@@ -6,7 +6,7 @@ import { BenchAgent } from './bench-agent.ts';
 import { runEcho } from './echo-client.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import { enrolAgent, type Stage, stageKeys } from './stage.ts';
-import { openLoop } from './open-loop.ts';
+import { type Arrivals, openLoop } from './open-loop.ts';
 import { quantile } from './statistics.ts';
 import { unsealed } from './unsealed.ts';
 
@@ -47,16 +47,6 @@ export interface AgentQuestions {
     readonly seconds: number;
   }): Promise<Arrivals>;
   cpu(nothing: null): number;
-}
-
-/** From when a job should have been asked for until its lease came. */
-export interface Arrivals {
-  readonly asked: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Arrivals that found no idle agent; they waited for one. */
-  readonly late: number;
 }
 
 export interface LoadResult {

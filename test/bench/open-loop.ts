@@ -1,6 +1,15 @@
-import type { Arrivals } from './agents-peer.ts';
 import type { BenchAgent } from './bench-agent.ts';
 import { quantile } from './statistics.ts';
+
+/** From when a job should have been asked for until its lease came. */
+export interface Arrivals {
+  readonly asked: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Arrivals that found no idle agent; they waited for one. */
+  readonly late: number;
+}
 
 /**
  * Jobs are asked for at random times of their own (a Poisson process), however long the earlier ones take; so what waits is counted, which

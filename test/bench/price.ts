@@ -92,7 +92,7 @@ export async function measurePrice(
     }));
   } finally {
     await agents.stop();
-    for (const { stop } of steps) await stop();
+    for (const step of steps) await step.stop();
   }
 }
 

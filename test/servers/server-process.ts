@@ -57,7 +57,7 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
 }
 
 /** The program in one of the folders, or on the path; undefined where it is not installed. */
-export function findProgram(name: string, folders: readonly string[] = []): string | undefined {
+function findProgram(name: string, folders: readonly string[] = []): string | undefined {
   const path = (process.env['PATH'] ?? '').split(delimiter);
   return [...folders, ...path].map((folder) => join(folder, name)).find((file) => existsSync(file));
 }
