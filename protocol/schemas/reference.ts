@@ -96,7 +96,7 @@ export function renderReference({ schemas, notes, protocol }: ReferenceSources):
 }
 
 /** Requirements of docs/protocol.md, by number, with the text of each. */
-export function requirementsIn(protocol: string): ReadonlyMap<string, string> {
+function requirementsIn(protocol: string): ReadonlyMap<string, string> {
   const parts = protocol.split(/(?=^(?:- |\| )\*\*[A-Z]-\d+\*\*)|\n\n(?=\S)/m);
   const found = parts.map((part): readonly [string, string] => [
     /^(?:- |\| )\*\*([A-Z]-\d+)\*\*/.exec(part)?.[1] ?? '',

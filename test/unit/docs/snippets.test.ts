@@ -54,7 +54,7 @@ function isKnownLine(line: string): boolean {
   if (first === 'curl') return isServed(`GET ${/https?:\/\/[^/]+(\/\S*)/.exec(line)?.[1] ?? ''}`);
   const ours = rest.filter((word) => /^(?:compose|docs|examples)\//.test(word));
   return (
-    ['cp', 'mv', 'mkdir', 'touch', 'useradd'].includes(first) &&
+    ['cp', 'mv', 'mkdir', 'touch', 'umask', 'useradd'].includes(first) &&
     ours.every((word) => globSync(word, { cwd: project }).length > 0)
   );
 }
