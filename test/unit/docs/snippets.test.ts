@@ -90,7 +90,7 @@ function isJson(value: Json): boolean {
   const kind = value['kind'];
   if (typeof kind === 'string') return isMessage(kind, value);
   if ('iss' in value) return CLAIMS.some((is) => is(value));
-  if ('jobs' in value) return isSubmission({ key: 'k', owner: 'somebody', ...value });
+  if ('jobs' in value) return isSubmission({ key: 'k', owner: 'somebody', ...value }) && namesPrograms(value);
   if ('intake' in value) return accepts(() => checkIntake(value['intake'] as IntakeConfiguration));
   if ('share' in value)
     return accepts(() => createWeights([value as { readonly name: string; readonly share: QueueShares }]));
@@ -102,6 +102,12 @@ function isJson(value: Json): boolean {
 
 const CLAIMS = [validators.isIdentity, validators.isCertificate, validators.isGrant];
 const isSubmission = controlValidator(CONTROL_SCHEMAS.submission, 'body');
+
+/** A path that is no input is refused by every agent (L-16). */
+function namesPrograms(value: Json): boolean {
+  const jobs = value['jobs'] as readonly { readonly description: { readonly command: string } }[];
+  return jobs.every(({ description: { command } }) => /^(?:\.\/)?[^/]+$/.test(command));
+}
 
 /** Tokens in the transcript are cut, which their pattern does not allow: the cut is taken out. */
 function isMessage(kind: string, value: Json): boolean {
