@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { CoPilotError } from '../protocol/errors.ts';
 import { createSnapshotDesk } from '../protocol/runtime/snapshot-desk.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
@@ -69,6 +68,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     path: join(directory, 'ledger.sqlite'),
     clock: runtime.clock,
     log,
+    ...(options.onFatal && { onDeath: options.onFatal }),
   }).catch(async (caught: unknown) => {
     await codes.close();
     throw caught;
@@ -117,7 +117,6 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     enrolment,
     clock: runtime.clock,
     log,
-    ...(options.onFatal && { onDeath: options.onFatal }),
   });
   const housekeeping = createHousekeeping({
     ...runtime,

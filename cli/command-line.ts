@@ -6,13 +6,13 @@ export const EXIT = {
   /** The command worked, and what it waited for failed. */
   failed: 1,
   usage: 64,
-  /** The file given is wrong, and it says where; or what is asked does not fit how things stand. */
+  /** The file given is wrong, and it says where; or what is asked for cannot be asked. */
   data: 65,
   noInput: 66,
   /** Nothing answers: start `co-pilot up`. */
   unavailable: 69,
   internal: 70,
-  /** A port or directory is taken. */
+  /** A port or directory is taken, or what was asked conflicts with what is there. */
   cannotCreate: 73,
   /** The disk is full, or what lies on it is damaged; it was left as it is. */
   disk: 74,

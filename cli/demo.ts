@@ -108,10 +108,11 @@ class Demo {
   }
 
   async #startServices(directory: string): Promise<void> {
-    const { view, flags } = this.#options;
+    const { view, flags, configuration } = this.#options;
     this.#services = new Services({
       directory,
       flags,
+      logBounds: configuration.settings.log,
       onLine: (_role, line) => this.#onBrokerLine(line),
       onRestart: (role, reason) => view.note(`the ${role} ended (${reason}); it is started again`),
     });

@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { syncDirectory, writeDurably } from '../agent/store/durable-file.ts';
 import { CoPilotError } from '../protocol/errors.ts';
-import { generate, type Generated } from './configuration/generated.ts';
+import { generate, type Generated, unreadKeys } from './configuration/generated.ts';
 import { type Configuration, loadConfiguration } from './configuration/load.ts';
 import {
   bridgeOf,
   brokerOf,
+  hasIntake,
   localOf,
   type RoleConfigurations,
   type Secrets,
-  SECRETS_OF,
+  secretsOf,
 } from './configuration/role-configurations.ts';
 import { readSecret } from './configuration/secret.ts';
 import type { Settings } from './configuration/settings.ts';
@@ -100,8 +101,33 @@ export async function readConfiguration<R extends Role>(
   const { settings } = configuration ?? (await configured(directory));
   const generated = await readGenerated(directory, role);
   if (generated === undefined) return undefined;
+  const bridge = role === 'local' && hasIntake(settings) ? await readNeighbour(directory) : undefined;
   const assemble: Assemble = { broker: brokerOf, local: localOf, bridge: bridgeOf };
-  return assemble[role](generated, settings, await secretsFor(role, settings));
+  return assemble[role](generated, settings, await secretsFor(role, settings), bridge);
+}
+
+/** The bridge's part, where both parts are the same user's; otherwise a person says what is needed of it. */
+async function readNeighbour(directory: string): Promise<Generated['bridge'] | undefined> {
+  return readGenerated(directory, 'bridge').catch((caught: unknown) => {
+    if (isDenied(caught)) return undefined;
+    throw caught;
+  });
+}
+
+function isDenied(caught: unknown): boolean {
+  const cause = caught instanceof CoPilotError ? caught.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'EACCES';
+}
+
+/** Settings of an earlier version in the parts' own files, where nothing is read any more; keys by file. */
+export async function unreadSettings(directory: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = await Promise.all(
+    ROLES.map(async (role) => {
+      const generated = await readGenerated(directory, role);
+      return [generatedFile(directory, role), generated ? unreadKeys(role, generated) : []] as const;
+    }),
+  );
+  return new Map(found.filter(([, keys]) => keys.length > 0));
 }
 
 type Assemble = {
@@ -109,6 +135,7 @@ type Assemble = {
     generated: Generated[R],
     settings: Settings,
     secrets: Secrets,
+    bridge: Generated['bridge'] | undefined,
   ) => RoleConfigurations[R];
 };
 
@@ -116,8 +143,9 @@ function configured(directory: string): Promise<Configuration> {
   return loadConfiguration({ directory, environment: process.env });
 }
 
-async function secretsFor(role: Role, { secrets }: Settings): Promise<Secrets> {
-  const read = SECRETS_OF[role].map(async (name) => {
+async function secretsFor(role: Role, settings: Settings): Promise<Secrets> {
+  const { secrets } = settings;
+  const read = secretsOf(role, settings).map(async (name) => {
     const reference = secrets[name];
     return [name, reference && (await readSecret(name, reference, process.env))] as const;
   });

@@ -3,6 +3,7 @@ import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/err
 import type { SnapshotDesk } from '../../protocol/runtime/snapshot-desk.ts';
 import { addSnapshotRoutes } from '../../protocol/runtime/snapshot-routes.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
+import { endSlowRequests } from '../../protocol/runtime/slow-requests.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -21,10 +22,13 @@ export interface ControlOptions {
   readonly snapshots?: SnapshotDesk;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long one request may take to arrive. */
+  readonly requestTimeoutMs?: number;
 }
 
 const STATUS: Partial<Record<ErrorCode, number>> = { INVALID_REQUEST: 400, NOT_FOUND: 404, CONFLICT: 409 };
 const MAX_BODY_BYTES = 64 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_PAGE = 1000;
 const MAX_CODE_SECONDS = 30 * 24 * 3600;
 
@@ -43,8 +47,22 @@ const codeSchema = {
 
 /** What the operator's command line asks of a running broker, over a socket only its user reaches. */
 export function createControlServer(options: ControlOptions): FastifyInstance {
-  const { broker, enrolment, ledger, queues, metrics, snapshots, clock, log } = options;
-  const server = Fastify({ bodyLimit: MAX_BODY_BYTES, logger: false });
+  const {
+    broker,
+    enrolment,
+    ledger,
+    queues,
+    metrics,
+    snapshots,
+    clock,
+    log,
+    requestTimeoutMs = REQUEST_TIMEOUT_MS,
+  } = options;
+  const server = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    ...endSlowRequests(requestTimeoutMs),
+    logger: false,
+  });
 
   server.setErrorHandler((caught, _request, reply) => {
     const error = readError(caught);

@@ -7,6 +7,7 @@ import {
 } from '../../protocol/enrolment.ts';
 import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
+import { endSlowRequests } from '../../protocol/runtime/slow-requests.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import { outwardMessage } from '../service/outward-message.ts';
 import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
@@ -17,7 +18,11 @@ export interface EnrolmentServerOptions {
   readonly log: Log;
   /** Requests from one address: a burst, then one more each interval. */
   readonly limit?: RateLimit;
+  /** How long one request may take to arrive. */
+  readonly requestTimeoutMs?: number;
 }
+
+const REQUEST_TIMEOUT_MS = 10_000;
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   INVALID_REQUEST: 400,
@@ -29,9 +34,13 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** The public HTTP face: enrolment and renewal of identities, nothing else. */
 export function createEnrolmentServer(options: EnrolmentServerOptions): FastifyInstance {
-  const { enrolment, log } = options;
+  const { enrolment, log, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const limiter = new RateLimiter(options.limit ?? { burst: 60, everyMs: 500 });
-  const server = Fastify({ bodyLimit: MAX_ENROLMENT_BYTES, requestTimeout: 10_000, logger: false });
+  const server = Fastify({
+    bodyLimit: MAX_ENROLMENT_BYTES,
+    ...endSlowRequests(requestTimeoutMs),
+    logger: false,
+  });
 
   server.addHook('onRequest', async (request) => {
     if (!limiter.take(request.ip, options.clock.monotonicMs()))

@@ -68,7 +68,7 @@ export interface RetentionConfiguration {
   readonly auditRecords: number;
 }
 
-const DEFAULT_RETENTION: RetentionConfiguration = {
+export const DEFAULT_RETENTION: RetentionConfiguration = {
   jobDays: 30,
   jobs: 1_000_000,
   tombstoneDays: 400,

@@ -9,10 +9,11 @@ import {
   loadConfiguration,
   problemText,
 } from '../configuration/load.ts';
+import { type NamedPort, portFaults, settingPorts } from '../configuration/cross-checks.ts';
 import { readSecret } from '../configuration/secret.ts';
 import { variableOf } from '../configuration/override.ts';
 import { originText, type Setting } from '../configuration/settings.ts';
-import { generatedFile, readInstallation } from '../installation.ts';
+import { generatedFile, readInstallation, unreadSettings } from '../installation.ts';
 import { action, collect, type CommonOptions, withCommon } from './common.ts';
 import schema from '../configuration/configuration.schema.json' with { type: 'json' };
 
@@ -63,15 +64,25 @@ async function check(options: ConfigOptions): Promise<number> {
       faults.map(({ message }) => message),
     );
   const generated = await generatedRows(directory, checked.configuration);
+  const taken = generatedPortFaults(checked.configuration, generated);
+  if (taken.length > 0)
+    return refuse(
+      output.json,
+      taken,
+      taken.map(({ field, message }) => `${field}: ${message}`),
+    );
   const rows = checked.configuration.entries
     .map(rowOf)
     .map((row) => generated.find(({ key }) => row.value === null && key === row.key) ?? row);
-  show(output, { file: checked.configuration.file ?? null, settings: rows }, () =>
-    table(
+  const warnings = await unreadWarnings(directory);
+  const answer = { file: checked.configuration.file ?? null, settings: rows, warnings };
+  show(output, answer, () => [
+    ...table(
       ['KEY', 'VALUE', 'FROM'],
       rows.map(({ key, value, origin }) => [key, textOf(value), origin]),
     ),
-  );
+    ...warnings.map((warning) => `warning: ${warning}`),
+  ]);
   return EXIT.ok;
 }
 
@@ -128,6 +139,25 @@ async function generatedRows(directory: string, configuration: Configuration): P
     ...(ports.bridge === undefined ? [of('ports.bridge', bridge.port, 'bridge')] : []),
     ...(secrets.operatorToken === undefined ? [of('secrets.operatorToken', MASK, 'bridge')] : []),
   ];
+}
+
+/** A port that a person set may be one that was chosen at the first start. */
+function generatedPortFaults({ settings }: Configuration, generated: readonly Row[]) {
+  const chosen = generated.flatMap(({ key, value }): readonly NamedPort[] =>
+    typeof value === 'number' ? [{ path: key.split('.'), port: value }] : [],
+  );
+  return portFaults([...chosen, ...settingPorts(settings)]).map(({ path, message }) => ({
+    place: '',
+    field: path.join('.'),
+    message,
+  }));
+}
+
+async function unreadWarnings(directory: string): Promise<readonly string[]> {
+  const unread = await unreadSettings(directory);
+  return [...unread].map(
+    ([file, keys]) => `${file} has ${keys.join(', ')}, which is not read from there: set it in co-pilot.yaml`,
+  );
 }
 
 function textOf(value: unknown): string {

@@ -14,6 +14,7 @@ import {
   checkPermissions,
   checkPorts,
   checkRoles,
+  checkUnread,
 } from '../doctor/installation.ts';
 import {
   checkClock,
@@ -86,6 +87,7 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
   if (installation === undefined) return read;
   const running = await askAll(directory);
   const checks = [
+    await found('configuration', () => checkUnread(directory)),
     await found('permissions', () => checkPermissions(directory)),
     checkRoles(running),
     await found('ports', () => checkPorts(installation, running)),

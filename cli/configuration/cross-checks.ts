@@ -8,38 +8,80 @@ export interface CrossFault {
   readonly message: string;
 }
 
+const DAY_MS = 86_400_000;
 const JOB_ADAPTERS = ['local'];
 const STORAGE_ADAPTERS = ['bridge'];
 
 /** What does not go together, each at the value that is best changed. */
 export function crossFaults(settings: Settings): readonly CrossFault[] {
   return [
-    ...portFaults(settings),
+    ...portFaults(settingPorts(settings)),
+    ...intakeFaults(settings),
+    ...retentionFaults(settings),
     ...addressFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
   ];
 }
 
-function portFaults({ ports }: Settings): readonly CrossFault[] {
-  const entries = Object.entries(ports);
-  return entries.flatMap(([name, port], at) => {
-    const [other] = entries.slice(0, at).find(([, earlier]) => earlier === port) ?? [];
-    return other === undefined ? [] : [{ path: ['ports', name], message: `is the port of ${other} too` }];
+/** Where something listens on this machine. */
+export interface NamedPort {
+  readonly path: readonly string[];
+  readonly port: number;
+}
+
+/** Every port that is set. */
+export function settingPorts({ ports, metrics, intake }: Settings): readonly NamedPort[] {
+  const named = [
+    ...Object.entries(ports).map(([name, port]) => [['ports', name], port] as const),
+    [['intake', 'http', 'port'], intake.http.port] as const,
+    ...Object.entries(metrics).map(([name, port]) => [['metrics', name], port] as const),
+  ];
+  return named.flatMap(([path, port]) => (port === undefined ? [] : [{ path, port }]));
+}
+
+/** Ports that an earlier one is already. */
+export function portFaults(ports: readonly NamedPort[]): readonly CrossFault[] {
+  return ports.flatMap(({ path, port }, at) => {
+    const other = ports.slice(0, at).find((earlier) => earlier.port === port);
+    return other === undefined ? [] : [{ path, message: `is the port of ${other.path.join('.')} too` }];
   });
 }
 
-function addressFaults({ host, publicUrls, adapters }: Settings): readonly CrossFault[] {
+function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
+  const said = Object.keys(http).length > 0;
+  const missing = (['port', 'tokensFile'] as const).filter((key) => said && http[key] === undefined);
+  return missing.map((key) => ({
+    path: ['intake', 'http', key],
+    message: 'is needed: HTTP is opened by a port and a file of tokens',
+  }));
+}
+
+/** What is kept must outlive what may still ask for it. */
+function retentionFaults({ retention: { broker, bridge }, queues }: Settings): readonly CrossFault[] {
+  const { jobDays, tombstoneDays } = broker;
+  const unfinishedMs = bridge.unfinishedDays * DAY_MS;
+  const path = ['retention', 'bridge', 'unfinishedDays'];
+  return [
+    ...atMost(jobDays, tombstoneDays, ['retention', 'broker', 'jobDays'], 'retention.broker.tombstoneDays'),
+    ...Object.entries(queues)
+      .filter(([, { leaseMs }]) => leaseMs >= unfinishedMs)
+      .map(([name]) => ({ path, message: `is no longer than a lease of queue ${name}` })),
+  ];
+}
+
+function addressFaults({ host, publicUrls, adapters, intake }: Settings): readonly CrossFault[] {
   const urls = [
     ...(['bus', 'enrolment', 'bridge'] as const).map(
       (name) => ['publicUrls', name, publicUrls[name]] as const,
     ),
     ['adapters', 'busUrl', adapters.busUrl] as const,
+    ['intake.bridge', 'url', intake.bridge.url] as const,
   ];
   return urls.flatMap(([section, name, url]) => {
-    const path = [section, name];
+    const path = [...section.split('.'), name];
     if (url === undefined)
-      return isLoopback(host) || section === 'adapters'
+      return isLoopback(host) || section !== 'publicUrls'
         ? []
         : [{ path, message: `is needed: ${host} is reached from other machines, which takes TLS in front` }];
     return isSafe(url)

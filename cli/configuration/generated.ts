@@ -36,6 +36,38 @@ export interface GeneratedBridge extends GeneratedAdapter {
   readonly operatorToken: string;
 }
 
+type Keys<Part> = Readonly<Record<keyof Part, true>>;
+
+const ADAPTER_KEYS: Keys<GeneratedAdapter> = {
+  installation: true,
+  name: true,
+  key: true,
+  keyId: true,
+  brokers: true,
+  busUrl: true,
+  busSecret: true,
+  pseudonymKey: true,
+};
+
+const KEYS: { readonly [Role in keyof Generated]: Keys<Generated[Role]> } = {
+  broker: {
+    installation: true,
+    instance: true,
+    busPort: true,
+    enrolmentPort: true,
+    keys: true,
+    services: true,
+    pseudonymKey: true,
+  },
+  local: ADAPTER_KEYS,
+  bridge: { ...ADAPTER_KEYS, port: true, grantKey: true, operatorToken: true },
+};
+
+/** What stands in a part's own file and is not read from there. */
+export function unreadKeys(role: keyof Generated, written: object): readonly string[] {
+  return Object.keys(written).filter((key) => !Object.hasOwn(KEYS[role], key));
+}
+
 const NAME = 'home';
 
 /** Makes keys and secrets, and chooses the ports that nobody named. `firstPort` is the first of three in a row. */

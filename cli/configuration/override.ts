@@ -1,5 +1,5 @@
 import { nearestName } from '../campaign/nearest-name.ts';
-import { ANY, SETTING_KEYS, type SettingKey } from './schema-keys.ts';
+import { ANY, QUEUES, SETTING_KEYS, type SettingKey } from './schema-keys.ts';
 import type { Origin } from './settings.ts';
 
 /** One value that somebody set outside the file. */
@@ -77,7 +77,25 @@ function overrideOf(path: readonly string[], text: string, origin: Override['ori
 
 function valueOf(key: SettingKey | undefined, text: string): unknown {
   if (key?.type === 'integer' && /^-?[0-9]{1,16}$/.test(text)) return Number(text);
-  return key?.type === 'list' ? text.split(',').map((part) => part.trim()) : text;
+  switch (key?.type) {
+    case 'boolean':
+      return text === 'true' || (text === 'false' ? false : text);
+    case 'list':
+      return text.split(',').map((part) => part.trim());
+    case 'weights':
+      return weightsOf(text) ?? text;
+    default:
+      return text;
+  }
+}
+
+/** `higgs=3, top=2`; undefined where it is written otherwise. */
+function weightsOf(text: string): Readonly<Record<string, number>> | undefined {
+  const entries = text.split(',').map((part) => /^([^=]+)=([0-9]{1,16})$/.exec(part.trim()));
+  const named = entries.flatMap((entry) =>
+    entry === null ? [] : [[entry[1] ?? '', Number(entry[2])] as const],
+  );
+  return named.length === entries.length ? Object.fromEntries(named) : undefined;
 }
 
 function keyAt(path: readonly string[]): SettingKey | undefined {
@@ -99,21 +117,25 @@ function pathOfVariable(name: string): readonly string[] | undefined {
   const plain = known().find((path) => variableOf(path) === name);
   if (plain !== undefined) return plain;
   const [section, queue = '', ...rest] = name.slice(PREFIX.length).split(BETWEEN);
-  if (section !== 'QUEUES' || rest.length !== 1) return undefined;
-  const end = known().find(
-    (path) => path[0] === 'queues' && variableOf(path).split(BETWEEN).at(-1) === rest[0],
-  );
-  return end && QUEUE_NAME.test(queue.toLowerCase())
-    ? ['queues', queue.toLowerCase(), end.at(-1) ?? '']
-    : undefined;
+  if (section !== QUEUES.toUpperCase()) return undefined;
+  const end = queueEnds().find((path) => variableOf(path) === PREFIX + rest.join(BETWEEN));
+  return end && QUEUE_NAME.test(queue.toLowerCase()) ? [QUEUES, queue.toLowerCase(), ...end] : undefined;
 }
 
 function pathOfKey(key: string): readonly string[] | undefined {
   const plain = known().find((path) => path.join('.') === key);
   if (plain !== undefined) return plain;
-  const [, queue = '', end = ''] = /^queues\.(.+)\.([A-Za-z]+)$/.exec(key) ?? [];
-  const isKnown = known().some((path) => path[0] === 'queues' && path.at(-1) === end);
-  return isKnown && QUEUE_NAME.test(queue) ? ['queues', queue, end] : undefined;
+  const start = `${QUEUES}.`;
+  const end = queueEnds().find((path) => key.endsWith(`.${path.join('.')}`));
+  if (end === undefined || !key.startsWith(start)) return undefined;
+  // A queue's name may have dots of its own.
+  const queue = key.slice(start.length, -`.${end.join('.')}`.length);
+  return QUEUE_NAME.test(queue) ? [QUEUES, queue, ...end] : undefined;
+}
+
+/** The keys of a queue, from its name on. */
+function queueEnds(): readonly (readonly string[])[] {
+  return SETTING_KEYS.filter(({ path }) => path[0] === QUEUES).map(({ path }) => path.slice(2));
 }
 
 function wrong(origin: Override['origin'], message: string): ReadOverride {

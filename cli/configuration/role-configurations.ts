@@ -1,9 +1,16 @@
 import type { AdapterConfiguration } from '../../adapters/adapter-configuration.ts';
+import type {
+  BridgeAccess,
+  IntakeConfiguration,
+} from '../../adapters/jobs/local/intake/intake-configuration.ts';
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
+import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
-import type { Generated, GeneratedAdapter } from './generated.ts';
-import type { SecretName, Settings } from './settings.ts';
+import type { LogConfiguration } from '../../protocol/runtime/log.ts';
+import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
+import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
+import type { QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -15,11 +22,21 @@ export interface RoleConfigurations {
 export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 
 /** Which of the configured secrets a role needs. */
-export const SECRETS_OF: Readonly<Record<keyof Generated, readonly SecretName[]>> = {
-  broker: ['localBus', 'bridgeBus'],
-  local: ['localBus'],
-  bridge: ['bridgeBus', 'operatorToken'],
-};
+export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
+  switch (role) {
+    case 'broker':
+      return ['localBus', 'bridgeBus'];
+    case 'local':
+      return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
+    case 'bridge':
+      return ['bridgeBus', 'operatorToken'];
+  }
+}
+
+/** Whether jobs come into the local queue by another way than the command line. */
+export function hasIntake({ intake }: Settings): boolean {
+  return intake.http.port !== undefined || intake.directory.path !== undefined;
+}
 
 /** What the broker runs with: what was made for it, and what a person set. */
 export function brokerOf(
@@ -27,7 +44,7 @@ export function brokerOf(
   settings: Settings,
   secrets: Secrets,
 ): BrokerProgramConfiguration {
-  const { host, ports, publicUrls, broker, limits, queues, log } = settings;
+  const { host, ports, publicUrls, broker, limits, queues, metrics, retention } = settings;
   const chosen: Readonly<Record<string, string | undefined>> = {
     local: secrets.localBus,
     bridge: secrets.bridgeBus,
@@ -47,7 +64,9 @@ export function brokerOf(
     })),
     queues: Object.entries(queues).map(([name, queue]) => ({ name, ...queue })),
     limits,
-    log: { ...log, pseudonymKey: generated.pseudonymKey },
+    log: logOf(settings, generated.pseudonymKey),
+    retention: retention.broker,
+    ...metricsOf(metrics.brokerPort),
     ...broker,
   };
 }
@@ -56,8 +75,48 @@ export function localOf(
   generated: Generated['local'],
   settings: Settings,
   secrets: Secrets,
+  /** Of the same machine, where its part can be read. */
+  bridge: GeneratedBridge | undefined,
 ): LocalConfiguration {
-  return adapterOf(generated, settings, secrets.localBus);
+  const { queues, metrics, retention } = settings;
+  const own = Object.entries(queues).filter(([, { jobAdapter }]) => jobAdapter === generated.name);
+  return {
+    ...adapterOf(generated, settings, secrets.localBus),
+    turns: Object.fromEntries(own.map(([name, queue]) => [name, turnsOf(queue)])),
+    retention: retention.local,
+    ...metricsOf(metrics.localPort),
+    ...(hasIntake(settings) && { intake: intakeOf(settings, bridgeAccess(settings, secrets, bridge)) }),
+  };
+}
+
+/** The same weights as the leases have: jobs are handed over in the proportion in which they are leased. */
+function turnsOf({ share: { owners, campaigns } }: QueueSettings): TurnWeights {
+  return { ...(owners && { owners }), ...(campaigns && { campaigns }) };
+}
+
+function intakeOf(
+  { intake: { http, directory } }: Settings,
+  bridge: BridgeAccess | undefined,
+): IntakeConfiguration {
+  const { port, tokensFile, names } = http;
+  const { path } = directory;
+  return {
+    ...(bridge && { bridge }),
+    ...(port !== undefined &&
+      tokensFile !== undefined && { http: { port, tokensFile, ...(names && { names }) } }),
+    ...(path !== undefined && { directory: { path } }),
+  };
+}
+
+function bridgeAccess(
+  { host, ports, intake }: Settings,
+  { operatorToken }: Secrets,
+  bridge: GeneratedBridge | undefined,
+): BridgeAccess | undefined {
+  const token = operatorToken ?? bridge?.operatorToken;
+  const port = ports.bridge ?? bridge?.port;
+  const url = intake.bridge.url ?? (port === undefined ? undefined : `http://${hereOf(host)}:${port}`);
+  return token === undefined || url === undefined ? undefined : { url, token };
 }
 
 export function bridgeOf(
@@ -65,7 +124,8 @@ export function bridgeOf(
   settings: Settings,
   secrets: Secrets,
 ): BridgeConfiguration {
-  const { host, ports, publicUrls, bridge } = settings;
+  const { host, ports, publicUrls, metrics, retention } = settings;
+  const { digests, ...ceiling } = settings.bridge;
   return {
     ...adapterOf(generated, settings, secrets.bridgeBus),
     host,
@@ -73,15 +133,19 @@ export function bridgeOf(
     ...(publicUrls.bridge !== undefined && { publicUrl: publicUrls.bridge }),
     grantKey: generated.grantKey,
     operatorToken: secrets.operatorToken ?? generated.operatorToken,
-    ceiling: bridge,
+    ceiling,
+    ...(digests && { digests }),
+    retention: retention.bridge,
+    ...metricsOf(metrics.bridgePort),
   };
 }
 
 function adapterOf(
   { installation, name, key, keyId, brokers, busUrl, busSecret, pseudonymKey }: GeneratedAdapter,
-  { host, ports, adapters, log }: Settings,
+  settings: Settings,
   chosen: string | undefined,
 ): AdapterConfiguration {
+  const { host, ports, adapters } = settings;
   const port = ports.bus ?? new URL(busUrl).port;
   return {
     installation,
@@ -91,8 +155,16 @@ function adapterOf(
     brokers,
     busUrl: adapters.busUrl ?? `ws://${hereOf(host)}:${port}/bus`,
     busSecret: chosen ?? busSecret,
-    log: { ...log, pseudonymKey },
+    log: logOf(settings, pseudonymKey),
   };
+}
+
+function logOf({ log: { level, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {
+  return { level, jobs, owners, pseudonymKey };
+}
+
+function metricsOf(port: number | undefined): { readonly metrics?: MetricsConfiguration } {
+  return port === undefined ? {} : { metrics: { port } };
 }
 
 /** What programs of this machine reach a listening address by. */

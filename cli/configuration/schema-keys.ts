@@ -4,7 +4,7 @@ import schema from './configuration.schema.json' with { type: 'json' };
 export interface SettingKey {
   /** From the top; `*` stands for the name of a queue. */
   readonly path: readonly string[];
-  readonly type: 'integer' | 'list' | 'text';
+  readonly type: 'integer' | 'boolean' | 'list' | 'weights' | 'text';
   readonly description: string;
   /** What is a right value, in words. */
   readonly form: string;
@@ -15,6 +15,9 @@ export interface SettingKey {
 
 /** Stands for any queue's name. */
 export const ANY = '*';
+
+/** The section that has a mapping for each name a person chooses. */
+export const QUEUES = 'queues';
 
 type Part = Readonly<Record<string, unknown>>;
 
@@ -31,7 +34,7 @@ export function keysWith(queues: readonly string[]): readonly SettingKey[] {
   const ofQueues = queues.flatMap((queue) =>
     SETTING_KEYS.filter(isOfQueues).map((key) => {
       const path = key.path.map((part) => (part === ANY ? queue : part));
-      const own = STANDARD_QUEUES[queue]?.[path.at(-1) ?? ''];
+      const own = STANDARD_QUEUES[queue]?.[path.slice(2).join('.')];
       return { ...key, path, fallback: own ?? key.fallback };
     }),
   );
@@ -49,20 +52,35 @@ function keysBelow(path: readonly string[], written: Part): readonly SettingKey[
     return Object.entries(part['properties']).flatMap(([name, inner]) =>
       isPart(inner) ? keysBelow([...path, name], inner) : [],
     );
-  if (isPart(part['additionalProperties'])) return keysBelow([...path, ANY], part['additionalProperties']);
+  const isQueues = path.length === 1 && path[0] === QUEUES;
+  if (isQueues && isPart(part['additionalProperties']))
+    return keysBelow([...path, ANY], part['additionalProperties']);
   return [keyOf(path, part, false)];
 }
 
 function keyOf(path: readonly string[], part: Part, isSecret: boolean): SettingKey {
-  const type = part['type'] === 'integer' ? 'integer' : part['type'] === 'array' ? 'list' : 'text';
   return {
     path,
-    type,
+    type: typeOf(part['type']),
     description: String(part['description']),
     form: String(part['title']),
     fallback: part['default'],
     isSecret,
   };
+}
+
+function typeOf(written: unknown): SettingKey['type'] {
+  switch (written) {
+    case 'integer':
+    case 'boolean':
+      return written;
+    case 'array':
+      return 'list';
+    case 'object':
+      return 'weights';
+    default:
+      return 'text';
+  }
 }
 
 function definition(reference: unknown): Part {

@@ -1,7 +1,13 @@
 import type { IsolationMethod } from '../../agent/executors/index.ts';
+import type { LocalRetention } from '../../adapters/jobs/local/local-configuration.ts';
+import type { BridgeRetentionDays } from '../../adapters/storage/bridge/main.ts';
+import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { QueueShares } from '../../broker/matching/weights.ts';
+import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
 import type { LogLevel } from '../../protocol/runtime/log.ts';
+import type { LogBounds } from '../rotate-log.ts';
 
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
@@ -15,6 +21,15 @@ export interface QueueSettings {
   readonly prefetch: number;
   readonly jobAdapter: string;
   readonly storageAdapter: string;
+  /** For the broker's leases and for what the local queue hands over alike. */
+  readonly share: QueueShares;
+}
+
+/** Ways into the local queue; one that says nothing is closed. */
+export interface IntakeSettings {
+  readonly http: { readonly port?: number; readonly tokensFile?: string; readonly names?: readonly string[] };
+  readonly directory: { readonly path?: string };
+  readonly bridge: { readonly url?: string };
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */
@@ -32,9 +47,24 @@ export interface Settings {
   };
   readonly limits: Limits;
   readonly queues: Readonly<Record<string, QueueSettings>>;
-  readonly bridge: Required<Ceiling>;
+  readonly intake: IntakeSettings;
+  readonly bridge: Required<Ceiling> & { readonly digests?: readonly ExtraAlgorithm[] };
+  readonly retention: {
+    readonly broker: RetentionConfiguration;
+    readonly local: LocalRetention;
+    readonly bridge: BridgeRetentionDays;
+  };
   readonly secrets: Readonly<Partial<Record<SecretName, SecretReference>>>;
-  readonly log: { readonly level: LogLevel };
+  readonly log: LogBounds & {
+    readonly level: LogLevel;
+    readonly jobs: boolean;
+    readonly owners: boolean;
+  };
+  readonly metrics: {
+    readonly brokerPort?: number;
+    readonly localPort?: number;
+    readonly bridgePort?: number;
+  };
   readonly up: { readonly agents: number; readonly isolation?: IsolationMethod };
 }
 

@@ -7,7 +7,14 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import { DATABASES } from '../backup/role-snapshot.ts';
 import { isLoopback } from '../configuration/cross-checks.ts';
 import { askRole } from '../connection.ts';
-import { generatedFile, type Installation, type Role, ROLES, roleDirectory } from '../installation.ts';
+import {
+  generatedFile,
+  type Installation,
+  type Role,
+  ROLES,
+  roleDirectory,
+  unreadSettings,
+} from '../installation.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 const OF_OTHERS = 0o077;
@@ -72,24 +79,40 @@ export async function checkPorts(
   { configurations }: Installation,
   running: Running,
 ): Promise<readonly Finding[]> {
-  const { broker, bridge } = configurations;
-  const ports: readonly (readonly [Role, string, string, number])[] = [
+  const { broker, local, bridge } = configurations;
+  const ports: readonly (readonly [Role, string, string, number | undefined])[] = [
     ['broker', 'bus', broker.host, broker.busPort],
     ['broker', 'enrolment', broker.host, broker.enrolmentPort],
     ['bridge', 'bridge', bridge.host, bridge.port],
+    ['local', 'intake', '127.0.0.1', local.intake?.http?.port],
+    ...ROLES.map(
+      (role) => [role, `metrics of ${role}`, '127.0.0.1', configurations[role].metrics?.port] as const,
+    ),
   ];
-  return Promise.all(
+  const findings = await Promise.all(
     ports.map(async ([role, name, host, port]) => {
+      if (port === undefined) return [];
       const what = `port ${port} (${name})`;
       const isFree = await canListen(host, port);
-      if (running.has(role))
-        return isFree
-          ? problem(what, 'nobody listens there', `restart the ${role}`)
-          : ok(what, 'in use, by us');
-      return isFree
-        ? ok(what, 'free')
-        : problem(what, 'another program listens there', 'stop it, or set another port');
+      return [portFinding(what, role, running.has(role), isFree)];
     }),
+  );
+  return findings.flat();
+}
+
+function portFinding(what: string, role: Role, isRunning: boolean, isFree: boolean): Finding {
+  if (isRunning)
+    return isFree ? problem(what, 'nobody listens there', `restart the ${role}`) : ok(what, 'in use, by us');
+  return isFree
+    ? ok(what, 'free')
+    : problem(what, 'another program listens there', 'stop it, or set another port');
+}
+
+/** What an earlier version read from elsewhere. */
+export async function checkUnread(directory: string): Promise<readonly Finding[]> {
+  const unread = await unreadSettings(directory);
+  return [...unread].map(([file, keys]) =>
+    warning('configuration', `${file} has ${keys.join(', ')}, which is not read`, 'set it in co-pilot.yaml'),
   );
 }
 

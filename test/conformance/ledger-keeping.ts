@@ -28,6 +28,8 @@ const RETENTION: LedgerRetention = {
 
 export interface KeepingUnderTest extends LedgerUnderTest {
   open(): Promise<Ledger & LedgerKeeping>;
+  /** Where a copy may go and how it is opened; left out where a ledger lies in no file. */
+  readonly copy?: { readonly path: string; open(): Promise<Ledger & LedgerKeeping> };
 }
 
 /** What every ledger promises to those who keep it in order (broker/ledger/keeping.ts). */
@@ -149,6 +151,26 @@ export function ledgerKeepingConformance(create: () => Promise<KeepingUnderTest>
     expect(await ledger.agent('gone')).toBeUndefined();
     for (const agent of ['holds', 'revoked', 'here']) expect(await ledger.agent(agent)).toBeDefined();
     expect((await ledger.apply([hello('gone')]))[0]).toMatchObject({ kind: 'welcome' });
+  });
+
+  it('copies itself as of one moment, and goes on; where it lies in no file it says so', async () => {
+    await finish(1, 2);
+    await ledger.apply([accept('waits')]);
+    const told = await ledger.list({ kind: 'all' }, '', 10);
+    const { copy } = subject;
+    if (copy === undefined) {
+      await expect(ledger.snapshot('/nowhere', () => undefined)).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+      });
+    } else {
+      await ledger.snapshot(copy.path, () => undefined);
+      await ledger.apply([accept('later')]);
+      const copied = await copy.open();
+      expect(await copied.list({ kind: 'all' }, '', 10)).toEqual(told);
+      expect(await copied.agents('', 10)).toMatchObject({ agents: [{ id: 'a' }] });
+      await copied.close();
+    }
+    expect((await ledger.apply([accept('after')]))[0]).toMatchObject({ kind: 'accepted' });
   });
 
   it('keeps the newest audit records', async () => {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addAgentCommands } from '../../cli/commands/agent.ts';
 import { addCampaignCommands } from '../../cli/commands/campaign.ts';
+import { addConfigCommands } from '../../cli/commands/config.ts';
 import { addJobCommands } from '../../cli/commands/job.ts';
 import { addQueueCommands } from '../../cli/commands/queue.ts';
 
@@ -11,10 +12,12 @@ export interface Said {
   readonly err: string;
 }
 
+const COMMANDS = [addAgentCommands, addJobCommands, addCampaignCommands, addConfigCommands, addQueueCommands];
+
 /** Runs a command of ours in this process, one at a time: as a shell would, without the second that a new process takes. */
 export async function runCommand(args: readonly string[]): Promise<Said> {
   const program = new Command('co-pilot').exitOverride();
-  for (const add of [addAgentCommands, addJobCommands, addCampaignCommands, addQueueCommands]) add(program);
+  for (const add of COMMANDS) add(program);
   const out: string[] = [];
   const err: string[] = [];
   const restore = [hear(process.stdout, out), hear(process.stderr, err)];

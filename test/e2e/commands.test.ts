@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { listProcesses, type ProcessEntry } from '../../agent/executors/process-table.ts';
 import type { AgentSummary } from '../../broker/http/agent-routes.ts';
+import { connect } from '../../cli/connection.ts';
 import { openInstallation, roleDirectory } from '../../cli/installation.ts';
 import { coPilot, gone, RunningCommand } from '../doubles/co-pilot-command.ts';
 import { eventually, eventuallyTrue } from '../doubles/eventually.ts';
@@ -21,6 +22,8 @@ let directory: string;
 let up: RunningCommand;
 let operator: Operator;
 let intakePort: number;
+/** Of broker, local queue and bridge. */
+let metricsPorts: readonly number[];
 
 const SUBMITTER = 'the-token-of-a-program-on-this-machine';
 
@@ -39,22 +42,21 @@ afterAll(async () => {
 
 /** Jobs come over HTTP and from a folder, too. */
 async function openIntake(): Promise<void> {
-  const { configurations } = await openInstallation({ directory });
-  const { host, port, operatorToken } = configurations.bridge;
+  await openInstallation({ directory });
   const tokensFile = join(roleDirectory(directory, 'local'), 'submitters');
-  const tokenFile = join(base, 'bridge-token'); // elsewhere, as the operator's choice is: an installation keeps the token in one place
   intakePort = await freePort();
+  metricsPorts = [await freePort(), await freePort(), await freePort()];
   await writeFile(tokensFile, `program ${createHash('sha256').update(SUBMITTER).digest('hex')}\n`, {
     mode: 0o600,
   });
-  await writeFile(tokenFile, operatorToken, { mode: 0o600 });
-  const intake = {
-    bridge: { url: `http://${host}:${port}`, tokenFile },
-    http: { port: intakePort, tokensFile },
-    directory: { path: join(base, 'spool') },
+  const [brokerPort, localPort, bridgePort] = metricsPorts;
+  const settings = {
+    intake: { http: { port: intakePort, tokensFile }, directory: { path: join(base, 'spool') } },
+    metrics: { brokerPort, localPort, bridgePort },
+    bridge: { digests: ['adler32'] },
+    queues: { main: { share: { owners: { program: 3 } } } },
   };
-  const file = join(roleDirectory(directory, 'local'), 'config.json');
-  await writeFile(file, JSON.stringify({ ...configurations.local, intake }));
+  await writeFile(join(directory, 'co-pilot.yaml'), JSON.stringify(settings), { mode: 0o600 });
 }
 
 async function startUp(): Promise<void> {
@@ -294,6 +296,39 @@ describe('commands', () => {
   );
 });
 
+describe('the installation', () => {
+  it('is found well by the doctor while it runs', async () => {
+    const { answer } = await operator.ask('doctor');
+    const { findings } = answer as { findings: { what: string; status: string; detail: string }[] };
+    const statusOf = new Map(findings.map(({ what, status }) => [what, status]));
+    const parts = ['broker', 'local', 'bridge', 'adapter local', 'adapter bridge', 'agents'];
+    const own = [...parts, 'configuration', 'permissions', 'addresses', 'logs'];
+    expect(own.map((what) => [what, statusOf.get(what)])).toEqual(own.map((what) => [what, 'ok']));
+    const ports = findings.filter(({ what }) => what.startsWith('port '));
+    expect(ports.map(({ detail }) => detail)).toEqual(Array.from({ length: 7 }, () => 'in use, by us'));
+    const held = findings.filter(({ what }) => what.endsWith('.sqlite'));
+    expect(held.map(({ detail }) => detail)).toContain('held by the broker that runs');
+  });
+
+  it('runs with what its file says, and says so', async () => {
+    const { code, answer } = await operator.ask('config', 'check');
+    const { settings, warnings } = answer as {
+      settings: { key: string; value: unknown; origin: string }[];
+      warnings: string[];
+    };
+    expect({ code, warnings }).toEqual({ code: 0, warnings: [] });
+    expect(settings.find(({ key }) => key === 'intake.http.port')).toMatchObject({
+      value: intakePort,
+      origin: `${join(directory, 'co-pilot.yaml')}:1`,
+    });
+    const served = await Promise.all(
+      metricsPorts.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
+    );
+    const names = ['copilot_jobs', 'copilot_local_jobs', 'copilot_bridge_uploads'];
+    expect(served.map((text, at) => text.includes(`${names[at]} `))).toEqual([true, true, true]);
+  });
+});
+
 describe('agents of other people', () => {
   const running: RunningCommand[] = [];
   afterEach(async () => {
@@ -445,11 +480,15 @@ describe('the end of it', () => {
       outputs: ['n.txt'],
     });
     const { campaign: name, jobs } = await operator.submit(file);
-    await operator.reaches(jobs.slice(0, 1), 'finished');
+    // Asked in this process: on a busy machine all would be over before a command has said what runs.
+    const { queue } = await connect(directory);
     await eventuallyTrue(
-      'others to run',
-      async () => (await operator.list('--campaign', name, '--state', 'running')).length > 0,
-      30_000,
+      'some to have ended and others to run',
+      async () => {
+        const { states } = await queue.counts(name);
+        return states.finished > 0 && states.running > 0;
+      },
+      60_000,
     );
     const processes = up.processes();
     up.signal('SIGKILL');

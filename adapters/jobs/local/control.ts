@@ -2,6 +2,7 @@ import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
+import { endSlowRequests } from '../../../protocol/runtime/slow-requests.ts';
 import { addCampaignRoutes } from './campaign-routes.ts';
 import { CONTROL_SCHEMAS, controlValidator } from './control-schema.ts';
 import { answerError, asCoPilotError } from './request-errors.ts';
@@ -17,7 +18,6 @@ import { createThroughput } from './throughput.ts';
 /** Largest body of a request. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
-/** How long one request may take to arrive. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The control interface of a local queue: HTTP on a Unix socket that only its user may open. */
@@ -37,16 +37,19 @@ export interface ControlOptions {
   /** Copies of the queue; without it none are made. */
   readonly snapshots?: SnapshotDesk;
   readonly log: Log;
+  /** How long one request may take to arrive. */
+  readonly requestTimeoutMs?: number;
 }
 
 export function createControl(options: ControlOptions): Control {
   const { queue, path, clock = nodeClock, snapshots, log } = options;
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const stream = createEventStream(queue, clock);
   const throughput = createThroughput(clock);
   const stopMeasuring = queue.onChange((changes) => throughput.note(changes));
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...endSlowRequests(requestTimeoutMs),
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
   });

@@ -8,6 +8,8 @@ export interface LocalRetention {
   readonly jobs: number;
 }
 
+export const DEFAULT_LOCAL_RETENTION: LocalRetention = { jobDays: 90, jobs: 1_000_000 };
+
 /** What the local adapter's program reads at start, besides what every adapter does. */
 export interface LocalConfiguration extends AdapterConfiguration {
   readonly intake?: IntakeConfiguration;

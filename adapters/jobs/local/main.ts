@@ -12,15 +12,13 @@ import { createControl } from './control.ts';
 import type { CampaignReader } from './intake/campaign-reader.ts';
 import { type Intake, startIntake } from './intake/intake.ts';
 import { createLocalAdapter } from './local-adapter.ts';
-import type { LocalConfiguration, LocalRetention } from './local-configuration.ts';
+import { DEFAULT_LOCAL_RETENTION, type LocalConfiguration } from './local-configuration.ts';
 import { LOCAL_METRICS, type LocalMetric } from './metrics.ts';
 import { openLocalQueue } from './local-queue.ts';
 
 const DAY_MS = 86_400_000;
 /** Jobs looked at in one step: a few milliseconds. */
 const STEP_ROWS = 128;
-
-const DEFAULT_RETENTION: LocalRetention = { jobDays: 90, jobs: 1_000_000 };
 
 export interface LocalProgramOptions {
   /** The adapter's own directory, 0700: its queue. */
@@ -70,7 +68,7 @@ export async function startLocalAdapter({
   const snapshots = createSnapshotDesk({ directory, log, files: { 'queue.sqlite': queue.snapshot } });
   const control = createControl({ queue, path: controlSocket, metrics, snapshots, log });
   let metricsServer: MetricsServer | undefined;
-  const { jobDays, jobs } = { ...DEFAULT_RETENTION, ...configuration.retention };
+  const { jobDays, jobs } = { ...DEFAULT_LOCAL_RETENTION, ...configuration.retention };
   const stopPruning = repeatSteps(runtime.clock, log, () =>
     queue.prune({ jobMs: jobDays * DAY_MS, jobs }, STEP_ROWS),
   );

@@ -75,7 +75,10 @@ export interface Bridge {
 const DAY_MS = 86_400_000;
 /** Attempts looked at in one step: a few milliseconds. */
 const EXPIRE_ATTEMPTS = 128;
-const DEFAULT_RETENTION: BridgeRetention = { unfinishedMs: 14 * DAY_MS, discardedMs: 100 * DAY_MS };
+export const DEFAULT_BRIDGE_RETENTION: BridgeRetention = {
+  unfinishedMs: 14 * DAY_MS,
+  discardedMs: 100 * DAY_MS,
+};
 
 export interface BridgeLoad {
   readonly uploads: number;
@@ -197,7 +200,7 @@ async function serve(options: BridgeOptions, disk: Disk, registry: Registry): Pr
     return 0;
   });
   const place = { open: FRONT, settled: FRONT };
-  const retention = { ...DEFAULT_RETENTION, ...options.retention };
+  const retention = { ...DEFAULT_BRIDGE_RETENTION, ...options.retention };
   const stopExpiring = repeatSteps(clock, log, () =>
     expireAttempts(shared, retention, place, EXPIRE_ATTEMPTS),
   );

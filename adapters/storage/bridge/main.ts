@@ -27,7 +27,13 @@ export interface BridgeConfiguration extends AdapterConfiguration {
   /** Digests computed of every file beside SHA-256. */
   readonly digests?: readonly ExtraAlgorithm[];
   /** How long what has no result is kept. */
-  readonly retention?: { readonly unfinishedDays?: number; readonly discardedDays?: number };
+  readonly retention?: Partial<BridgeRetentionDays>;
+}
+
+/** `BridgeRetention` as it is configured. */
+export interface BridgeRetentionDays {
+  readonly unfinishedDays: number;
+  readonly discardedDays: number;
 }
 
 export interface BridgeProgramOptions {

@@ -24,8 +24,10 @@ export async function createLedgerFiles(): Promise<KeepingUnderTest> {
   const clock = createManualClock();
   const left: Ledger[] = [];
   let generation = 0;
+  const copy = join(folder, 'copy.sqlite');
   return {
     clock,
+    copy: { path: copy, open: () => openSqliteLedger({ path: copy, clock, log: SILENT }) },
     async open() {
       const ledger = await openSqliteLedger({ path: pathOf(folder, generation), clock, log: SILENT });
       left.push(ledger);

@@ -292,7 +292,7 @@ describe('attacks on the way in by a directory (I7, I9)', () => {
     await intake.start();
     await writeFile(place('incoming', 'card.txt'), 'beam');
     await drop('run.yaml', WITH_INPUT);
-    expect(await refusal()).toContain('intake.bridge is not configured');
+    expect(await refusal()).toContain('it does not know the bridge');
   });
 });
 

@@ -75,6 +75,27 @@ describe('a value', () => {
     });
   });
 
+  it('of a queue may lie deeper, and names its owners and campaigns with their weights', async () => {
+    const { settings } = await loadConfiguration(
+      await options({
+        yaml: 'queues: { main: { share: { weight: 2, campaigns: { urgent: 5 } } } }\n',
+        environment: { COPILOT_QUEUES__NIGHT__SHARE__OWNERS: 'higgs=3, top=2' },
+        flags: ['queues.day.shift.share.weight=7'],
+      }),
+    );
+    expect(settings.queues['main']?.share).toEqual({ weight: 2, campaigns: { urgent: 5 } });
+    expect(settings.queues['night']?.share).toEqual({ weight: 1, owners: { higgs: 3, top: 2 } });
+    expect(settings.queues['day.shift']?.share).toEqual({ weight: 7 });
+  });
+
+  it('is yes or no where the key takes that', async () => {
+    expect(await effective('log.jobs', { environment: { COPILOT_LOG__JOBS: 'false' } })).toEqual([
+      false,
+      'COPILOT_LOG__JOBS',
+    ]);
+    expect(await effective('log.owners', { flags: ['log.owners=true'] })).toEqual([true, '--set log.owners']);
+  });
+
   it('is a list where the key takes one', async () => {
     expect(await effective('bridge.verbs', { environment: { COPILOT_BRIDGE__VERBS: 'get, put' } })).toEqual([
       ['get', 'put'],
@@ -122,6 +143,18 @@ describe('the file', () => {
     ['a list for a mapping', 'broker: []\n', '1:9: broker: ', 'a mapping'],
     ['nothing for a mapping', 'broker:\n', '1:8: broker: ', 'nothing'],
     ['a verb that is none', 'bridge: { verbs: [delete] }\n', '1:19: ', 'get or put'],
+    ['a digest that is none', 'bridge: { digests: [sha1] }\n', '1:', 'md5 or adler32'],
+    ['a relative folder', 'intake: { directory: { path: here } }\n', '1:30: ', 'an absolute path'],
+    [
+      'a weight that is none',
+      'queues: { main: { share: { owners: { higgs: 0 } } } }\n',
+      '1:',
+      'from 1 to 1000',
+    ],
+    ['a name for yes', 'log: { jobs: maybe }\n', '1:14: log.jobs: ', 'true or false'],
+    ['a misspelt weight', 'queues: { main: { share: { wieght: 2 } } }\n', '1:', 'did you mean weight?'],
+    ['a port alone', 'intake: { http: { port: 8405 } }\n', '1:', 'a file of tokens'],
+    ['tokens alone', 'intake: { http: { tokensFile: /x } }\n', '1:', 'intake.http.port'],
     ['a list alone', '- 1\n', '1:1: ', 'a list'],
     ['what is no YAML', 'host: [\n', '2:1: ', 'not valid YAML'],
     ['an anchor', 'host: &x 127.0.0.1\n', '1:10: ', 'anchors'],
@@ -162,7 +195,33 @@ describe('what does not go together', () => {
     ['a first renewal after the lease', 'queues: { main: { leaseMs: 10000 } }\n', 'queues.main.firstRenewMs'],
     ['an adapter that is not there', 'queues: { main: { jobAdapter: locale } }\n', 'did you mean local?'],
     ['a storage that is not there', 'queues: { main: { storageAdapter: tape } }\n', 'known are bridge'],
-    ['one port twice', 'ports: { bus: 9000, bridge: 9000 }\n', 'is the port of bus too'],
+    ['one port twice', 'ports: { bus: 9000, bridge: 9000 }\n', 'is the port of ports.bus too'],
+    [
+      'a port of metrics that is another',
+      'ports: { bus: 9000 }\nmetrics: { brokerPort: 9000 }\n',
+      '2:24: metrics.brokerPort: is the port of ports.bus too',
+    ],
+    [
+      'one port for metrics twice',
+      'metrics: { localPort: 9000, bridgePort: 9000 }\n',
+      'metrics.localPort too',
+    ],
+    [
+      'a port of the intake that is another',
+      'metrics: { localPort: 9000 }\nintake: { http: { port: 9000, tokensFile: /x } }\n',
+      'intake.http.port too',
+    ],
+    ['a bridge without TLS', 'intake: { bridge: { url: "http://b.example.org" } }\n', 'without TLS'],
+    [
+      'files that go before their lease',
+      'retention: { bridge: { unfinishedDays: 1 } }\nqueues: { main: { leaseMs: 86400000 } }\n',
+      'lease of queue main',
+    ],
+    [
+      'ids forgotten before their job',
+      'retention: { broker: { tombstoneDays: 20 } }\n',
+      'retention.broker.jobDays',
+    ],
     ['a cool-down above its bound', 'limits: { coolDownMs: 7200000 }\n', 'limits.maxCoolDownMs'],
     ['a file above its attempt', 'bridge: { maxAttemptBytes: 5 }\n', 'bridge.maxAttemptBytes'],
     ['an attempt above everything', 'bridge: { maxTotalBytes: 68719476736 }\n', 'bridge.maxTotalBytes'],
@@ -179,6 +238,14 @@ publicUrls:
   bus: wss://b.example.org/bus
   enrolment: https://b.example.org
   bridge: https://f.example.org
+`;
+    expect(await problems({ yaml })).toEqual([]);
+  });
+
+  it('is not found in different ports, nor in a bridge of this machine', async () => {
+    const yaml = `ports: { bus: 9000, bridge: 9001 }
+metrics: { brokerPort: 9002, localPort: 9003, bridgePort: 9004 }
+intake: { http: { port: 9005, tokensFile: /x }, bridge: { url: "http://127.0.0.1:9001" } }
 `;
     expect(await problems({ yaml })).toEqual([]);
   });

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { CoPilotError } from '../../../../protocol/errors.ts';
 import { nodeClock } from '../../../../protocol/runtime/node-runtime.ts';
 import type { Clock, Log } from '../../../../protocol/runtime/runtime.ts';
+import { endSlowRequests } from '../../../../protocol/runtime/slow-requests.ts';
 import { RateLimiter } from '../../../../protocol/session/rate-limiter.ts';
 import { CONTROL_SCHEMAS, controlValidator, MAX_CANCELLED_AT_ONCE } from '../control-schema.ts';
 import type { LocalQueue } from '../local-queue.ts';
@@ -68,14 +69,9 @@ export function createHttpIntake(options: HttpIntakeOptions): HttpIntake {
   const { log, clock = nodeClock, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: requestTimeoutMs,
+    ...endSlowRequests(requestTimeoutMs),
     forceCloseConnections: true,
     exposeHeadRoutes: false,
-    // Node takes the longer of the two for the whole request: both have to say it.
-    http: {
-      headersTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
-    },
   });
   server.server.maxConnections = MAX_CONNECTIONS;
   server.setValidatorCompiler(({ schema, httpPart }) => controlValidator(schema as object, httpPart));

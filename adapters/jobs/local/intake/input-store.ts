@@ -4,7 +4,6 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../../../protocol/errors.ts';
 import type { BridgeAccess } from './intake-configuration.ts';
-import { readPrivate } from './tokens.ts';
 
 /** Where inputs go before the jobs that name them. */
 export interface InputStore {
@@ -14,9 +13,7 @@ export interface InputStore {
 
 const ANSWER_MS = 60_000;
 
-/** Throws `INVALID_CONFIGURATION` where the token cannot be read. */
-export async function openInputStore({ url, tokenFile }: BridgeAccess): Promise<InputStore> {
-  const token = (await readPrivate(tokenFile)).trim();
+export function createInputStore({ url, token }: BridgeAccess): InputStore {
   const request = url.startsWith('https:') ? httpsRequest : httpRequest;
   return {
     async put(sha256, size, body) {

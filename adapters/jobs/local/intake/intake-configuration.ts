@@ -10,8 +10,8 @@ export interface IntakeConfiguration {
 
 export interface BridgeAccess {
   readonly url: string;
-  /** A file that holds the bridge's operator token, for this program's user alone. */
-  readonly tokenFile: string;
+  /** The bridge's operator token. */
+  readonly token: string;
 }
 
 export interface HttpIntakeConfiguration {
@@ -38,8 +38,6 @@ export function checkIntake({ bridge, http, directory }: IntakeConfiguration): v
     throw wrong('intake.http.tokensFile is an absolute path');
   if (directory !== undefined && !isAbsolute(directory.path))
     throw wrong('intake.directory.path is an absolute path');
-  if (bridge !== undefined && !isAbsolute(bridge.tokenFile))
-    throw wrong('intake.bridge.tokenFile is an absolute path');
   if (bridge !== undefined && !/^https?:\/\/[^/]+$/.test(bridge.url))
     throw wrong('intake.bridge.url is http:// or https:// with host and port, and no path');
 }

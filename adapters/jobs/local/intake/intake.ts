@@ -3,7 +3,7 @@ import type { LocalQueue } from '../local-queue.ts';
 import type { CampaignReader } from './campaign-reader.ts';
 import { createDirectoryIntake } from './directory-intake.ts';
 import { createHttpIntake } from './http-intake.ts';
-import { type InputStore, openInputStore } from './input-store.ts';
+import { createInputStore, type InputStore } from './input-store.ts';
 import { checkIntake, type IntakeConfiguration } from './intake-configuration.ts';
 import { systemOwners } from './owner-names.ts';
 import { loadTokens } from './tokens.ts';
@@ -26,7 +26,7 @@ export interface Intake {
 export async function startIntake(options: IntakeOptions): Promise<Intake> {
   const { configuration } = options;
   checkIntake(configuration);
-  const inputs = configuration.bridge && (await openInputStore(configuration.bridge));
+  const inputs = configuration.bridge && createInputStore(configuration.bridge);
   const http = await startHttp(options, inputs);
   try {
     const directory = await startDirectory(options, inputs);

@@ -30,7 +30,7 @@ export async function submitDrop(
   if (read.uploads.length > 0 && inputs === undefined)
     throw new CoPilotError(
       'INVALID_REQUEST',
-      'this queue stores no inputs: intake.bridge is not configured; use a campaign without inputs',
+      'this queue stores no inputs: it does not know the bridge (intake.bridge.url and secrets.operatorToken); use a campaign without inputs',
     );
   for (const upload of read.uploads) await inputs?.put(upload.sha256, upload.size, bodyOf(upload));
   const { name, queue: queueName, jobs } = read;

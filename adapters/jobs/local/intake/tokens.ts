@@ -49,7 +49,7 @@ function parseTokens(text: string, path: string): readonly Entry[] {
 }
 
 /** The text of a small file that nobody but its owner may write. */
-export async function readPrivate(path: string): Promise<string> {
+async function readPrivate(path: string): Promise<string> {
   await using file = await open(path).catch((cause: unknown) => {
     throw new CoPilotError('INVALID_CONFIGURATION', `${path} cannot be read`, { cause });
   });
