@@ -4,11 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { CONTROL_SCHEMAS, controlValidator } from '../../../adapters/jobs/local/control-schema.ts';
-import { checkIntake } from '../../../adapters/jobs/local/intake/intake-configuration.ts';
-import type { IntakeConfiguration } from '../../../adapters/jobs/local/intake/intake-configuration.ts';
 import { parseTarget } from '../../../adapters/storage/bridge/target.ts';
-import { createWeights } from '../../../broker/matching/weights.ts';
-import type { QueueShares } from '../../../broker/matching/weights.ts';
 import { checkCampaign } from '../../../cli/campaign/load.ts';
 import { checkConfiguration } from '../../../cli/configuration/load.ts';
 import * as validators from '../../../protocol/generated/validators.js';
@@ -85,18 +81,12 @@ async function isYaml(body: string): Promise<boolean> {
   return checked.kind === 'configuration';
 }
 
-/** A message, claims, a request's body, or a part of a configuration; each held to what reads it. */
+/** A message, claims, or a request's body, each held to what reads it; a proof's parts are made by the transcript's test. */
 function isJson(value: Json): boolean {
   const kind = value['kind'];
   if (typeof kind === 'string') return isMessage(kind, value);
   if ('iss' in value) return CLAIMS.some((is) => is(value));
   if ('jobs' in value) return isSubmission({ key: 'k', owner: 'somebody', ...value }) && namesPrograms(value);
-  if ('intake' in value) return accepts(() => checkIntake(value['intake'] as IntakeConfiguration));
-  if ('share' in value)
-    return accepts(() => createWeights([value as { readonly name: string; readonly share: QueueShares }]));
-  if ('turns' in value)
-    return accepts(() => createWeights(named(value['turns'] as Record<string, QueueShares>)));
-  if ('metrics' in value) return Number.isInteger((value['metrics'] as Json)['port']);
   return 'jwk' in value || 'htu' in value;
 }
 
@@ -114,15 +104,6 @@ function isMessage(kind: string, value: Json): boolean {
   const name = `is${kind.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}`;
   const is = (validators as unknown as Record<string, (value: unknown) => boolean>)[name];
   return is?.(JSON.parse(JSON.stringify(value).replaceAll('…', ''))) === true;
-}
-
-function named(shares: Record<string, QueueShares>): readonly { name: string; share: QueueShares }[] {
-  return Object.entries(shares).map(([name, share]) => ({ name, share }));
-}
-
-function accepts(check: () => unknown): boolean {
-  check();
-  return true;
 }
 
 /** Requests that some program of ours declares, as patterns. */
