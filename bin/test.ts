@@ -11,7 +11,7 @@ import type { TestReport } from './test-report.ts';
 const checkout = join(import.meta.dirname, '..');
 const reportFile = join(checkout, '.run', 'test', 'report.json');
 const PROJECTS = ['unit', 'integration', 'simulation', 'e2e'];
-const LIMIT_MINUTES = { usual: 20, long: 80 };
+const LIMIT_MINUTES = { usual: 45, long: 80 };
 
 interface Options {
   readonly long: boolean;

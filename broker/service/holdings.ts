@@ -53,6 +53,9 @@ function orderOf(outcome: Outcome | undefined): {
 /** Mints capabilities again, or for files that were not declared. */
 export async function onOutputs(desk: Desk, caller: Caller, message: types.Outputs): Promise<void> {
   const { slot, counter, job, attempt } = message;
+  // A deadline that no sweep has noticed yet is past all the same (L-4).
+  const [expired] = await desk.ledger.apply([{ kind: 'expire', job, limits: desk.configuration.limits }]);
+  if (expired !== undefined) desk.follow(expired);
   const [agent, stored] = await Promise.all([desk.ledger.agent(caller.agent), desk.ledger.job(job)]);
   if (agent?.start !== caller.start) {
     caller.dismiss('SUPERSEDED');

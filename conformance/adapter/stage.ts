@@ -114,7 +114,7 @@ export class AdapterStage {
       const header = await this.frames.take((frame) => ik.isAnswer(frame), HANDSHAKE_EVERY_MS, signal);
       if (header === undefined) continue;
       const talk = new Talk({
-        stage: this,
+        send: (bytes) => this.send(bytes),
         channel: ik.read(header).channel,
         signal,
         answerMs: this.answerMs,

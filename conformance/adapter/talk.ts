@@ -5,13 +5,13 @@ import type { AnswerItem, AskBody, AskItem } from '../../protocol/session/truste
 import { expect } from '../expectation.ts';
 import { type Channel, MESSAGE } from '../peer/channel.ts';
 import { Mailbox } from '../peer/mailbox.ts';
-import type { AdapterStage } from './stage.ts';
 
 type Result = AnswerItem['result'];
 type Of<R extends Result> = Extract<AnswerItem, { readonly result: R }>;
 
 export interface TalkParts {
-  readonly stage: AdapterStage;
+  /** Puts a frame on the bus. */
+  readonly send: (frame: Uint8Array) => Promise<void>;
   readonly channel: Channel;
   readonly answerMs: number;
   readonly signal: AbortSignal;
@@ -39,7 +39,7 @@ export class Talk {
   }
 
   async sayBytes(bytes: Uint8Array): Promise<void> {
-    await this.#parts.stage.send(this.channel.message(bytes));
+    await this.#parts.send(this.channel.message(bytes));
   }
 
   async say(message: object): Promise<void> {
@@ -100,6 +100,6 @@ export class Talk {
   }
 }
 
-export function wordsOf(answer: AnswerItem): string {
+function wordsOf(answer: AnswerItem): string {
   return answer.result === 'refused' ? `refused ${answer.code}` : answer.result;
 }

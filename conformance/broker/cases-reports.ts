@@ -262,7 +262,7 @@ export const REPORT_CASES: readonly BrokerCase[] = [
   ),
 ];
 
-export function expectVerdict({ verdict, reason }: Reported, wanted: Reported['verdict']): void {
+function expectVerdict({ verdict, reason }: Reported, wanted: Reported['verdict']): void {
   expect(verdict === wanted, `the verdict is ${verdict} (${reason}), not ${wanted}`);
 }
 

@@ -1,6 +1,6 @@
 import type { BrokerCase } from './broker-case.ts';
 import { BINDING_CASES } from './cases-binding.ts';
-import { ENROLMENT_CASES } from './cases-enrolment.ts';
+import { ENROLMENT_CASES, ENROLMENT_FLOOD_CASES } from './cases-enrolment.ts';
 import { HANDSHAKE_CASES } from './cases-handshake.ts';
 import { LEASE_CASES } from './cases-leases.ts';
 import { MESSAGE_CASES } from './cases-messages.ts';
@@ -24,4 +24,5 @@ export const BROKER_CASES: readonly BrokerCase[] = [
   ...ENROLMENT_CASES,
   ...START_CASES.toReversed(),
   ...LEASE_CASES,
+  ...ENROLMENT_FLOOD_CASES,
 ];

@@ -37,7 +37,7 @@ type Of<K extends Kind> = Extract<BrokerMessage, { readonly kind: K }>;
 export type Said = Pick<Report, 'exit' | 'manifest'>;
 
 export const SUCCESS = { kind: 'exited', code: 0 } as const;
-export const USAGE = { wallSeconds: 1, cpuSeconds: 1, memoryMiB: 1, diskMiB: 1 } as const;
+const USAGE = { wallSeconds: 1, cpuSeconds: 1, memoryMiB: 1, diskMiB: 1 } as const;
 /** Above what stands for a message that could not be read (M-19). */
 const FIRST_RENEWAL = 10;
 
@@ -318,7 +318,7 @@ export function contentOf({ job, attempt }: Held, name: string): Uint8Array {
 }
 
 /** A message in a few words. */
-export function wordsOf(message: BrokerMessage | undefined): string {
+function wordsOf(message: BrokerMessage | undefined): string {
   if (message === undefined) return 'nothing';
   if (message.kind === 'error' || message.kind === 'farewell') return `${message.kind} ${message.code}`;
   return message.kind === 'none' ? `none (${message.none.reason})` : message.kind;

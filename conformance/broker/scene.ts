@@ -10,6 +10,9 @@ import { type Held, Player, SUCCESS } from './player.ts';
 import type { Stage } from './stage.ts';
 import type { BrokerSubject, SubmittedJob } from './subject.ts';
 
+/** An agent has at most 64 verdicts pending, and each answer carries what fits. */
+const MAX_ROUNDS = 8;
+
 /** How an agent of a case connects, where that is not as always. */
 export interface ConnectOptions extends Partial<HandshakeParts> {
   /** A connection that is there already. */
@@ -201,8 +204,9 @@ async function release(agent: Player, { job, attempt }: Held): Promise<void> {
   await agent.ask({ kind: 'release', job, attempt, reason: 'drain' });
 }
 
+/** A broker that forgets what was seen is caught by a case; tidying up ends all the same. */
 async function seeAll(agent: Player): Promise<void> {
-  for (;;) {
+  for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
     const { verdicts } = await agent.askFor('renewed', { kind: 'renew', leases: [], seen: [] });
     if (verdicts.length === 0) return;
     const seen = verdicts.map(({ job, attempt }) => ({ job, attempt }));

@@ -263,6 +263,8 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
       await adapter?.stop();
       await bridge.stop();
       await program.stop();
+      // Its reminders would go on without end.
+      framework.crash();
       await removeDirectory(base);
     },
   };

@@ -14,12 +14,16 @@ const LIMIT_MS = 240_000;
 const TEST_LIMIT_MS = 150_000;
 const REPORT = '.run/catch.json';
 
+/** A command ends with it where it did not come to judge. */
+export const NO_JUDGEMENT = 69;
+
 /** Runs a catcher in a copy of the checkout. */
 export async function askCatcher(catcher: Catcher, directory: string): Promise<Said> {
   if (catcher.kind === 'test') return askTest(catcher, directory);
   const [program = '', ...rest] = catcher.words;
   const ended = await run(program === 'node' ? process.execPath : program, rest, directory);
-  if (ended.code === undefined) return { kind: 'no-judgement', why: ended.why };
+  if (ended.code === undefined || ended.code === NO_JUDGEMENT)
+    return { kind: 'no-judgement', why: ended.why };
   return ended.code === 0 ? { kind: 'well' } : { kind: 'wrong', what: `exit code ${ended.code}` };
 }
 

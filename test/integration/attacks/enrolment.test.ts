@@ -179,7 +179,7 @@ describe('a renewal', () => {
     const enrolled = await enrol(await request(await broker.newCode(), keys));
     const agent = await broker.agent({ ...keys, ...whoIs(enrolled) });
     await agent.vanish();
-    const { code } = await coPilot(['agent', 'revoke', agent.id, '--data', broker.directory]);
+    const { code } = await coPilot(['agent', 'revoke', agent.id, '--yes', '--data', broker.directory]);
     expect(code).toBe(0);
     const asked = await challenge();
     const identity = String(enrolled.body['identity']);

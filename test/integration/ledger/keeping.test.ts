@@ -97,7 +97,7 @@ describe('the check of a ledger', () => {
     const before = await stat(path);
     const told: number[] = [];
     expect(checkLedger(path, ({ doneRows }) => told.push(doneRows))).toMatchObject({
-      version: 1,
+      version: 2,
       jobs: 5,
       agents: 1,
       owners: 1,

@@ -2,7 +2,9 @@ import { globSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { casesOf } from '../../../conformance/suites.ts';
 import { temporaryDirectory } from '../../doubles/temporary-directory.ts';
+import { askCatcher } from '../../mutants/catch.ts';
 import { applyPatch } from '../../mutants/checkout-copy.ts';
 import { readMutants, titlePattern, type Mutant } from '../../mutants/mutant.ts';
 import { firstCells, page, project } from '../docs/pages.ts';
@@ -12,11 +14,18 @@ const mutants = readMutants(join(project, 'test/mutants'));
 const suites = globSync('test/conformance/*.ts', { cwd: project });
 
 /** What takes part in a whole-suite run of its own would ask itself. */
-function isCaughtByTest({ catcher }: Mutant): boolean {
-  if (catcher.kind === 'command') return true;
+function isCaught({ catcher }: Mutant): boolean {
+  if (catcher.kind === 'command') return isCommand(catcher.words);
   const { file, title } = catcher;
   const isSuite = suites.some((suite) => isTest(`${suite} :: ${title}`));
   return isTest(`${file} :: ${title}`) || (isSuite && globSync(file, { cwd: project }).length > 0);
+}
+
+/** A program of ours, with a case that is there where it takes one. */
+function isCommand([, program = '', argument]: readonly string[]): boolean {
+  if (globSync(program, { cwd: project }).length === 0) return false;
+  const cases = [...casesOf('agent'), ...casesOf('broker')];
+  return program !== 'test/mutants/conformance-case.ts' || cases.some(({ id }) => id === argument);
 }
 
 describe('the mutants', () => {
@@ -37,8 +46,8 @@ describe('the mutants', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('each name a test that is there', () => {
-    expect(mutants.filter((mutant) => !isCaughtByTest(mutant)).map(({ name }) => name)).toEqual([]);
+  it('each name a test, a case or a program that is there', () => {
+    expect(mutants.filter((mutant) => !isCaught(mutant)).map(({ name }) => name)).toEqual([]);
   });
 });
 
@@ -74,6 +83,16 @@ describe('a mutant', () => {
     'Breaks: I1\n',
   ])('without a whole header is refused: %j', async (text) => {
     await expect(readOne(text)).rejects.toThrow('one');
+  });
+
+  it.each([
+    [0, { kind: 'well' }],
+    [1, { kind: 'wrong', what: 'exit code 1' }],
+    [69, { kind: 'no-judgement', why: 'it was not there' }],
+  ])('has a command that ends with %i for its judge', async (code, said) => {
+    const script = `console.error('it was not there'); process.exitCode = ${code}`;
+    const catcher = { kind: 'command', words: ['node', '-e', script] } as const;
+    expect(await askCatcher(catcher, project)).toEqual(said);
   });
 
   it('whose patch does not apply is a fault', async () => {

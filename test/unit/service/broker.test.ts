@@ -330,6 +330,17 @@ describe('a lease', () => {
     },
   );
 
+  it('gives nothing after its deadline, whether a sweep has noticed or not', async () => {
+    await reopen({ sweepMs: 3_600_000 });
+    agent = await join();
+    const id = stage.submit();
+    const { job, attempt, firstRenewSeconds } = await lease();
+    await stage.clock.run(firstRenewSeconds * 1000 + 1);
+    agent.say({ kind: 'outputs', slot: 1, counter: ++counter, job, attempt, verb: 'put', files: [OUTPUT] });
+    expect((await agent.hear('error')).code).toBe('ATTEMPT_NOT_LIVE');
+    expect(await stateOf(id)).toBe('queued');
+  });
+
   it('waits seconds, not longer, for a storage that is away', async () => {
     stage.submit();
     stage.network.disconnect('service.storage');
