@@ -1,22 +1,20 @@
 /**
- * Writes protocol/generated from protocol/schemas: TypeScript types and standalone validators. `--check` writes nothing
- * and exits 1 where the committed files differ.
+ * Writes protocol/generated from protocol/schemas, TypeScript types and standalone validators, and docs/reference.md.
+ * `--check` writes nothing and exits 1 where the committed files differ.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import { compile } from 'json-schema-to-typescript';
-
-type Schema = Record<string, unknown>;
+import { renderReference } from './reference.ts';
+import notes from './reference.json' with { type: 'json' };
+import { isSchema } from './schema.ts';
+import type { Schema } from './schema.ts';
 
 const here = import.meta.dirname;
-const generated = join(here, '..', 'generated');
+const checkout = join(here, '..', '..');
 const banner = '// Generated from protocol/schemas by `npm run generate`; do not edit.\n';
-
-function isSchema(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function readSchemas(): Map<string, Schema> {
   const names = readdirSync(here).filter((name) => name.endsWith('.schema.json'));
@@ -130,18 +128,21 @@ function validators(schemas: Map<string, Schema>): { code: string; declarations:
 async function main(): Promise<void> {
   const schemas = readSchemas();
   const { code, declarations } = validators(schemas);
+  const protocol = readFileSync(join(checkout, 'docs', 'protocol.md'), 'utf8');
   const files: [string, string][] = [
-    ['types.ts', await types(schemas)],
-    ['validators.js', code],
-    ['validators.d.ts', declarations],
+    ['protocol/generated/types.ts', await types(schemas)],
+    ['protocol/generated/validators.js', code],
+    ['protocol/generated/validators.d.ts', declarations],
+    ['docs/reference.md', renderReference({ schemas, notes, protocol })],
   ];
   const check = process.argv.includes('--check');
   const stale = files.filter(([name, text]) => {
-    if (!check) writeFileSync(join(generated, name), text);
-    return check && readFileSync(join(generated, name), 'utf8') !== text;
+    const file = join(checkout, name);
+    if (!check) writeFileSync(file, text);
+    return check && (!existsSync(file) || readFileSync(file, 'utf8') !== text);
   });
   for (const [name] of stale)
-    console.error(`protocol/generated/${name} is not what the schemas generate: run \`npm run generate\``);
+    console.error(`${name} is not what the schemas generate: run \`npm run generate\``);
   process.exitCode = stale.length === 0 ? 0 : 1;
 }
 

@@ -5,7 +5,8 @@ import { page, pages, project, prose } from './pages.ts';
 
 /** The targets of relative links of a page, as paths in the repository, with the heading each points at. */
 function targets(path: string, text: string): readonly { file: string; heading: string }[] {
-  const links = [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? '');
+  const plain = prose(text).replace(/`[^`\n]*`/g, '');
+  const links = [...plain.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? '');
   return links
     .filter((target) => !/^[a-z]+:/.test(target))
     .map((target) => {

@@ -19,6 +19,25 @@ export function page(path: string): string {
   return readFileSync(join(project, path), 'utf8');
 }
 
+/** A fenced block, where it stands, and what it says it is. */
+export interface Block {
+  readonly path: string;
+  readonly line: number;
+  readonly language: string;
+  readonly body: string;
+}
+
+/** Every fenced block of a page, those inside lists too. */
+export function blocks(path: string, text: string): readonly Block[] {
+  const found = text.matchAll(/^( *)```([^\n]*)\n([\s\S]*?)^ *```$/gm);
+  return [...found].map(({ 2: language = '', 3: body = '', index }) => ({
+    path,
+    line: text.slice(0, index).split('\n').length,
+    language,
+    body,
+  }));
+}
+
 /** The fenced blocks of one language. */
 export function fenced(text: string, language: string): readonly string[] {
   const blocks = text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm);
