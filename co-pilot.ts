@@ -1,16 +1,25 @@
 #!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { EXIT } from './cli/command-line.ts';
-import { addAgentCommands } from './cli/commands/agent.ts';
-import { addCampaignCommands } from './cli/commands/campaign.ts';
-import { addConformanceCommands } from './cli/commands/conformance.ts';
-import { addConfigCommands } from './cli/commands/config.ts';
-import { addDoctorCommand } from './cli/commands/doctor.ts';
-import { addJobCommands } from './cli/commands/job.ts';
-import { addQueueCommands } from './cli/commands/queue.ts';
-import { addUpCommand } from './cli/commands/up.ts';
-import { addLedgerCommands } from './cli/commands/ledger.ts';
 import manifest from './package.json' with { type: 'json' };
+
+/** What each noun adds; loaded when it is asked for, so that nobody waits for the others. */
+const NOUNS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
+  up: async (to) => (await import('./cli/commands/up.ts')).addUpCommand(to),
+  agent: async (to) => (await import('./cli/commands/agent.ts')).addAgentCommands(to),
+  job: async (to) => (await import('./cli/commands/job.ts')).addJobCommands(to),
+  campaign: async (to) => (await import('./cli/commands/campaign.ts')).addCampaignCommands(to),
+  queue: async (to) => (await import('./cli/commands/queue.ts')).addQueueCommands(to),
+  conformance: async (to) => (await import('./cli/commands/conformance.ts')).addConformanceCommands(to),
+  config: async (to) => (await import('./cli/commands/config.ts')).addConfigCommands(to),
+  ledger: async (to) => (await import('./cli/commands/ledger.ts')).addLedgerCommands(to),
+  doctor: async (to) => (await import('./cli/commands/doctor.ts')).addDoctorCommand(to),
+};
+
+// In a folder of our own: what others may write to is nothing to run.
+enableCompileCache(join(import.meta.dirname, '.tools', 'compiled'));
 
 const program = new Command('co-pilot')
   .description("run an experiment's jobs on machines nobody can trust")
@@ -21,15 +30,8 @@ const program = new Command('co-pilot')
     throw error;
   });
 
-addUpCommand(program);
-addAgentCommands(program);
-addJobCommands(program);
-addCampaignCommands(program);
-addQueueCommands(program);
-addConformanceCommands(program);
-addConfigCommands(program);
-addLedgerCommands(program);
-addDoctorCommand(program);
+const noun = NOUNS[process.argv[2] ?? ''];
+for (const add of noun === undefined ? Object.values(NOUNS) : [noun]) await add(program);
 
 try {
   await program.parseAsync();
