@@ -11,14 +11,16 @@ const project = (name: string, extra: object = {}) => ({
   },
 });
 
+/** Most tests wait for clocks, disks and processes of their own: twice as many at once as there are processors. */
+const together = { maxWorkers: 4 };
 const slow = { testTimeout: 300_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {
     projects: [
-      project('unit'),
-      project('integration', { testTimeout: 60_000, hookTimeout: 60_000 }),
-      project('simulation', slow),
+      project('unit', together),
+      project('integration', { testTimeout: 60_000, hookTimeout: 60_000, ...together }),
+      project('simulation', { ...slow, ...together }),
       project('e2e', { ...slow, fileParallelism: false }),
       project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
