@@ -104,7 +104,8 @@ export class Pool {
 
   /** Whether there is a job that a host of this class may run. */
   has(host: HostClass): boolean {
-    return [...this.#buckets.values()].some(({ bucket }) => classMatches(host, bucket));
+    for (const { bucket } of this.#buckets.values()) if (classMatches(host, bucket)) return true;
+    return false;
   }
 
   /** The job is no longer to be had. */

@@ -8,13 +8,13 @@ import { askBroker } from '../connection.ts';
 import { ageText } from '../display/pace.ts';
 import { safeLine } from '../display/safe-text.ts';
 import { type Listing, showListing } from '../listing.ts';
-import { regularly, watch } from '../watch.ts';
+import { regularly } from '../watch.ts';
 import {
   action,
   type CommonOptions,
   type ListOptions,
   outputOf,
-  untilInterrupted,
+  watchUntilInterrupted,
   withCommon,
   withList,
 } from './common.ts';
@@ -53,10 +53,7 @@ async function list(options: ListOptions): Promise<number> {
     showListing(output, await look());
     return EXIT.ok;
   }
-  return untilInterrupted(async (signal) => {
-    await watch(output, process.stdout, { look, changes: regularly }, signal);
-    return EXIT.ok;
-  });
+  return watchUntilInterrupted(output, { look, changes: regularly });
 }
 
 async function allAgents(directory: string): Promise<readonly AgentSummary[]> {

@@ -10,13 +10,13 @@ import { ageText, rateText } from '../display/pace.ts';
 import { durationText } from '../display/progress.ts';
 import { safeLine } from '../display/safe-text.ts';
 import { type Listing, showListing } from '../listing.ts';
-import { queueChanges, watch } from '../watch.ts';
+import { queueChanges } from '../watch.ts';
 import {
   action,
   type CommonOptions,
   type ListOptions,
   outputOf,
-  untilInterrupted,
+  watchUntilInterrupted,
   withCommon,
   withList,
 } from './common.ts';
@@ -95,10 +95,9 @@ function follow(
     readonly isOver?: (items: readonly CampaignView[]) => boolean;
   },
 ): Promise<number> {
-  return untilInterrupted(async (signal) => {
-    const changes = (until: AbortSignal) => queueChanges(queue, campaign, until);
-    await watch(output, process.stdout, { ...watched, changes }, signal);
-    return EXIT.ok;
+  return watchUntilInterrupted(output, {
+    ...watched,
+    changes: (until) => queueChanges(queue, campaign, until),
   });
 }
 

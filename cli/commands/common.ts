@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { createOutput, EXIT, fail, type Output } from '../command-line.ts';
 import { FILE_VARIABLE } from '../configuration/load.ts';
+import { type Watched, watch } from '../watch.ts';
 
 /** Options every command has. */
 export interface CommonOptions {
@@ -80,6 +81,17 @@ function useConfiguration(file: string): string {
 /** Collects an option that may be given several times. */
 export function collect(value: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, value];
+}
+
+/** Shows a listing whenever it changed, until Ctrl-C or until it is over. */
+export function watchUntilInterrupted<T extends object>(
+  output: Output,
+  watched: Watched<T>,
+): Promise<number> {
+  return untilInterrupted(async (signal) => {
+    await watch(output, process.stdout, watched, signal);
+    return EXIT.ok;
+  });
 }
 
 /** Runs a command's function and makes its answer, or its error, the exit code. */

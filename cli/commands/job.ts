@@ -9,13 +9,13 @@ import type { ControlClient } from '../control-client.ts';
 import { safeLine } from '../display/safe-text.ts';
 import { jobPages } from '../job-pages.ts';
 import { type Listing, showListing } from '../listing.ts';
-import { queueChanges, watch } from '../watch.ts';
+import { queueChanges } from '../watch.ts';
 import {
   action,
   type CommonOptions,
   type ListOptions,
   outputOf,
-  untilInterrupted,
+  watchUntilInterrupted,
   withCommon,
   withList,
 } from './common.ts';
@@ -106,10 +106,9 @@ async function watchJobs(output: Output, queue: ControlClient, filter: JobFilter
       );
     return listing(page.jobs);
   };
-  return untilInterrupted(async (signal) => {
-    const changes = (until: AbortSignal) => queueChanges(queue, filter.campaign, until);
-    await watch(output, process.stdout, { look, changes }, signal);
-    return EXIT.ok;
+  return watchUntilInterrupted(output, {
+    look,
+    changes: (until) => queueChanges(queue, filter.campaign, until),
   });
 }
 

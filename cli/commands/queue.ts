@@ -8,13 +8,13 @@ import { EXIT, show } from '../command-line.ts';
 import { askBroker, connect } from '../connection.ts';
 import { ageText, rateText } from '../display/pace.ts';
 import { type Listing, showListing } from '../listing.ts';
-import { queueChanges, watch } from '../watch.ts';
+import { queueChanges } from '../watch.ts';
 import {
   action,
   type CommonOptions,
   type ListOptions,
   outputOf,
-  untilInterrupted,
+  watchUntilInterrupted,
   withCommon,
   withList,
 } from './common.ts';
@@ -61,10 +61,9 @@ async function list(options: ListOptions): Promise<number> {
     return EXIT.ok;
   }
   const { queue } = await connect(directory);
-  return untilInterrupted(async (signal) => {
-    const changes = (until: AbortSignal) => queueChanges(queue, undefined, until);
-    await watch(output, process.stdout, { look, changes }, signal);
-    return EXIT.ok;
+  return watchUntilInterrupted(output, {
+    look,
+    changes: (until) => queueChanges(queue, undefined, until),
   });
 }
 
