@@ -41,11 +41,15 @@ const HOSTS: readonly Rule[] = [
 /** The rules on this machine: where the checkout lies and whose home it is must not be told. */
 export function rulesFor(checkout: string, home: string): readonly Rule[] {
   const first = checkout.split('/')[1] ?? '';
-  const places = COMMON.test(first) ? [checkout] : [`/${first}`];
+  const places = COMMON.test(first) || checkout === `/${first}` ? [checkout] : [`/${first}/`];
   if (home.split('/').length > 2) places.push(home);
   const machine = places.map((place) => ({
     what: `a path of this machine (${place})`,
-    pattern: new RegExp(`(?<![\\w/.}-])${escaped(place)}(?![\\w-])`, 'gm'),
+    // What follows a folder is two characters at least: `/word/i` is a pattern, not a path.
+    pattern: new RegExp(
+      `(?<![\\w/.}-])${escaped(place)}${place.endsWith('/') ? '(?=[\\w.-]{2})' : '(?![\\w-])'}`,
+      'gm',
+    ),
   }));
   return [...machine, ...HOSTS, ...CREDENTIALS];
 }

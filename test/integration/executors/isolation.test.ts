@@ -5,12 +5,17 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { secrets, settings, type AgentProcess } from './agent-process.ts';
+import { processesNaming, uniqueSleep } from './leftovers.ts';
 import { useAgent } from './use-agent.ts';
 
 const anySecret = new RegExp(Object.values(secrets).join('|'));
 
 /** Tries to read a file or list a directory each way a shell can; ends with 0 only where one worked. */
 const tryToRead = 'cat "$1" || ls "$1"/ || cat "$1"/* || (exec 3<"$1")';
+
+/** The fourth field after the name in `/proc/<pid>/stat`. */
+const sessionOf = (pid: number): string =>
+  /\) \S \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? 'none';
 
 describe.each(settings(['bubblewrap', 'unshare', 'uid']))('$name', (setting) => {
   const agentOf = useAgent(setting);
@@ -109,15 +114,25 @@ describe.each(settings(['bubblewrap', 'unshare', 'uid']))('$name', (setting) => 
     expect(beyond.filter((target) => !/-> (\/proc\/\d+\/fd|\/dev\/null)$/.test(target))).toEqual([]);
   });
 
-  it('a job has no capability, gains no privilege and leads a session away from ours', async () => {
-    const outcome = await agent.runShell('cat /proc/self/status; cat /proc/self/stat');
+  it('a job has no capability and gains no privilege', async () => {
+    const outcome = await agent.runShell('cat /proc/self/status');
     expect(outcome.stdout).toMatch(/NoNewPrivs:\s+1/);
     for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) {
       expect(outcome.stdout).toMatch(new RegExp(`Cap${set}:\\s+0+\\n`));
     }
     expect(outcome.stdout).toMatch(/Groups:\s*(\d+ )?\n/);
-    const agentSession = /\) \S \d+ \d+ (\d+)/.exec(readFileSync('/proc/self/stat', 'utf8'))?.[1];
-    expect(/\) \S \d+ \d+ (\d+)/.exec(outcome.stdout)?.[1]).not.toBe(agentSession);
+  });
+
+  it('a job runs in a session away from that of the agent', async () => {
+    const seconds = uniqueSleep();
+    const job = await agent.startShell(`sleep ${seconds}`);
+    await expect.poll(() => processesNaming(seconds).length, { timeout: 10_000 }).toBeGreaterThan(0);
+    // Read from outside: inside, another namespace may give its session the number that ours has here.
+    const sessions = processesNaming(seconds).map(sessionOf);
+    agent.signal(job, 'SIGKILL');
+    await job.outcome;
+    expect(sessions).not.toContain(sessionOf(agent.pid));
+    expect(sessions).not.toContain(sessionOf(process.pid));
   });
 
   it('a job writes its own directory and nothing it was shown to read', async () => {

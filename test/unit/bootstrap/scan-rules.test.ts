@@ -10,8 +10,8 @@ const key = ['-----BEGIN PRIVATE', ' KEY-----'].join('');
 
 describe('the scan of committed files', () => {
   it.each([
-    ['the checkout', 'one\nsee /build7/checkout/notes', '2 a path of this machine (/build7)'],
-    ['a folder beside it', "'/build7/other'", '1 a path of this machine (/build7)'],
+    ['the checkout', 'one\nsee /build7/checkout/notes', '2 a path of this machine (/build7/)'],
+    ['a folder beside it', "'/build7/other'", '1 a path of this machine (/build7/)'],
     ['somebody’s home', 'in /home/somebody/x', '1 a path of this machine (/home/somebody)'],
     ['a private key', `${key}\nMC4CAQAwBQYDK2VwBCIEIA`, '1 a private key'],
     ['a private key in a string', `"${key}\\nMC4CAQAwBQYDK2VwBCIEIA"`, '1 a private key'],
@@ -24,12 +24,18 @@ describe('the scan of committed files', () => {
     expect(found(text)).toEqual([expected]);
   });
 
-  it.each(['job/build7/x', `\${dir}/build7/x`, '/build77', 'building', 'BEGIN PUBLIC KEY', '/usr/bin/node'])(
-    'leaves %s alone',
-    (text) => {
-      expect(found(text)).toEqual([]);
-    },
-  );
+  it.each([
+    'job/build7/x',
+    `\${dir}/build7/x`,
+    '/build77',
+    '/build7 the disk/',
+    '/build7/i',
+    'building',
+    'BEGIN PUBLIC KEY',
+    '/usr/bin/node',
+  ])('leaves %s alone', (text) => {
+    expect(found(text)).toEqual([]);
+  });
 
   it('finds where a package came from in the lockfile only', () => {
     const line = '"resolved": "https://example.org/a.tgz"';
