@@ -90,8 +90,12 @@ export function countOutcome(meter: BrokerMeter, outcome: Outcome): void {
 }
 
 function countReport(meter: BrokerMeter, job: JobRow): void {
-  const exit = job.attempts.at(-1)?.exit;
-  meter.add('copilot_reports_total', exit?.kind ?? 'exited');
+  const last = job.attempts.at(-1);
+  meter.add('copilot_reports_total', last?.exit?.kind ?? 'exited');
+  const { exit } = last ?? {};
+  // Storage had spoken before the report was taken, against it.
+  if (last?.state === 'void' && exit?.kind === 'exited' && exit.code === 0)
+    meter.add('copilot_verdicts_total', 'refused');
   countVoid(meter, job);
 }
 

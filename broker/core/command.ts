@@ -99,6 +99,8 @@ export type Command =
       readonly signature: string;
       readonly limits: Limits;
       readonly seen: readonly Seen[];
+      /** What storage said of this very manifest before; then steps 1 and 3 are one decision, and a report not taken has neither. */
+      readonly verification?: Verification;
     }
   | {
       readonly kind: 'release';

@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { countQuickFailure } from './cool-down.ts';
 import { decision, refuse, without } from './decision.ts';
 import { type Holder, reports, resolves, withoutSeen } from './holder.ts';
+import { decideVerified } from './commit.ts';
 import type { Decision, Rows } from './rows.ts';
 import {
   type AgentRow,
@@ -31,7 +32,7 @@ export function decideReport(rows: Rows, command: Report, nowMs: number): Decisi
   const agent = answered(withoutSeen(admission.agent, command.seen), command, reply);
   const reported = withAttempt(rows.job, attempt);
   return isSuccess(command.exit)
-    ? succeeded(rows, reported, attempt, agent)
+    ? judged(rows, succeeded(rows, reported, attempt, agent), command, nowMs)
     : payloadFailed(rows, reported, attempt, agent, command, nowMs);
 }
 
@@ -39,6 +40,23 @@ function succeeded(rows: Rows, job: JobRow, attempt: Attempt, agent: AgentRow): 
   const after = withAttempt({ ...job, state: 'reported' }, { ...attempt, state: 'reported' });
   const holder = reports({ agent, owner: rows.owner }, { job: job.id, attempt: attempt.number });
   return reported(rows, after, attempt, holder, 'exit 0');
+}
+
+/** Step 3 in the same decision, where storage has spoken already. */
+function judged(rows: Rows, taken: Decision, command: Report, nowMs: number): Decision {
+  const { job: id, attempt, verification, limits } = command;
+  if (verification === undefined || taken.outcome.kind !== 'reported') return taken;
+  const { job, agent } = taken.outcome;
+  const between = { ...rows, job, agent, owner: taken.rows.owner ?? rows.owner };
+  const verified = { kind: 'verified', job: id, attempt, result: verification, limits } as const;
+  const verdict = decideVerified(between, verified, nowMs);
+  const after = {
+    job: verdict.rows.jobs[0] ?? job,
+    agent: verdict.rows.agent ?? agent,
+    owner: verdict.rows.owner ?? between.owner,
+  };
+  const outcome = { kind: 'reported', job: after.job, agent: after.agent } as const;
+  return { ...decision(rows, after, outcome, []), audit: [...taken.audit, ...verdict.audit] };
 }
 
 function payloadFailed(

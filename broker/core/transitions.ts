@@ -11,7 +11,7 @@ export interface Transition {
 }
 
 const ENDS_ATTEMPT = [
-  ['report', 'the payload failed'],
+  ['report', 'the payload failed, or storage has said that it does not hold what is reported'],
   ['release', 'its holder gives it back'],
   ['expire', 'the deadline is past'],
   ['hello', 'the agent went back to an earlier start'],
@@ -41,6 +41,7 @@ export const TRANSITIONS: readonly Transition[] = [
   row('leased', 'renew', 'in time, by its holder', 'leased'),
   row('leased', 'grace', 'the broker was out', 'leased'),
   row('leased', 'report', 'in time, by its holder, exit 0', 'reported'),
+  row('leased', 'report', 'the same, and storage has said that it holds what is reported', 'committing'),
   ...ENDS_ATTEMPT.flatMap(([event, when]) => [
     row('leased', event, when, 'queued'),
     row('leased', event, `${when}, and tries are used up`, 'failed'),

@@ -14,16 +14,17 @@ import { createAgentSessions, type SessionMetric } from './agent-sessions.ts';
 import { createWeights } from '../matching/weights.ts';
 import { type AskMetric, meteredAsk } from './metered-ask.ts';
 import type { SessionCounters } from '../../protocol/session/counters.ts';
+import { createAttemptsUnderWay } from './attempts-under-way.ts';
 import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
 import { createFetching } from './fetching.ts';
 import { parseDescription } from './description.ts';
 import { createLeaseAnswers } from './lease-answer.ts';
-import { createRequiredOutputs } from './required-outputs.ts';
 import { createSeenAgents } from './seen-agents.ts';
 import { createTroubles } from './troubles.ts';
 import { createVerdicts } from './verdicts.ts';
+import { createVerifier } from './verification.ts';
 import { createWhy, type WhyFacts } from './why-facts.ts';
 
 export interface BrokerOptions {
@@ -94,14 +95,21 @@ export function createBroker(options: BrokerOptions): Broker {
   });
   const meter = options.meter ?? NO_METER;
   const ask = meteredAsk(links.ask.bind(links), meter, runtime.clock);
-  const required = createRequiredOutputs(ledger);
-  const answers = createLeaseAnswers({ runtime, configuration, ledger, required, ask, troubles });
+  const underWay = createAttemptsUnderWay(ledger);
+  const verifier = createVerifier({
+    clock: runtime.clock,
+    queues: configuration.queues,
+    underWay,
+    ask,
+    isOpen: (service) => links.isOpen(service),
+  });
+  const answers = createLeaseAnswers({ runtime, configuration, ledger, underWay, ask, troubles });
   const duties = createDuties({
     runtime,
     configuration,
     ledger,
     ask,
-    required,
+    verifier,
     follow,
     troubles,
   });
@@ -113,6 +121,7 @@ export function createBroker(options: BrokerOptions): Broker {
     jobs,
     answers,
     verdicts,
+    verifier,
     ask,
     follow,
     hunger: () => fetching.look(),

@@ -13,6 +13,7 @@ import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts
 import type { LeaseAnswers } from './lease-answer.ts';
 import type { SeenAgents } from './seen-agents.ts';
 import type { Verdicts } from './verdicts.ts';
+import type { Verifier } from './verification.ts';
 
 export interface DeskOptions {
   readonly runtime: Runtime;
@@ -21,6 +22,7 @@ export interface DeskOptions {
   readonly jobs: AvailableJobs;
   readonly answers: LeaseAnswers;
   readonly verdicts: Verdicts;
+  readonly verifier: Verifier;
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
   readonly follow: (outcome: Outcome) => void;
   /** An agent waits and nothing here matches it: more jobs are wanted. */

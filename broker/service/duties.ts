@@ -1,22 +1,22 @@
 import { duties } from '../core/duties.ts';
 import type { Command, Duty, Outcome } from '../core/command.ts';
-import type { Attempt, JobRow } from '../core/state.ts';
+import type { JobRow } from '../core/state.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
-import type { RequiredOutputs } from './required-outputs.ts';
 import type { Troubles } from './troubles.ts';
 import { unexpectedAnswer } from './unexpected-answer.ts';
 import { createUnhurried } from './unhurried.ts';
+import type { Verifier } from './verification.ts';
 
 export interface DutiesOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly ledger: Ledger;
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
-  readonly required: RequiredOutputs;
+  readonly verifier: Verifier;
   readonly follow: (outcome: Outcome) => void;
   readonly troubles?: Troubles;
 }
@@ -41,7 +41,7 @@ const MAX_TOLD_ATTEMPTS = 8;
  * number of times; a step whose other side does not answer is tried again with jitter until it does.
  */
 export function createDuties(options: DutiesOptions): Duties {
-  const { runtime, configuration, ledger, ask, required, follow } = options;
+  const { runtime, configuration, ledger, ask, verifier, follow } = options;
   const unhurried = createUnhurried(runtime.clock, ledger);
   const open = new Set<string>();
   const retries = new Set<Cancel>();
@@ -61,7 +61,10 @@ export function createDuties(options: DutiesOptions): Duties {
       return;
     }
     open.add(key);
-    void attempt(key, job, duty, FIRST_RETRY_MS);
+    const go = (): void => void attempt(key, job, duty, FIRST_RETRY_MS);
+    // Nobody waits to be told; an agent may wait for what else the same outcome sets going.
+    if (duty.kind === 'tell') later(0, go);
+    else go();
   }
 
   async function attempt(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
@@ -167,25 +170,8 @@ export function createDuties(options: DutiesOptions): Duties {
   ): Promise<Command | undefined> {
     const found = job.attempts.find((entry) => entry.number === number);
     if (found === undefined) return undefined;
-    const result = (await missingOutput(job, found)) ?? (await compare(job, found, queue));
+    const result = await verifier.verify({ job: job.id, attempt: number, manifest: found.manifest }, queue);
     return { kind: 'verified', job: job.id, attempt: number, result, limits: configuration.limits };
-  }
-
-  async function compare(job: JobRow, found: Attempt, queue: QueueConfiguration) {
-    const body = { op: 'verify', job: job.id, attempt: found.number, manifest: found.manifest } as const;
-    const answer = await ask(queue.storageAdapter, body);
-    if (answer.result === 'verified') return { kind: 'verified', files: answer.files } as const;
-    if (answer.result === 'mismatch') return { kind: 'mismatch', reason: answer.reason } as const;
-    throw unexpectedAnswer(answer);
-  }
-
-  /** A declared output the manifest does not name never reaches the storage adapter. */
-  async function missingOutput(job: JobRow, found: Attempt) {
-    const named = new Set(found.manifest.map((file) => file.name));
-    const missing = (await required.take(job.id)).find((name) => !named.has(name));
-    return missing === undefined
-      ? undefined
-      : ({ kind: 'mismatch', reason: `the declared output ${missing} is not in the manifest` } as const);
   }
 
   async function finalise(

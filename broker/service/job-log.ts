@@ -43,7 +43,8 @@ export function logOutcome(log: Log, outcome: Outcome): void {
 function logReported(log: Log, job: JobRow): void {
   const last = job.attempts.at(-1);
   log.info({ job: job.id, attempt: last?.number, agent: last?.agent, exit: last?.exit }, 'attempt reported');
-  logEnds(log, job);
+  if (job.state === 'committing') logChanged(log, job);
+  else logEnds(log, job);
 }
 
 function logChanged(log: Log, job: JobRow): void {

@@ -6,9 +6,9 @@ import type { Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
 import { signGrant, thumbprint } from '../../protocol/tokens.ts';
 import type { Caller } from './agent-sessions.ts';
+import type { AttemptsUnderWay } from './attempts-under-way.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import { parseDescription } from './description.ts';
-import type { RequiredOutputs } from './required-outputs.ts';
 import type { Troubles } from './troubles.ts';
 import { unexpectedAnswer } from './unexpected-answer.ts';
 
@@ -16,7 +16,7 @@ export interface LeaseAnswerOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly ledger: Ledger;
-  readonly required: RequiredOutputs;
+  readonly underWay: AttemptsUnderWay;
   readonly ask: (service: string, body: AskBody, deadlineMs?: number) => Promise<AnswerBody>;
   readonly troubles?: Troubles;
 }
@@ -46,7 +46,7 @@ const MEBIBYTE = 1024 * 1024;
 
 /** Builds leases: the description from the ledger, the grant signed here, the capabilities minted by the storage adapter. */
 export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
-  const { runtime, configuration, ledger, required, ask } = options;
+  const { runtime, configuration, ledger, underWay, ask } = options;
   const queues = new Map(configuration.queues.map((queue) => [queue.name, queue]));
   const { crypto, clock, log } = runtime;
 
@@ -104,7 +104,7 @@ export function createLeaseAnswers(options: LeaseAnswerOptions): LeaseAnswers {
     attempt: number,
     description: Description,
   ): Promise<Lease> {
-    required.note(job.id, description);
+    underWay.note({ job: job.id, attempt, agent: caller.agent, queue: job.queue }, description);
     const queue = queues.get(job.queue);
     return {
       job: job.id,

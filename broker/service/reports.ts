@@ -13,8 +13,11 @@ type ReportCommand = Extract<Command, { kind: 'report' }>;
 
 /** Takes a report, and in the same group of the ledger the wish for the next job; answers once the verdict is known or late. */
 export async function onReport(desk: Desk, caller: Caller, message: types.Report): Promise<void> {
+  // Storage looks while the signature is checked.
+  const ahead = desk.verifier.ahead(caller.agent, message);
   checkEvidence(desk, caller, message);
-  const command = reportCommand(desk, caller, message);
+  const verification = await ahead;
+  const command = { ...reportCommand(desk, caller, message), ...(verification && { verification }) };
   let outcome: Outcome = { kind: 'unchanged' };
   let said: Promise<Said> | undefined;
   const onOutcome = (decided: Outcome): void => {

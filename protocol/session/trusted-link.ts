@@ -58,8 +58,8 @@ const RESEND_MS = 5_000;
 const NO_BATCH = 0;
 
 /**
- * Batches are what queued while earlier ones were unanswered, never a timer: at most `MAX_OPEN_BATCHES` are under way, so at load
- * many items share a frame and its seal. Whatever is asked may be asked again; the port behind each item says why that is harmless.
+ * What is asked or answered while nothing else is under way goes at once. Everything else waits for the end of the turn: batches are
+ * what queued meanwhile, never a timer, and at most `MAX_OPEN_BATCHES` are under way, so at load many items share a frame and its seal. Whatever is asked may be asked again; the port behind each item says why that is harmless.
  */
 export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   const { clock, log, send, onAsk } = options;
@@ -70,6 +70,8 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   const batches = new Set<number>();
   const queue: Open[] = [];
   const answers: string[] = [];
+  /** Items of the peer that are being answered. */
+  let answering = 0;
   let lastBatch = NO_BATCH;
   let flushing = false;
   let closed = false;
@@ -132,12 +134,15 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   }
 
   function answer(item: AskItem): void {
+    answering += 1;
     void onAsk(item)
       .catch((caught: unknown): AnswerBody => refusal(caught, log, item.op))
       .then((body) => {
         const json = JSON.stringify({ ...body, item: item.item });
         answers.push(Buffer.byteLength(json) <= MAX_BATCH_BYTES ? json : tooLarge(item));
-        flushSoon();
+        answering -= 1;
+        if (answering === 0 && !closed) flushAnswers();
+        else flushSoon();
       });
   }
 
@@ -198,7 +203,8 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
         open.set(number, entry);
         queue.push(entry);
         giveUpBy(dueMs);
-        flushSoon();
+        if (batches.size === 0 && queue.length === 1) flushAsks();
+        else flushSoon();
       });
     },
     receive(bytes) {

@@ -59,6 +59,40 @@ describe('one job from its adapter to the framework', () => {
     ]);
   });
 
+  it('storage that has spoken before the report is taken makes two steps one', () => {
+    const world = leasedWorld();
+    const verification = { kind: 'verified', files: [FILE] } as const;
+    const { outcome } = world.do(report('a', 'j1', 1, 2, { verification }));
+    expect(outcome).toMatchObject({ kind: 'reported', job: { state: 'committing' } });
+    expect(duties(world.job('j1'))).toEqual([{ kind: 'finalise', attempt: 1 }]);
+    expect(world.audit.map((record) => record.kind)).toEqual(['lease', 'report', 'verdict']);
+    expect(answer(world, verified('j1', 1))).toBe('unchanged');
+    expect(answer(world, finalised('j1', 1))).toBe('changed');
+    expect(world.faults()).toEqual([]);
+  });
+
+  it('V-5 storage that has spoken against the report ends the attempt with it, and the agent hears why', () => {
+    const world = leasedWorld();
+    const verification = { kind: 'mismatch', reason: 'digest differs' } as const;
+    const { outcome } = world.do(report('a', 'j1', 1, 2, { verification }));
+    expect(outcome).toMatchObject({ kind: 'reported', job: { state: 'queued' } });
+    expect(world.attempt('j1', 1)).toMatchObject({ state: 'void', discard: true, reason: 'digest differs' });
+    expect(world.agent('a').verdicts).toMatchObject([{ verdict: 'refused', reason: 'digest differs' }]);
+    expect(world.faults()).toEqual([]);
+  });
+
+  it('V-16 what storage said counts for a report that is taken, and for no other', () => {
+    const world = leasedWorld();
+    world.do(report('a', 'j1', 1, 2));
+    const other = [{ ...FILE, sha256: 'cd'.repeat(32) }];
+    const verification = { kind: 'verified', files: other } as const;
+    const again = world.do(report('a', 'j1', 1, 3, { manifest: other, verification }));
+    expect(again.isChanged).toBe(false);
+    expect(world.job('j1').state).toBe('reported');
+    const fails = world.do(report('a', 'j1', 1, 2, { ...FAILS, verification }));
+    expect(fails.isChanged).toBe(false);
+  });
+
   it('the agent hears of the commit until it names the verdict as seen', () => {
     const world = leasedWorld();
     world.do(report('a', 'j1', 1, 2));

@@ -159,7 +159,12 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
     case 'renew':
       return renew(agent, id, attempt, { start, usage: event.choice % 2 === 0 ? USAGE : null });
     case 'report':
-      return report(agent, id, attempt, counter, { ...counted, seen, ...exitOf(event.choice) });
+      return report(agent, id, attempt, counter, {
+        ...counted,
+        seen,
+        ...exitOf(event.choice),
+        ...verifiedAhead(event.choice),
+      });
     case 'release':
       return { ...release(agent, id, attempt, counter, event.choice % 2 === 0 ? 'drain' : 'x'), ...counted };
     case 'seen':
@@ -197,6 +202,15 @@ function nextCounter(world: World, event: Event): number {
 
 function exitOf(choice: number): object {
   return choice % 4 === 1 ? { exit: { kind: 'exited', code: 1 } } : {};
+}
+
+/** Storage was asked before, and may have seen other files. */
+function verifiedAhead(choice: number): object {
+  if (choice % 5 < 3) return {};
+  const files = choice % 7 === 0 ? [] : [FILE];
+  return {
+    verification: choice % 11 === 0 ? { kind: 'mismatch', reason: 'x' } : { kind: 'verified', files },
+  };
 }
 
 function seenOf(verdicts: readonly Seen[], choice: number): readonly Seen[] {

@@ -3,7 +3,8 @@ import type { Command } from '../../../broker/core/command.ts';
 import type { JobRow } from '../../../broker/core/state.ts';
 import { createMemoryLedger, createMemoryStore, type MemoryLedger } from '../../../broker/ledger/memory.ts';
 import { createDuties, type Duties } from '../../../broker/service/duties.ts';
-import { createRequiredOutputs } from '../../../broker/service/required-outputs.ts';
+import { createAttemptsUnderWay } from '../../../broker/service/attempts-under-way.ts';
+import { createVerifier } from '../../../broker/service/verification.ts';
 import type { AnswerBody, AskBody } from '../../../protocol/session/trusted-link.ts';
 import {
   abort,
@@ -52,8 +53,14 @@ beforeEach(() => {
 /** The broker's part that carries out duties, over what the store holds. */
 function start(configuration = CONFIGURATION): void {
   ledger = createMemoryLedger({ clock: runtime.clock, store });
-  const required = createRequiredOutputs(ledger);
-  const begun = createDuties({ runtime, configuration, ledger, ask: adapters.ask, required, follow });
+  const verifier = createVerifier({
+    clock: runtime.clock,
+    queues: configuration.queues,
+    underWay: createAttemptsUnderWay(ledger),
+    ask: adapters.ask,
+    isOpen: () => true,
+  });
+  const begun = createDuties({ runtime, configuration, ledger, ask: adapters.ask, verifier, follow });
   function follow(outcome: object): void {
     if ('job' in outcome) begun.take(rowOf(outcome.job));
   }
