@@ -124,7 +124,9 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       const [outcome] = await ledger.apply([{ kind: 'hello', agent, owner, site, tier, start }]);
       if (outcome?.kind === 'welcome') welcome(entry, outcome.agent);
       if (outcome?.kind === 'welcome') follow(outcome);
-      if (outcome?.kind === 'refused') farewell(entry, farewellCode(outcome.code));
+      // Of two programs with one key none is served any more.
+      if (outcome?.kind === 'refused' && outcome.code === 'QUARANTINED') dismiss(agent, outcome.code);
+      else if (outcome?.kind === 'refused') farewell(entry, farewellCode(outcome.code));
     } catch (caught) {
       runtime.log.error({ agent: identity.sub, err: caught }, 'an agent could not be greeted');
       responder.close(entry.session);

@@ -43,6 +43,8 @@ interface State {
 }
 
 const MAX_ACCEPTED = 512;
+/** Jobs of one fetch: they become durable in one group, and whoever asks meanwhile waits for it. */
+const MAX_FETCHED = 64;
 const RETRY_MS = 2_000;
 
 /** Brings jobs from the adapters into the ledger: no more than are wanted soon, and one fetch a queue at a time. */
@@ -66,7 +68,7 @@ export function createFetching(options: FetchingOptions): Fetching {
     if (!mayHaveMore || isFetching || stopped) return 0;
     const ahead = jobs.waitingIn(queue.name);
     if (ahead < queue.prefetch / 2) return queue.prefetch - ahead;
-    return jobs.parked > 0 && ahead < MAX_AHEAD ? Math.min(64, MAX_AHEAD - ahead) : 0;
+    return jobs.parked > 0 && ahead < MAX_AHEAD ? Math.min(MAX_FETCHED, MAX_AHEAD - ahead) : 0;
   }
 
   function fetch(state: State): void {
@@ -100,7 +102,7 @@ export function createFetching(options: FetchingOptions): Fetching {
 
   async function fetchOnce(state: State): Promise<void> {
     const { queue } = state;
-    const max = Math.min(1024, Math.max(1, wanted({ ...state, isFetching: false })));
+    const max = Math.min(MAX_FETCHED, Math.max(1, wanted({ ...state, isFetching: false })));
     const accepted = state.accepted.slice(0, MAX_ACCEPTED);
     const answer = await ask(queue.jobAdapter, { op: 'fetch', queue: queue.name, max, accepted });
     if (answer.result !== 'jobs') throw unexpectedAnswer(answer);

@@ -1,9 +1,12 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { idIn, runCommand, startCommand } from '../run-command.ts';
 import type { AdapterConfiguration, AdapterKind, AdapterSubject } from './subject.ts';
+
+const MAX_WORDS = 2_000;
 
 /** How an adapter is started and driven by commands. */
 export interface AdapterCommands {
@@ -21,9 +24,22 @@ export interface AdapterCommands {
 /** An adapter behind commands. */
 export function adapterCommandSubject(commands: AdapterCommands): AdapterSubject {
   const { kind, command, submit, cancel, putInput } = commands;
+  let child: ChildProcess | undefined;
+  let words = '';
   return {
     kind,
-    start: (configuration) => start(command, configuration),
+    start: async (configuration) => {
+      const running = await start(command, configuration);
+      child = running.child;
+      child.stderr?.on('data', (chunk: Buffer) => {
+        words = (words + chunk.toString('utf8')).slice(-MAX_WORDS);
+      });
+      return running.stop;
+    },
+    ended: () =>
+      child === undefined || (child.exitCode ?? child.signalCode) === null
+        ? undefined
+        : `it ended with ${child.exitCode ?? child.signalCode}: ${words}`,
     ...(submit !== undefined && {
       submit: async (job, queue, signal) =>
         idIn(await withFile(JSON.stringify(job), (file) => runCommand(submit, { file, queue }, signal))),
@@ -41,7 +57,10 @@ export function adapterCommandSubject(commands: AdapterCommands): AdapterSubject
   };
 }
 
-async function start(command: string, configuration: AdapterConfiguration): Promise<() => Promise<void>> {
+async function start(
+  command: string,
+  configuration: AdapterConfiguration,
+): Promise<{ readonly child: ChildProcess; readonly stop: () => Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'co-pilot-conformance-'));
   const path = join(directory, 'configuration.json');
   await writeFile(path, JSON.stringify(configuration), { mode: 0o600 });
@@ -49,13 +68,14 @@ async function start(command: string, configuration: AdapterConfiguration): Prom
   child.stdout?.resume();
   child.stderr?.resume();
   await once(child, 'spawn');
-  return async () => {
+  const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGTERM');
       await once(child, 'exit');
     }
     await rm(directory, { recursive: true, force: true });
   };
+  return { child, stop };
 }
 
 async function withFile<T>(content: string | Uint8Array, use: (file: string) => Promise<T>): Promise<T> {

@@ -25,6 +25,8 @@ const NAME = 'adapter';
 const ADDRESS = `service.${NAME}`;
 const KEY_ID = 1;
 const GRANT_SECONDS = 600;
+const CONNECT_MS = 30_000;
+const LOOK_EVERY_MS = 50;
 /** An adapter answers one handshake of an address in 10 s, once five came at once (X). */
 const HANDSHAKE_EVERY_MS = 1_000;
 
@@ -168,7 +170,7 @@ export class AdapterStage {
     await this.#hub.start();
     const { host, port } = this.#hub.address();
     const { crypto } = this.runtime;
-    return this.subject.start({
+    const stop = await this.subject.start({
       installation: INSTALLATION,
       name: NAME,
       key: storeKey(crypto, this.#adapterKey),
@@ -178,6 +180,29 @@ export class AdapterStage {
       busSecret: this.#secret,
       grantKey: hex(this.#grantKey.publicKey.raw),
     });
+    try {
+      await this.#connected();
+    } catch (caught) {
+      await stop();
+      throw caught;
+    }
+    return stop;
+  }
+
+  /** Until it is on the bus nobody may give it work; a frame of one byte is dropped unread (H-1). */
+  async #connected(): Promise<void> {
+    const signal = AbortSignal.timeout(CONNECT_MS * this.#options.patience);
+    while (!signal.aborted) {
+      const isThere = await this.send(new Uint8Array(1)).then(
+        () => true,
+        () => false,
+      );
+      if (isThere) return;
+      const ended = this.subject.ended?.();
+      if (ended !== undefined) throw new Failed(ended);
+      await pause(LOOK_EVERY_MS, signal).catch(() => undefined);
+    }
+    throw new Failed('it did not come to the bus under its name and secret');
   }
 
   #receive(frame: Uint8Array): void {

@@ -22,6 +22,8 @@ export interface AdapterSubject {
   readonly kind: AdapterKind;
   /** Starts it; resolves with what ends it. */
   start(configuration: AdapterConfiguration): Promise<() => Promise<void>>;
+  /** How it ended, and its last words, where it has ended by itself. */
+  ended?(): string | undefined;
   /** Job adapters: puts a job into the framework's queue of that name, and answers its id. */
   submit?(job: Description, queue: string, signal: AbortSignal): Promise<string>;
   /** Job adapters: the framework wants the job no more. */

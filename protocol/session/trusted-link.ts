@@ -55,10 +55,13 @@ const MAX_ITEMS = 128;
 const MAX_BATCH_BYTES = 28 * 1024;
 const DEFAULT_DEADLINE_MS = 30_000;
 const RESEND_MS = 5_000;
+/** What nobody waits for: it goes with whatever is asked next, or after `UNHURRIED_MS`. */
+const UNHURRIED = new Set<AskItem['op']>(['started', 'renewed', 'released', 'finished', 'failed']);
+const UNHURRIED_MS = 20;
 const NO_BATCH = 0;
 
 /**
- * What is asked or answered while nothing else is under way goes at once. Everything else waits for the end of the turn: batches are
+ * What is asked or answered while nothing else is under way goes at once, unless nobody waits for it. Everything else waits for the end of the turn: batches are
  * what queued meanwhile, never a timer, and at most `MAX_OPEN_BATCHES` are under way, so at load many items share a frame and its seal. Whatever is asked may be asked again; the port behind each item says why that is harmless.
  */
 export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
@@ -77,6 +80,8 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   let closed = false;
   let cancelResend: Cancel = () => undefined;
   let cancelFlush: Cancel = () => undefined;
+  let flushingLater = false;
+  let cancelFlushLater: Cancel = () => undefined;
   let cancelGiveUp: Cancel = () => undefined;
   /** When `giveUp` looks next. */
   let giveUpMs = Number.POSITIVE_INFINITY;
@@ -91,7 +96,18 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     });
   }
 
+  function flushLater(): void {
+    if (flushingLater || flushing || closed) return;
+    flushingLater = true;
+    cancelFlushLater = clock.schedule(UNHURRIED_MS, () => {
+      flushingLater = false;
+      flushAsks();
+    });
+  }
+
   function flushAsks(): void {
+    if (flushingLater) cancelFlushLater();
+    flushingLater = false;
     while (queue.length > 0 && batches.size < MAX_OPEN_BATCHES) {
       const items = takeBatch(queue, (entry) => entry.json).filter((entry) => open.has(entry.number));
       if (items.length > 0 && !sendBatch(items)) return;
@@ -203,7 +219,8 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
         open.set(number, entry);
         queue.push(entry);
         giveUpBy(dueMs);
-        if (batches.size === 0 && queue.length === 1) flushAsks();
+        if (UNHURRIED.has(op)) flushLater();
+        else if (batches.size === 0 && queue.length === 1) flushAsks();
         else flushSoon();
       });
     },
@@ -218,6 +235,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
       closed = true;
       cancelResend();
       cancelFlush();
+      cancelFlushLater();
       cancelGiveUp();
       for (const number of [...open.keys()])
         settle(number)?.reject(new CoPilotError('BUS_CLOSED', 'the link is closed'));

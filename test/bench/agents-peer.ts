@@ -6,7 +6,7 @@ import { BenchAgent } from './bench-agent.ts';
 import { runEcho } from './echo-client.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import { enrolAgent, type Stage, stageKeys } from './stage.ts';
-import { type Arrivals, openLoop } from './open-loop.ts';
+import { type Arrivals, closedLoop, openLoop } from './open-loop.ts';
 import { quantile } from './statistics.ts';
 import { unsealed } from './unsealed.ts';
 
@@ -46,6 +46,8 @@ export interface AgentQuestions {
     readonly perSecond: number;
     readonly seconds: number;
   }): Promise<Arrivals>;
+  /** The most jobs per second that are asked for, done and parked after in the same way. */
+  most(order: { readonly name: string; readonly atOnce: number; readonly seconds: number }): Promise<number>;
   cpu(nothing: null): number;
 }
 
@@ -71,9 +73,15 @@ const park: AgentQuestions['park'] = ({ name }) => {
 const arrivals: AgentQuestions['arrivals'] = ({ name, perSecond, seconds }) =>
   openLoop(crews.get(name) ?? [], perSecond, seconds);
 
-servePeer<AgentQuestions>({ connect, run, echo, step, park, arrivals, cpu: cpuMicroseconds }, async () => {
-  await Promise.all([...crews.values()].flat().map((agent) => agent.stop()));
-});
+const most: AgentQuestions['most'] = ({ name, atOnce, seconds }) =>
+  closedLoop(crews.get(name) ?? [], atOnce, seconds);
+
+servePeer<AgentQuestions>(
+  { connect, run, echo, step, park, arrivals, most, cpu: cpuMicroseconds },
+  async () => {
+    await Promise.all([...crews.values()].flat().map((agent) => agent.stop()));
+  },
+);
 
 async function connect(to: Parameters<AgentQuestions['connect']>[0]): Promise<void> {
   const { name, url, stage, count, seals = true } = to;

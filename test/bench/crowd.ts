@@ -12,7 +12,7 @@ import type { Stage } from './stage.ts';
 /** So many agents at one broker, all of them parked but those that work. */
 export interface Crowd {
   readonly agents: number;
-  /** Closed loop, a hundred at a time: the most this machine does. */
+  /** A hundred at a time, the next begun when one is done: the most this machine does of the same. */
   readonly mostPerSecond: number;
   readonly rounds: readonly Arrivals[];
   /** Median of the rounds: from a request until its job, for all but one in a hundred. */
@@ -65,10 +65,9 @@ async function arrivals(
   name: string,
   rounds: number,
 ): Promise<{ readonly mostPerSecond: number; readonly done: readonly Arrivals[] }> {
-  const closed = { name, count: AT_ONCE, seconds: MOST_SECONDS, asksAhead: true };
-  await load.ask('run', closed);
-  const { perSecond: mostPerSecond } = await load.ask('run', closed);
-  await load.ask('park', { name });
+  const closed = { name, atOnce: AT_ONCE, seconds: MOST_SECONDS };
+  await load.ask('most', closed);
+  const mostPerSecond = await load.ask('most', closed);
   const done: Arrivals[] = [];
   for (let round = 0; round < rounds; round += 1)
     done.push(await load.ask('arrivals', { name, perSecond: mostPerSecond / 2, seconds: SECONDS }));

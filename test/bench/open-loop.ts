@@ -67,6 +67,30 @@ export async function openLoop(
   };
 }
 
+/** The same jobs one after the other by so many agents at a time, each parked again after every job: jobs per second at most. */
+export async function closedLoop(
+  crew: readonly BenchAgent[],
+  atOnce: number,
+  seconds: number,
+): Promise<number> {
+  const idle = [...crew];
+  const startedMs = performance.now();
+  const untilMs = startedMs + seconds * 1000;
+  let done = 0;
+  const chain = async (): Promise<void> => {
+    while (performance.now() < untilMs) {
+      const agent = idle.shift();
+      if (agent === undefined) throw new Error('there are fewer agents than are to work at once');
+      await agent.serve();
+      agent.park();
+      idle.push(agent);
+      done += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, chain));
+  return (done * 1000) / (performance.now() - startedMs);
+}
+
 /** A millisecond at least, so that the load does not take the processor it measures. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));

@@ -89,3 +89,42 @@ describe('co-pilot conformance agent', () => {
     expect(await readFile(file, 'utf8')).toContain('<failure message="V-2: ');
   });
 });
+
+describe('co-pilot conformance adapter', () => {
+  const program = join(import.meta.dirname, '../../doubles/adapter-command.ts');
+
+  async function held(kind: 'job' | 'storage', only: string, ...operator: readonly string[]) {
+    const own = await temporaryDirectory('adapter');
+    const command = (what: string, ...words: readonly string[]) =>
+      [process.execPath, program, what, own, ...words].join(' ');
+    const [option = '', what = '', ...words] = operator;
+    try {
+      return await coPilot([
+        'conformance',
+        'adapter',
+        ...['--kind', kind, '--command', command(kind, '{configuration}'), option, command(what, ...words)],
+        ...['--only', only, '--json', '--patience', '3'],
+      ]);
+    } finally {
+      await removeDirectory(own);
+    }
+  }
+
+  it.each([
+    ['job', 'ADP-T-12', ['--submit', 'submit', '{file}', '{queue}']],
+    ['storage', 'ADP-C-02', ['--put-input', 'put-input', '{file}']],
+  ] as const)(
+    'holds a %s adapter that is a command against %s, and ends it',
+    async (kind, only, operator) => {
+      const { code, stdout, stderr } = await held(kind, only, ...operator);
+      expect(stderr).toContain(only);
+      expect(JSON.parse(stdout)).toMatchObject({
+        subject: 'adapter',
+        passed: 1,
+        failed: 0,
+        notApplicable: 0,
+      });
+      expect(code).toBe(0);
+    },
+  );
+});

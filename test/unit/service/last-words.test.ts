@@ -87,3 +87,25 @@ describe('an older start of an agent', () => {
     await stage.stop();
   });
 });
+
+describe('a key that two programs use', () => {
+  // proves: W-6
+  it('is served to neither once it is quarantined, and both are told', async () => {
+    const { stage, enrolled, agent } = await createScene();
+    const starts = [agent.start, 'b'.repeat(26)];
+    let previous = agent;
+    for (let turn = 1; turn < 12; turn += 1) {
+      const newer = await createRawAgent(stage, enrolled, STAGE, { start: starts[turn % 2] ?? '' });
+      await stage.clock.run(200);
+      if (newer.heard.some(({ kind }) => kind === 'farewell')) {
+        expect(await newer.hear('farewell')).toMatchObject({ code: 'QUARANTINED' });
+        expect(await previous.hear('farewell')).toMatchObject({ code: 'QUARANTINED' });
+        await stage.stop();
+        return;
+      }
+      await newer.hear('welcome');
+      previous = newer;
+    }
+    expect.fail('nobody was quarantined');
+  });
+});

@@ -5,6 +5,7 @@ import { newId } from '../../../../protocol/encoding.ts';
 import { toCoPilotError } from '../../../../protocol/errors.ts';
 import { nodeClock } from '../../../../protocol/runtime/node-runtime.ts';
 import type { Cancel, Clock, Log, Random } from '../../../../protocol/runtime/runtime.ts';
+import { repeatSteps } from '../../../repeated-steps.ts';
 import type { LocalQueue } from '../local-queue.ts';
 import type { CampaignReader } from './campaign-reader.ts';
 import {
@@ -17,6 +18,7 @@ import {
   takeDrop,
 } from './drop.ts';
 import type { InputStore } from './input-store.ts';
+import { removeOldDrops } from './old-drops.ts';
 import type { OwnerOf } from './owner-names.ts';
 import { submitDrop } from './submit-campaign.ts';
 
@@ -67,6 +69,7 @@ export function createDirectoryIntake(options: DirectoryIntakeOptions): Director
   };
   let watcher: ReturnType<WatchFolder> | undefined;
   let cancelLook: Cancel = () => undefined;
+  let cancelRemoval: Cancel = () => undefined;
   let running: Promise<void> | undefined;
   let isWanted = false;
   let isStopped = false;
@@ -149,10 +152,12 @@ export function createDirectoryIntake(options: DirectoryIntakeOptions): Director
       watcher = watchFolder(places.incoming, look, (err) =>
         log.warn({ err }, 'the directory is no longer watched; it is looked through every minute'),
       );
+      cancelRemoval = repeatSteps(clock, log, () => removeOldDrops(places, clock.wallMs()));
       look();
     },
     async stop() {
       isStopped = true;
+      cancelRemoval();
       cancelLook();
       watcher?.close();
       await running;
