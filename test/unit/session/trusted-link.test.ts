@@ -89,6 +89,39 @@ describe('trusted link', () => {
     expect(wire.sent).toBeLessThan(40);
   });
 
+  it('asks at once while nothing else is under way', async () => {
+    const { asking, wire } = createStage(ok);
+    wire.isHeld = true;
+    void asking.ask(discard(1));
+    expect(wire.sent).toBe(1);
+    void asking.ask(discard(2));
+    expect(wire.sent).toBe(1);
+    await turn();
+    expect(wire.sent).toBe(2);
+  });
+
+  it('lets what nobody waits for go with what is asked next, or after a moment', async () => {
+    const started = { op: 'started', job: JOB, attempt: 1, agent: JOB } as const;
+    const seen: string[] = [];
+    const { asking, wire, clock } = createStage(async (item) => {
+      seen.push(item.op);
+      return { result: 'ok' };
+    });
+    const first = asking.ask(started);
+    await turn();
+    expect(wire.sent).toBe(0);
+    await Promise.all([asking.ask(discard(1)), first]);
+    expect(seen).toEqual(['started', 'discard']);
+    expect(wire.sent).toBe(2);
+    const second = asking.ask(started);
+    await clock.run(20);
+    await expect(second).resolves.toEqual({ result: 'ok' });
+    void asking.ask(started).catch(() => undefined);
+    asking.close();
+    await clock.run(1_000);
+    expect(seen).toHaveLength(3);
+  });
+
   it('asks again on a new session what the old one may have lost', async () => {
     const { asking, wire } = createStage(ok);
     wire.isUp = false;
