@@ -13,9 +13,14 @@ const anySecret = new RegExp(Object.values(secrets).join('|'));
 /** Tries to read a file or list a directory each way a shell can; ends with 0 only where one worked. */
 const tryToRead = 'cat "$1" || ls "$1"/ || cat "$1"/* || (exec 3<"$1")';
 
-/** The fourth field after the name in `/proc/<pid>/stat`. */
-const sessionOf = (pid: number): string =>
-  /\) \S \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? 'none';
+/** The fourth field after the name in `/proc/<pid>/stat`; undefined for a process that has ended. */
+function sessionOf(pid: number): string | undefined {
+  try {
+    return /\) \S \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
 
 describe.each(settings(['bubblewrap', 'unshare', 'uid']))('$name', (setting) => {
   const agentOf = useAgent(setting);
@@ -125,12 +130,13 @@ describe.each(settings(['bubblewrap', 'unshare', 'uid']))('$name', (setting) => 
 
   it('a job runs in a session away from that of the agent', async () => {
     const seconds = uniqueSleep();
-    const job = await agent.startShell(`sleep ${seconds}`);
-    await expect.poll(() => processesNaming(seconds).length, { timeout: 10_000 }).toBeGreaterThan(0);
+    const job = await agent.startShell(`touch ready; sleep ${seconds}`);
+    await expect.poll(() => readdirSync(job.directory), { timeout: 10_000 }).toContain('ready');
     // Read from outside: inside, another namespace may give its session the number that ours has here.
-    const sessions = processesNaming(seconds).map(sessionOf);
+    const sessions = processesNaming(seconds).flatMap((pid) => sessionOf(pid) ?? []);
     agent.signal(job, 'SIGKILL');
     await job.outcome;
+    expect(sessions.length).toBeGreaterThan(0);
     expect(sessions).not.toContain(sessionOf(agent.pid));
     expect(sessions).not.toContain(sessionOf(process.pid));
   });
