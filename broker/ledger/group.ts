@@ -58,13 +58,13 @@ export function decideGroup(commands: readonly Command[], stored: Lookup, nowMs:
   };
 }
 
-interface Overlay<Row> {
+interface Overlay<Row extends object> {
   readonly get: (id: string) => Row | undefined;
   readonly set: (id: string, row: Row) => void;
   readonly changes: () => ReadonlyMap<string, { readonly before: Row | undefined; readonly after: Row }>;
 }
 
-function overlay<Row>(load: (id: string) => Row | undefined): Overlay<Row> {
+function overlay<Row extends object>(load: (id: string) => Row | undefined): Overlay<Row> {
   const loaded = new Map<string, Row | undefined>();
   const changed = new Map<string, Row>();
   const before = (id: string): Row | undefined => {
@@ -74,8 +74,21 @@ function overlay<Row>(load: (id: string) => Row | undefined): Overlay<Row> {
   return {
     get: (id) => changed.get(id) ?? before(id),
     set: (id, row) => changed.set(id, row),
-    changes: () => new Map([...changed].map(([id, after]) => [id, { before: before(id), after }])),
+    changes: () =>
+      new Map(
+        [...changed]
+          .map(([id, after]) => [id, { before: before(id), after }] as const)
+          .filter(([, { before: was, after }]) => !isSame(was, after)),
+      ),
   };
+}
+
+/** Field by field: an owner who loses one attempt and gets another in one group is as before. */
+function isSame<Row extends object>(before: Row | undefined, after: Row): boolean {
+  if (before === undefined) return false;
+  const others = new Map<string, unknown>(Object.entries(after));
+  const entries = Object.entries(before);
+  return entries.length === others.size && entries.every(([name, value]) => others.get(name) === value);
 }
 
 function rowsAfter<Row>(changes: ReadonlyMap<string, { readonly after: Row }>): ReadonlyMap<string, Row> {
