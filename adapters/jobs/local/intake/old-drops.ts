@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DropPlaces } from './drop.ts';
 
 /** How long a dropped campaign lies where its owner sees what became of it, and how many do at most, of each end. */
-export const KEPT_DROPS = { ms: 30 * 86_400_000, count: 10_000 } as const;
+const KEPT_DROPS = { ms: 30 * 86_400_000, count: 10_000 } as const;
 
 /** Folders removed in one step. */
 const STEP = 64;
