@@ -1,3 +1,5 @@
+import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
+import type { Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
@@ -15,20 +17,12 @@ export interface AdapterConnection {
   readonly onBroker: () => void;
 }
 
-/** Wires an adapter program to the embedded bus. */
+/** Wires an adapter program to the bus. */
 export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
   const { installation, name, keyId, busUrl, busSecret } = configuration;
-  const bus = createWebSocketClient({
-    url: busUrl,
-    service: name,
-    secret: busSecret,
-    clock: runtime.clock,
-    random: runtime.random,
-    log: runtime.log,
-  });
   return createAdapterHost({
     runtime,
-    bus,
+    bus: busAt(busUrl, name, busSecret, runtime),
     installation,
     name,
     start: newId(runtime.random),
@@ -38,4 +32,10 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
     onAsk,
     onBroker,
   });
+}
+
+function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+  if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
+  const address = `service.${name}`;
+  return createAmqpServiceBus({ url, address, credential: { user: address, password: secret }, ...runtime });
 }

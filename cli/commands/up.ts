@@ -9,6 +9,7 @@ import { loadConfiguration } from '../configuration/load.ts';
 import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
+import { PRIVATE_SERVERS, startBusFor } from '../rabbitmq/up.ts';
 import { runRole } from '../role-program.ts';
 import { createView } from '../view.ts';
 import { action, collect, type CommonOptions, withCommon } from './common.ts';
@@ -24,6 +25,7 @@ interface UpOptions extends CommonOptions {
   readonly role?: Role;
   readonly set: readonly string[];
   readonly withParent?: boolean;
+  readonly bus?: string;
 }
 
 const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
@@ -47,6 +49,10 @@ export function addUpCommand(program: Command): void {
       '--port <number>',
       'first of three ports in a row (bus, enrolment, bridge); free ones where left out',
     )
+    .option(
+      '--bus <server>',
+      `run over a server of your own, started for this: ${PRIVATE_SERVERS.join(', ')}`,
+    )
     .option('--no-demo', 'run no campaign unless one is named')
     .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
     .option('--set <key=value>', 'a setting for this run alone, such as broker.sweepMs=500', collect, [])
@@ -60,8 +66,22 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
     const role = roleOf(options.role);
     return runRole({ directory, role, flags: options.set, withParent: options.withParent === true });
   }
-  const given = { directory, environment: process.env, flags: options.set };
-  const configuration = await loadConfiguration(given);
+  if (options.bus === undefined) return upIn(directory, options.set, file, options);
+  const server = await startBusFor(options.bus, directory, options.set);
+  try {
+    return await upIn(server.directory, server.flags, file, options);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function upIn(
+  directory: string,
+  flags: readonly string[],
+  file: string | undefined,
+  options: UpOptions,
+): Promise<number> {
+  const configuration = await loadConfiguration({ directory, environment: process.env, flags });
   const { up: chosen } = configuration.settings;
   const agents =
     options.agents === undefined ? chosen.agents : wholeNumber(options.agents, '--agents', MAX_AGENTS);
@@ -76,7 +96,7 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
     return await runDemo({
       directory,
       configuration,
-      flags: options.set,
+      flags,
       campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
       agents,
       method,
