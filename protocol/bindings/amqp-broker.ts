@@ -3,7 +3,7 @@ import { RateLimiter } from '../session/rate-limiter.ts';
 import { type Admission, admissionOver } from './amqp-admission.ts';
 import type { Credential } from './amqp-connect.ts';
 import { type AmqpOptions, AmqpPort, busOf, type Source } from './amqp-port.ts';
-import { Gone, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
+import { CONNECTION_EVENTS, Gone, OpenConnections, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
 import type { Route } from './amqp-publisher.ts';
 import {
   AGENT_EXCHANGE,
@@ -42,6 +42,7 @@ export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
   const { credential, instance, framesPerSecond, clock, log } = options;
   const address = instanceAddress(instance);
   const gone = new Gone();
+  let connections = new OpenConnections();
   const limiter = new RateLimiter({ burst: 2 * framesPerSecond, everyMs: 1000 / framesPerSecond });
 
   const port = new AmqpPort(options, {
@@ -75,22 +76,33 @@ export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
     channel.on('error', (error) => log.warn({ error }, 'the bus does not tell who comes and goes'));
     const queue = `${address}:events`;
     await channel.assertQueue(queue, { exclusive: true, durable: false, arguments: EVENT_QUEUE });
-    for (const event of PRESENCE_EVENTS) await channel.bindQueue(queue, EVENT_EXCHANGE, event);
+    for (const event of [...PRESENCE_EVENTS, ...CONNECTION_EVENTS])
+      await channel.bindQueue(queue, EVENT_EXCHANGE, event);
+    // What was there before is not told again.
+    connections = new OpenConnections();
     await channel.consume(
       queue,
-      (message) => {
-        const presence = message === null ? undefined : readPresence(message);
-        if (presence?.isGone === false) gone.remove(presence.address);
-        if (presence?.isGone === true && gone.add(presence.address)) port.tellGone(presence.address);
+      (event) => {
+        if (event !== null) hear(event);
       },
       { noAck: true, exclusive: true },
     );
   }
 
+  function hear(event: ConsumeMessage): void {
+    if (CONNECTION_EVENTS.includes(event.fields.routingKey)) {
+      connections.take(event);
+      return;
+    }
+    const presence = readPresence(event);
+    if (presence?.isGone === false) gone.remove(presence.address);
+    if (presence?.isGone === true && gone.add(presence.address)) port.tellGone(presence.address);
+  }
+
   return {
     ...busOf(port),
     address,
-    connections: (_user) => 0,
+    connections: (user) => connections.of(user),
     ...admissionOver(() => port.model),
   };
 }

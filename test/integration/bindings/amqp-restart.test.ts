@@ -13,67 +13,64 @@ const AGENTS = 3;
 const JOBS = 24;
 const BEFORE_THE_KILL = 6;
 
-describe.skipIf(LACKS_RABBIT)(
-  'RabbitMQ killed under load (left out where rabbitmq-server is not installed)',
-  () => {
-    let directory: string;
-    let server: RabbitServer;
-    let broker: LiveBroker;
-    const hurry = new AbortController();
-    const agents: Promise<number>[] = [];
+describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is not installed)', () => {
+  let directory: string;
+  let server: RabbitServer;
+  let broker: LiveBroker;
+  const hurry = new AbortController();
+  const agents: Promise<number>[] = [];
 
-    beforeAll(async () => {
-      directory = await temporaryDirectory('rabbitmq-restart');
-      const port = await freePort();
-      broker = await openLiveBroker({
-        busServer: {
-          flags: ['bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${port}`],
-          async start(installation) {
-            const folder = join(directory, 'node');
-            server = await startRabbit(folder, () => serverFilesFor(installation, folder), port);
-          },
+  beforeAll(async () => {
+    directory = await temporaryDirectory('rabbitmq-restart');
+    const port = await freePort();
+    broker = await openLiveBroker({
+      busServer: {
+        flags: ['bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${port}`],
+        async start(installation) {
+          const folder = join(directory, 'node');
+          server = await startRabbit(folder, () => serverFilesFor(installation, folder), port);
         },
-      });
+      },
     });
+  });
 
-    afterAll(async () => {
-      hurry.abort();
-      await Promise.all(agents);
-      await broker.close();
-      await server.stop();
-      await removeDirectory(directory);
-    });
+  afterAll(async () => {
+    hurry.abort();
+    await Promise.all(agents);
+    await broker.close();
+    await server.stop();
+    await removeDirectory(directory);
+  });
 
-    it('loses no job and commits none twice', async () => {
-      const jobs = Array.from({ length: JOBS }, (_, at) =>
-        broker.submit({ command: '/bin/sh', arguments: ['-c', `echo ${at} > events.dat; sleep 0.1`] }),
+  it('loses no job and commits none twice', async () => {
+    const jobs = Array.from({ length: JOBS }, (_, at) =>
+      broker.submit({ command: '/bin/sh', arguments: ['-c', `echo ${at} > events.dat; sleep 0.1`] }),
+    );
+    for (let at = 0; at < AGENTS; at++)
+      agents.push(
+        runAgent({
+          directory: join(directory, `agent-${at}`),
+          code: await broker.newCode(),
+          slots: 1,
+          isolation: 'none',
+          drainSeconds: 0,
+          json: true,
+          logLevel: 'error',
+          signal: hurry.signal,
+          hurry: hurry.signal,
+          write: () => undefined,
+        }),
       );
-      for (let at = 0; at < AGENTS; at++)
-        agents.push(
-          runAgent({
-            directory: join(directory, `agent-${at}`),
-            code: await broker.newCode(),
-            slots: 1,
-            isolation: 'none',
-            drainSeconds: 0,
-            json: true,
-            logLevel: 'error',
-            signal: hurry.signal,
-            hurry: hurry.signal,
-            write: () => undefined,
-          }),
-        );
-      const ended = () => jobs.filter((job) => (broker.framework.record(job)?.told ?? 0) > 0).length;
-      await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 30_000);
-      await server.kill();
-      expect(ended()).toBeLessThan(JOBS);
-      await server.start();
-      await eventuallyTrue('all jobs to end', () => ended() === JOBS, 60_000);
-      for (const job of jobs) {
-        expect(broker.framework.record(job)?.progress.state).toBe('finished');
-        const { job: row } = await broker.job(job);
-        expect(row.attempts.filter(({ state }) => state === 'committed')).toHaveLength(1);
-      }
-    });
-  },
-);
+    const ended = () => jobs.filter((job) => (broker.framework.record(job)?.told ?? 0) > 0).length;
+    await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 30_000);
+    await server.kill();
+    expect(ended()).toBeLessThan(JOBS);
+    await server.start();
+    await eventuallyTrue('all jobs to end', () => ended() === JOBS, 60_000);
+    for (const job of jobs) {
+      expect(broker.framework.record(job)?.progress.state).toBe('finished');
+      const { job: row } = await broker.job(job);
+      expect(row.attempts.filter(({ state }) => state === 'committed')).toHaveLength(1);
+    }
+  });
+});

@@ -9,7 +9,7 @@ import {
   openLockedRabbit,
 } from '../../doubles/locked-rabbitmq.ts';
 
-describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where rabbitmq-server is not installed)', () => {
+describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)', () => {
   let rabbit: LockedRabbit;
 
   beforeAll(async () => {
