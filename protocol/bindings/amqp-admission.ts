@@ -11,14 +11,18 @@ export interface Admission {
   dismiss(agent: string): Promise<void>;
 }
 
-/** Over a connection that somebody else keeps. */
+/** Over a connection that somebody else keeps. One after the other: a connection has few channels. */
 export function admissionOver(connection: () => ChannelModel | undefined): Admission {
+  let before: Promise<unknown> = Promise.resolve();
+  const next = (act: (channel: Channel) => Promise<unknown>): Promise<void> => {
+    const done = before.then(() => onOwnChannel(connection(), act));
+    before = done.catch(() => undefined); // told to whoever asked for it
+    return done;
+  };
   return {
     admit: (agent) =>
-      onOwnChannel(connection(), (channel) =>
-        channel.assertQueue(agentAddress(agent), { durable: true, arguments: AGENT_QUEUE }),
-      ),
-    dismiss: (agent) => onOwnChannel(connection(), (channel) => channel.deleteQueue(agentAddress(agent))),
+      next((channel) => channel.assertQueue(agentAddress(agent), { durable: true, arguments: AGENT_QUEUE })),
+    dismiss: (agent) => next((channel) => channel.deleteQueue(agentAddress(agent))),
   };
 }
 

@@ -261,6 +261,13 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
     await bus.stop();
   });
 
+  it('is admitted with forty others at once', async () => {
+    const agents = Array.from({ length: 40 }, () => rabbit.agent());
+    await Promise.all(agents.map(({ user }) => broker.admit(user)));
+    for (const agent of agents.slice(-2))
+      expect(await (await channelOf(agent)).get(agentAddress(agent.user))).toBe(false);
+  });
+
   it('that sends to a broker instance which is gone hears so', async () => {
     const other = rabbit.broker();
     await other.start();
