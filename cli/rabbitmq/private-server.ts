@@ -16,11 +16,11 @@ const STOP_MS = 20_000;
 const LOOK_MS = 100;
 
 /** Throws `UNREACHABLE` with the line that installs it, where the server's programs are not on this machine. */
-export function findRabbit(): { readonly server: string; readonly mapper: string } {
-  const path = (process.env['PATH'] ?? '').split(delimiter);
-  const server = [...RABBIT_FOLDERS, ...path]
-    .map((folder) => join(folder, 'rabbitmq-server'))
-    .find(existsSync);
+export function findRabbit(
+  path = (process.env['PATH'] ?? '').split(delimiter),
+  folders = RABBIT_FOLDERS,
+): { readonly server: string; readonly mapper: string } {
+  const server = [...folders, ...path].map((folder) => join(folder, 'rabbitmq-server')).find(existsSync);
   const mapper = path.map((folder) => join(folder, 'epmd')).find(existsSync);
   if (server === undefined || mapper === undefined)
     throw new CoPilotError(

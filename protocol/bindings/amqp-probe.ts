@@ -22,13 +22,16 @@ export interface ProbeResult {
 
 export interface ProbeOptions {
   readonly url: string;
-  /** Two agents that have queues and do nothing else. The first one tries; nothing is done to anybody but these two. */
+  /**
+   * Two agents that have queues and do nothing else. The first one tries. Where the bus holds, nothing is done to anybody but these
+   * two; where it leaks, the brokers' queue may lose what waits in it, which its senders repeat.
+   */
   readonly agents: readonly [Credential, Credential];
 }
 
 interface Attempt {
   readonly name: string;
-  run(channel: ConfirmChannel): Promise<unknown>;
+  readonly run: (channel: ConfirmChannel) => Promise<unknown>;
 }
 
 const FRAME = Buffer.from('probe');

@@ -23,7 +23,7 @@ export class Publisher {
   readonly #unconfirmed = new Map<string, Unconfirmed>();
   #bytes = 0;
   #count = 0;
-  #whenSettled: (() => void)[] = [];
+  readonly #whenSettled: (() => void)[] = [];
 
   constructor(channel: ConfirmChannel, maxBytes: number) {
     this.#channel = channel;

@@ -32,6 +32,9 @@ export interface LockedRabbit {
   /** An agent with an identity and, unless told otherwise, a queue. */
   agent(change?: Partial<Identity>): Credential;
   revoke(agent: string): void;
+  /** From now on the server is told that everybody may do everything, or again what is right. */
+  unlock(isOpen: boolean): void;
+  readonly brokerPassword: string;
   broker(options?: Partial<BusOptions>): AmqpBrokerBus;
   agentBus(agent: Credential, options?: Partial<BusOptions>): AmqpAgentBus;
   service(name: string, password?: string): Bus;
@@ -59,15 +62,22 @@ export async function openLockedRabbit(): Promise<LockedRabbit> {
   const identityKey = crypto.generate('p256');
   const revoked = new Set<string>();
   const brokers = new Set<AmqpBrokerBus>();
+  let isOpen = false;
+  const access = createBusAccess({
+    runtime: { clock: nodeClock, crypto },
+    installation: INSTALLATION,
+    virtualHost: VIRTUAL_HOST,
+    identityKey: identityKey.publicKey,
+    agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
+    connections: (user) => Math.max(0, ...[...brokers].map((broker) => broker.connections(user))),
+  });
   const decisions = createBusServer({
-    access: createBusAccess({
-      runtime: { clock: nodeClock, crypto },
-      installation: INSTALLATION,
-      virtualHost: VIRTUAL_HOST,
-      identityKey: identityKey.publicKey,
-      agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
-      connections: (user) => Math.max(0, ...[...brokers].map((broker) => broker.connections(user))),
-    }),
+    access: {
+      mayLogIn: async (user, password) => isOpen || access.mayLogIn(user, password),
+      mayEnter: async (user, virtualHost) => isOpen || access.mayEnter(user, virtualHost),
+      mayUse: async (question) => isOpen || access.mayUse(question),
+      mayPublish: async (question, key) => isOpen || access.mayPublish(question, key),
+    },
     log: silentLog,
   });
   const decisionsUrl = await decisions.listen({ host: '127.0.0.1', port: 0 });
@@ -111,6 +121,8 @@ export async function openLockedRabbit(): Promise<LockedRabbit> {
       return { user: claims.sub, password: signIdentity(crypto, identityKey, claims) };
     },
     revoke: (agent) => void revoked.add(agent),
+    unlock: (open) => void (isOpen = open),
+    brokerPassword: BROKER_PASSWORD,
     broker(options = {}) {
       const broker = createAmqpBrokerBus({
         ...common,

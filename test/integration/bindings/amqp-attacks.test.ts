@@ -1,5 +1,7 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { startBroker } from '../../../broker/main.ts';
+import { controlSocket, openInstallation, roleDirectory } from '../../../cli/installation.ts';
 import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
@@ -12,6 +14,8 @@ import {
   TRUSTED_EXCHANGE,
 } from '../../../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
+import { silentLog } from '../../doubles/silent-log.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import {
   clearEntrance,
@@ -259,6 +263,48 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
       DEADLINE,
     );
     await bus.stop();
+  });
+
+  describe('where the server lets everybody do everything', () => {
+    beforeEach(() => rabbit.unlock(true));
+    afterEach(() => rabbit.unlock(false));
+
+    it('is seen by the lock-down check, thing by thing', async () => {
+      const results = await probeAmqp({ url: rabbit.url, agents: [mallory, honest] });
+      const leaks = results.filter(({ outcome }) => outcome === 'leak').map(({ attempt }) => attempt);
+      expect(leaks).toEqual(
+        expect.arrayContaining([
+          "read another agent's queue",
+          "purge another agent's queue",
+          'publish in the name of another agent',
+          'publish straight to another agent',
+          'declare a queue',
+          'log in with the password of another',
+        ]),
+      );
+      expect(leaks.length).toBeGreaterThan(15);
+    });
+
+    it('makes a broker refuse to serve, and it says why', async () => {
+      const directory = await temporaryDirectory('leaking-bus');
+      const { configurations } = await openInstallation({ directory });
+      const started = startBroker({
+        directory: roleDirectory(directory, 'broker'),
+        controlSocket: controlSocket(directory, 'broker'),
+        configuration: {
+          ...configurations.broker,
+          instance: 'refusing',
+          busPort: 0,
+          busServer: { url: rabbit.url, password: rabbit.brokerPassword },
+        },
+        log: silentLog,
+      });
+      await expect(started).rejects.toMatchObject({
+        code: 'INVALID_CONFIGURATION',
+        message: expect.stringContaining("an agent could read another agent's queue"),
+      });
+      await removeDirectory(directory);
+    });
   });
 
   it('is admitted with forty others at once', async () => {

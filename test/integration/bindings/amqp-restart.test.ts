@@ -1,7 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runAgent } from '../../../agent/main.ts';
 import { serverFilesFor } from '../../../cli/rabbitmq/installation-files.ts';
+import { runCommand } from '../../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../../doubles/eventually.ts';
 import { freePort } from '../../doubles/free-port.ts';
 import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
@@ -15,6 +17,7 @@ const BEFORE_THE_KILL = 6;
 
 describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is not installed)', () => {
   let directory: string;
+  let url: string;
   let server: RabbitServer;
   let broker: LiveBroker;
   const hurry = new AbortController();
@@ -23,6 +26,7 @@ describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is 
   beforeAll(async () => {
     directory = await temporaryDirectory('rabbitmq-restart');
     const port = await freePort();
+    url = `amqp://127.0.0.1:${port}`;
     broker = await openLiveBroker({
       busServer: {
         flags: ['bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${port}`],
@@ -72,5 +76,14 @@ describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is 
       const { job: row } = await broker.job(job);
       expect(row.attempts.filter(({ state }) => state === 'committed')).toHaveLength(1);
     }
+  });
+
+  it('is found locked down by the command that checks it', async () => {
+    const file = join(broker.directory, 'co-pilot.yaml');
+    await writeFile(file, `bus: { kind: rabbitmq, url: "${url}" }\n`, { mode: 0o600 });
+    const { code, out } = await runCommand(['bus', 'check', '--data', broker.directory]);
+    expect(out).toMatch(/ attempts, nothing leaks$/m);
+    expect(out).not.toMatch(/LEAK|BROKEN/);
+    expect(code).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { AMQP_HANDLERS } from '../../../protocol/bindings/amqp-port.ts';
 import { busConformance } from '../../conformance/bus.ts';
 import { openFaultProxy } from '../../doubles/fault-proxy.ts';
