@@ -27,6 +27,8 @@ export type RabbitListener =
   | { readonly kind: 'plain'; readonly host: string; readonly port: number }
   | {
       readonly kind: 'tls';
+      /** All addresses of the machine where it is left out. */
+      readonly host?: string;
       readonly port: number;
       readonly authority: string;
       readonly certificate: string;
@@ -79,7 +81,9 @@ function listenerLines(listen: RabbitListener): readonly string[] {
   if (listen.kind === 'plain') return [`listeners.tcp.1 = ${listen.host}:${listen.port}`];
   return [
     'listeners.tcp = none',
-    `listeners.ssl.default = ${listen.port}`,
+    listen.host === undefined
+      ? `listeners.ssl.default = ${listen.port}`
+      : `listeners.ssl.1 = ${listen.host}:${listen.port}`,
     `ssl_options.cacertfile = ${listen.authority}`,
     `ssl_options.certfile = ${listen.certificate}`,
     `ssl_options.keyfile = ${listen.key}`,

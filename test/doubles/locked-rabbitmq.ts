@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { ConfirmChannel } from 'amqplib';
 import { createBusAccess } from '../../broker/enrolment/bus-access.ts';
 import type { AgentRow } from '../../broker/core/state.ts';
 import { createBusServer } from '../../broker/http/bus-routes.ts';
-import { BROKER_USER, rabbitFiles } from '../../cli/rabbitmq/server-files.ts';
+import { BROKER_USER, type RabbitListener, rabbitFiles } from '../../cli/rabbitmq/server-files.ts';
 import { RABBIT_FOLDERS } from '../../cli/rabbitmq/node-environment.ts';
 import { createAmqpAgentBus, type AmqpAgentBus } from '../../protocol/bindings/amqp-agent.ts';
 import { type AmqpBrokerBus, createAmqpBrokerBus } from '../../protocol/bindings/amqp-broker.ts';
@@ -16,7 +19,7 @@ import type { Identity } from '../../protocol/generated/types.ts';
 import { createCrypto, nodeClock, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import type { Clock } from '../../protocol/runtime/runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
-import { isInstalled } from '../servers/server-process.ts';
+import { isInstalled, needProgram } from '../servers/server-process.ts';
 import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
@@ -56,7 +59,7 @@ const BROKER_PASSWORD = 'password of the brokers';
 const INSTALLATION = 'home';
 const IDENTITY_SECONDS = 3600;
 
-export async function openLockedRabbit(): Promise<LockedRabbit> {
+export async function openLockedRabbit({ withTls = false } = {}): Promise<LockedRabbit> {
   const directory = await temporaryDirectory('rabbitmq');
   const crypto = createCrypto();
   const identityKey = crypto.generate('p256');
@@ -85,7 +88,7 @@ export async function openLockedRabbit(): Promise<LockedRabbit> {
   const server = await startRabbit(folder, (port) =>
     rabbitFiles({
       directory: folder,
-      listen: { kind: 'plain', host: '127.0.0.1', port },
+      listen: withTls ? tlsListener(folder, port) : { kind: 'plain', host: '127.0.0.1', port },
       decisionsUrl,
       brokerPassword: BROKER_PASSWORD,
       servicePasswords: { storage: SERVICE_PASSWORD, other: `${SERVICE_PASSWORD} of another` },
@@ -95,7 +98,7 @@ export async function openLockedRabbit(): Promise<LockedRabbit> {
     await decisions.close();
     throw caught;
   });
-  const url = `amqp://127.0.0.1:${server.port}`;
+  const url = withTls ? `amqps://localhost:${server.port}` : `amqp://127.0.0.1:${server.port}`;
   const common = { url, clock: nodeClock, random: nodeRandom, log: silentLog };
   const brokerCredential = { user: BROKER_USER, password: BROKER_PASSWORD };
   let count = 0;
@@ -163,6 +166,19 @@ export async function openLockedRabbit(): Promise<LockedRabbit> {
       await removeDirectory(directory);
     },
   };
+}
+
+/** With a certificate for `localhost`, and for no other name, that is believed in this process from now on. */
+function tlsListener(folder: string, port: number): RabbitListener {
+  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
+  const openssl = needProgram('openssl', 'openssl');
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
+  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  execFileSync(openssl, ['req', '-x509', ...kind, ...name, '-keyout', key, '-out', certificate], {
+    stdio: 'pipe',
+  });
+  setDefaultCACertificates([...getCACertificates('default'), readFileSync(certificate, 'utf8')]);
+  return { kind: 'tls', host: '127.0.0.1', port, authority: certificate, certificate, key };
 }
 
 /** Between two tests: nothing waits at the shared entrance. */

@@ -1,4 +1,5 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startBroker } from '../../../broker/main.ts';
 import { controlSocket, openInstallation, roleDirectory } from '../../../cli/installation.ts';
@@ -39,7 +40,7 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
   let honest: Credential;
 
   beforeAll(async () => {
-    rabbit = await openLockedRabbit();
+    rabbit = await openLockedRabbit({ withTls: true });
   });
   afterAll(() => rabbit.stop());
 
@@ -304,6 +305,34 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
         message: expect.stringContaining("an agent could read another agent's queue"),
       });
       await removeDirectory(directory);
+    });
+  });
+
+  describe('whose server cannot show that it is the right one', () => {
+    it('does not send it an identity: a certificate that nobody vouches for', async () => {
+      const believed = getCACertificates('default');
+      setDefaultCACertificates([]);
+      try {
+        await expect(connectAmqp(rabbit.url, mallory)).rejects.toMatchObject({
+          code: 'UNREACHABLE',
+          message: expect.stringContaining('certificate'),
+        });
+      } finally {
+        setDefaultCACertificates(believed);
+      }
+    });
+
+    it('does not send it an identity: a certificate for another name', async () => {
+      await expect(connectAmqp(`amqps://127.0.0.1:${rabbit.server.port}`, mallory)).rejects.toMatchObject({
+        code: 'UNREACHABLE',
+        message: expect.stringContaining('altnames'),
+      });
+    });
+
+    it('gets no answer in the clear', async () => {
+      await expect(connectAmqp(`amqp://localhost:${rabbit.server.port}`, mallory)).rejects.toEqual(
+        code('UNREACHABLE'),
+      );
     });
   });
 
