@@ -9,7 +9,7 @@ import { loadKey } from '../../protocol/runtime/key-file.ts';
 import { createLog } from '../../protocol/runtime/log.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
 import { EXIT, show } from '../command-line.ts';
-import { type Installation, openInstallation } from '../installation.ts';
+import { type Installation, openInstallation, readInstallation } from '../installation.ts';
 import { serverFilesFor } from '../rabbitmq/installation-files.ts';
 import { BROKER_USER } from '../rabbitmq/server-files.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
@@ -49,7 +49,13 @@ async function config(server: string, options: ConfigOptions): Promise<number> {
 }
 
 async function check(options: CommonOptions): Promise<number> {
-  const installation = await openInstallation({ directory: resolve(options.data) });
+  const directory = resolve(options.data);
+  const installation = await readInstallation(directory);
+  if (installation === undefined)
+    throw new CoPilotError(
+      'UNREACHABLE',
+      `there is no installation in ${directory}; \`co-pilot up\` makes one`,
+    );
   const results = await probe(installation);
   const leaks = results.filter(({ outcome }) => outcome !== 'as it should be').length;
   show(outputOf(options), { leaks, results }, () => [

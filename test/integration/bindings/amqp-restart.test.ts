@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runAgent } from '../../../agent/main.ts';
 import { serverFilesFor } from '../../../cli/rabbitmq/installation-files.ts';
+import { expectShape } from '../../doubles/command-shape.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../../doubles/eventually.ts';
 import { freePort } from '../../doubles/free-port.ts';
@@ -85,5 +86,7 @@ describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is 
     expect(out).toMatch(/ attempts, nothing leaks$/m);
     expect(out).not.toMatch(/LEAK|BROKEN/);
     expect(code).toBe(0);
+    const { out: json } = await runCommand(['bus', 'check', '--data', broker.directory, '--json']);
+    expectShape('busCheck', JSON.parse(json));
   });
 });

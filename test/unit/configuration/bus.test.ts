@@ -6,6 +6,7 @@ import { openInstallation } from '../../../cli/installation.ts';
 import { findRabbit } from '../../../cli/rabbitmq/private-server.ts';
 import { startBusFor } from '../../../cli/rabbitmq/up.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { expectShape } from '../../doubles/command-shape.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
@@ -21,8 +22,17 @@ async function set(url: string): Promise<void> {
   });
 }
 
-function config(server = 'rabbitmq') {
-  return runCommand(['bus', 'config', server, '--data', directory, '--to', join(directory, 'server')]);
+function config(...more: readonly string[]) {
+  return runCommand([
+    'bus',
+    'config',
+    'rabbitmq',
+    ...more,
+    '--data',
+    directory,
+    '--to',
+    join(directory, 'server'),
+  ]);
 }
 
 const written = (name: string): Promise<string> => readFile(join(directory, 'server', name), 'utf8');
@@ -61,7 +71,8 @@ describe('bus config rabbitmq', () => {
 
   it('writes the same again', async () => {
     await set('amqp://127.0.0.1:5699');
-    await config();
+    const { out } = await config('--json');
+    expectShape('busFiles', JSON.parse(out));
     const before = await written('definitions.json');
     await config();
     expect(await written('definitions.json')).toBe(before);
@@ -82,10 +93,17 @@ describe('bus config rabbitmq', () => {
   });
 
   it('knows no other server', async () => {
-    const { code, err } = await config('kafka');
+    const { code, err } = await runCommand(['bus', 'config', 'kafka', '--data', directory]);
     expect(code).toBe(EXIT.data);
     expect(err).toContain('rabbitmq');
   });
+});
+
+it('bus check has nothing to check without an installation, and none on the embedded bus', async () => {
+  const check = () => runCommand(['bus', 'check', '--data', directory]);
+  expect((await check()).code).toBe(EXIT.unavailable);
+  await openInstallation({ directory });
+  expect((await check()).code).toBe(EXIT.data);
 });
 
 describe('a bus server that up starts', () => {
