@@ -66,20 +66,42 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
     const role = roleOf(options.role);
     return runRole({ directory, role, flags: options.set, withParent: options.withParent === true });
   }
-  if (options.bus === undefined) return upIn(directory, options.set, file, options);
-  const server = await startBusFor(options.bus, directory, options.set);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
   try {
-    return await upIn(server.directory, server.flags, file, options);
+    const place = { directory, flags: options.set };
+    if (options.bus === undefined) return await upIn(place, file, options, stop.signal);
+    return await upOn(options.bus, place, (own) => upIn(own, file, options, stop.signal));
+  } catch (caught) {
+    if (stop.signal.aborted) return EXIT.interrupted;
+    throw caught;
   } finally {
-    await server.stop();
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
+  }
+}
+
+/** Where an installation lies, and what every part of it is told beside its file. */
+interface Place {
+  readonly directory: string;
+  readonly flags: readonly string[];
+}
+
+/** Over a server that is there for as long as this runs. */
+async function upOn(server: string, place: Place, run: (own: Place) => Promise<number>): Promise<number> {
+  const { stop, ...own } = await startBusFor(server, place.directory, place.flags);
+  try {
+    return await run(own);
+  } finally {
+    await stop();
   }
 }
 
 async function upIn(
-  directory: string,
-  flags: readonly string[],
+  { directory, flags }: Place,
   file: string | undefined,
   options: UpOptions,
+  signal: AbortSignal,
 ): Promise<number> {
   const configuration = await loadConfiguration({ directory, environment: process.env, flags });
   const { up: chosen } = configuration.settings;
@@ -88,34 +110,24 @@ async function upIn(
   const preferred = options.isolation ?? chosen.isolation;
   const method = await isolation(preferred, agents);
   if (method === undefined) return EXIT.configuration;
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
   const json = options.json === true;
-  try {
-    return await runDemo({
-      directory,
-      configuration,
-      flags,
-      campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
-      agents,
-      method,
-      // An agent is never root, hence cannot give its jobs another user id.
-      jobMethod: preferred === 'uid' ? undefined : preferred,
-      port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
-      once: options.once === true,
-      chaos: options.chaos === true,
-      view: json ? createJsonView((line) => process.stdout.write(`${line}\n`)) : createView(process.stdout),
-      print: json ? (text) => process.stderr.write(`${text}\n`) : (text) => process.stdout.write(`${text}\n`),
-      columns: process.stdout.columns || 80,
-      signal: stop.signal,
-    });
-  } catch (caught) {
-    if (stop.signal.aborted) return EXIT.interrupted;
-    throw caught;
-  } finally {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
-  }
+  return runDemo({
+    directory,
+    configuration,
+    flags,
+    campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
+    agents,
+    method,
+    // An agent is never root, hence cannot give its jobs another user id.
+    jobMethod: preferred === 'uid' ? undefined : preferred,
+    port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
+    once: options.once === true,
+    chaos: options.chaos === true,
+    view: json ? createJsonView((line) => process.stdout.write(`${line}\n`)) : createView(process.stdout),
+    print: json ? (text) => process.stderr.write(`${text}\n`) : (text) => process.stdout.write(`${text}\n`),
+    columns: process.stdout.columns || 80,
+    signal,
+  });
 }
 
 /** Undefined where nothing works and nobody chose to go without: the reasons and the remedy have been printed. */

@@ -30,13 +30,18 @@ export function findRabbit(
   return { server, mapper };
 }
 
-/** Starts it with these files in `directory`, and resolves once it listens. */
+/** Starts it with these files in `directory`, and resolves once it listens. Throws `PORT_TAKEN` where another program does. */
 export async function startPrivateServer(
   directory: string,
   ports: NodePorts,
   files: Readonly<Record<string, string>>,
 ): Promise<PrivateServer> {
   const programs = findRabbit();
+  if (await accepts(ports.bus))
+    throw new CoPilotError(
+      'PORT_TAKEN',
+      `something listens on port ${ports.bus} already; if it is the server of a run that was killed, end the process that ${join(directory, 'pid')} names`,
+    );
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const [name, text] of Object.entries(files))
     await writeFile(join(directory, name), text, { mode: 0o600 });
