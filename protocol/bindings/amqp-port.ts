@@ -1,7 +1,8 @@
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { CoPilotError, toCoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
-import { channelError, connectAmqp, type Credential, cut } from './amqp-connect.ts';
+import { Acknowledgements } from './amqp-acknowledgements.ts';
+import { channelError, connectAmqp, type Credential, cut, gatherWrites } from './amqp-connect.ts';
 import { Publisher, type Route } from './amqp-publisher.ts';
 import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
 import { Inlet } from './inlet.ts';
@@ -47,6 +48,7 @@ interface Live {
   readonly channel: ConfirmChannel;
   readonly publisher: Publisher;
   readonly inlet: Inlet;
+  readonly acknowledgements: Acknowledgements;
   readonly consumers: string[];
   isOver: boolean;
 }
@@ -170,9 +172,11 @@ export class AmqpPort implements Bus {
     model.on('error', (error) => log.debug({ error }, 'the connection to the bus failed'));
     try {
       const channel = await model.createConfirmChannel();
-      const publisher = new Publisher(channel, this.#wiring.unconfirmedBytes);
-      const inlet = this.#createInlet(channel);
-      const live: Live = { model, channel, publisher, inlet, consumers: [], isOver: false };
+      const gather = gatherWrites(model);
+      const publisher = new Publisher(channel, this.#wiring.unconfirmedBytes, gather);
+      const acknowledgements = new Acknowledgements(channel, gather);
+      const inlet = this.#createInlet(acknowledgements);
+      const live: Live = { model, channel, publisher, inlet, acknowledgements, consumers: [], isOver: false };
       model.on('close', () => this.#lost(live));
       // A channel ends when the server refuses something on it. There is one that counts: so does the connection.
       channel.on('error', (error) => log.warn({ error }, 'the bus refused something'));
@@ -189,11 +193,11 @@ export class AmqpPort implements Bus {
     }
   }
 
-  #createInlet(channel: ConfirmChannel): Inlet {
+  #createInlet(acknowledgements: Acknowledgements): Inlet {
     const { clock, log } = this.#options;
     return new Inlet({
       clock,
-      handler: (from, frame) => this.#handle(channel, from, frame),
+      handler: (from, frame) => this.#handle(acknowledgements, from, frame),
       concurrency: AMQP_HANDLERS,
       onError: (error) => log.error({ error }, 'the handling of a frame failed'),
     });
@@ -209,9 +213,10 @@ export class AmqpPort implements Bus {
       return;
     }
     this.#pauses.served();
+    live.acknowledgements.delivered(message);
     const from = hasForbiddenForm(message) ? undefined : this.#wiring.senderOf(message);
     if (from === undefined) {
-      acknowledge(live.channel, message);
+      live.acknowledgements.handled(message);
       return;
     }
     const { content } = message;
@@ -221,25 +226,18 @@ export class AmqpPort implements Bus {
   }
 
   /** Acknowledged when it has been handled, so that the server's own bound is the inlet's. */
-  #handle(channel: ConfirmChannel, from: Address, frame: Uint8Array): void | Promise<void> {
+  #handle(acknowledgements: Acknowledgements, from: Address, frame: Uint8Array): Promise<void> | undefined {
     const message = this.#messages.get(frame);
-    const running = this.#call(channel, message, from, frame);
-    if (running === undefined) acknowledge(channel, message);
-    return running?.finally(() => acknowledge(channel, message));
-  }
-
-  #call(
-    channel: ConfirmChannel,
-    message: ConsumeMessage | undefined,
-    from: Address,
-    frame: Uint8Array,
-  ): Promise<void> | undefined {
+    const done = (): void => {
+      if (message !== undefined) acknowledgements.handled(message);
+    };
+    let running: Promise<void> | undefined;
     try {
-      return this.#handler(from, frame) ?? undefined;
-    } catch (caught) {
-      acknowledge(channel, message);
-      throw caught;
+      running = this.#handler(from, frame) ?? undefined;
+    } finally {
+      if (running === undefined) done();
     }
+    return running?.finally(done);
   }
 
   #serve(live: Live): void {
@@ -348,15 +346,6 @@ function hasForbiddenForm({ content, properties }: ConsumeMessage): boolean {
   const headers: unknown = properties.headers;
   const names = typeof headers === 'object' && headers !== null ? Object.keys(headers) : [];
   return content.length > MAX_FRAME_BYTES || names.includes('CC') || names.includes('BCC');
-}
-
-function acknowledge(channel: ConfirmChannel, message: ConsumeMessage | undefined): void {
-  if (message === undefined) return;
-  try {
-    channel.ack(message);
-  } catch {
-    // The channel has closed: the server forgets the message, or hands it out again, and sessions drop repeats.
-  }
 }
 
 function closed(): CoPilotError {

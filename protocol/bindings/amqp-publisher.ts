@@ -20,13 +20,16 @@ const NACKED = 'message nacked';
 export class Publisher {
   readonly #channel: ConfirmChannel;
   readonly #maxBytes: number;
+  readonly #gather: () => void;
   readonly #unconfirmed = new Map<string, Unconfirmed>();
   #bytes = 0;
   #count = 0;
   readonly #whenSettled: (() => void)[] = [];
 
-  constructor(channel: ConfirmChannel, maxBytes: number) {
+  /** `gather` is called before each message. */
+  constructor(channel: ConfirmChannel, maxBytes: number, gather: () => void) {
     this.#channel = channel;
+    this.#gather = gather;
     this.#maxBytes = maxBytes;
     // A message comes back before it is confirmed.
     channel.on('return', ({ properties }) => {
@@ -49,6 +52,7 @@ export class Publisher {
       this.#unconfirmed.set(messageId, unconfirmed);
       this.#bytes += frame.length;
       try {
+        this.#gather();
         this.#channel.publish(exchange, key, content, options, settle);
       } catch (caught) {
         settle(caught); // the channel has closed
