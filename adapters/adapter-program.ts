@@ -1,3 +1,5 @@
+import type { Credential } from '../protocol/bindings/amqp-connect.ts';
+import { probeAsService, refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
@@ -37,5 +39,21 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
 function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
   if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
   const address = `service.${name}`;
-  return createAmqpServiceBus({ url, address, credential: { user: address, password: secret }, ...runtime });
+  const credential = { user: address, password: secret };
+  const bus = createAmqpServiceBus({ url, address, credential, ...runtime });
+  return {
+    ...bus,
+    async start() {
+      await bus.start();
+      await checkBus(url, credential).catch(async (caught: unknown) => {
+        await bus.stop();
+        throw caught;
+      });
+    },
+  };
+}
+
+/** Rejects with `INVALID_CONFIGURATION` where the server lets an adapter do what it must not. */
+async function checkBus(url: string, credential: Credential): Promise<void> {
+  refuseLeaks(await probeAsService(url, credential));
 }

@@ -1,6 +1,6 @@
 import type { Admission } from '../protocol/bindings/amqp-admission.ts';
-import { probeAmqp, type ProbeResult } from '../protocol/bindings/amqp-probe.ts';
-import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+import { notLockedDown, probeAmqp, type ProbeResult } from '../protocol/bindings/amqp-probe.ts';
+import { toCoPilotError } from '../protocol/errors.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { throwAwayAgent } from './enrolment/throw-away-agent.ts';
 
@@ -24,25 +24,8 @@ export async function checkBus(options: BusCheckOptions): Promise<readonly Probe
   try {
     return await probeAmqp({ url, agents });
   } catch (caught) {
-    throw notLocked(`an agent cannot log in: ${toCoPilotError(caught).message}`);
+    throw notLockedDown(`an agent cannot log in: ${toCoPilotError(caught).message}`);
   } finally {
     for (const { user } of agents) await admission.dismiss(user);
   }
-}
-
-/** Throws `INVALID_CONFIGURATION`, and says what leaks. */
-export function refuseLeaks(results: readonly ProbeResult[]): void {
-  const wrong = results.filter(({ outcome }) => outcome !== 'as it should be');
-  if (wrong.length === 0) return;
-  const words = wrong.map(({ attempt, outcome }) =>
-    outcome === 'leak' ? `an agent could ${attempt}` : `an agent could not ${attempt}`,
-  );
-  throw notLocked(words.join('; '));
-}
-
-function notLocked(reason: string): CoPilotError {
-  return new CoPilotError(
-    'INVALID_CONFIGURATION',
-    `the bus is not locked down (${reason}); \`co-pilot bus config rabbitmq\` writes a configuration that is`,
-  );
 }

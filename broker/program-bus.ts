@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
-import { checkBus, refuseLeaks } from './bus-check.ts';
+import { checkBus } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
 import { createBusServer } from './http/bus-routes.ts';

@@ -16,7 +16,7 @@ export interface UpOnServer {
   readonly directory: string;
   /** What every role is told beside its file. */
   readonly flags: readonly string[];
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts a bus server for an installation within `parent`. Throws `UNREACHABLE` where its program is not on this machine. */

@@ -1,11 +1,12 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
-import { toCoPilotError } from '../errors.ts';
+import { CoPilotError, toCoPilotError } from '../errors.ts';
 import { channelError, connectAmqp, type Credential } from './amqp-connect.ts';
 import {
   AGENT_EXCHANGE,
   agentAddress,
   agentKey,
   EVENT_EXCHANGE,
+  instanceAddress,
   MAX_MESSAGE_BYTES,
   TRUSTED_EXCHANGE,
   trustedKey,
@@ -53,6 +54,53 @@ export async function probeAmqp({
   for (const login of logins(own, other)) results.push(await mustNotOpen(url, login));
   return results;
 }
+
+/**
+ * Tries as an adapter, which holds no agent's identity, what its own password must not open. Rejects as `probeAmqp` does.
+ */
+export async function probeAsService(url: string, own: Credential): Promise<readonly ProbeResult[]> {
+  const results: ProbeResult[] = [];
+  const model = await connectAmqp(url, own);
+  model.on('error', () => undefined); // what the server refuses is the result
+  try {
+    for (const attempt of FORBIDDEN_TO_SERVICES) results.push(await mustFail(model, attempt));
+  } finally {
+    await model.close().catch(() => undefined); // refusals may have closed it
+  }
+  for (const login of STRANGERS) results.push(await mustNotOpen(url, login));
+  return results;
+}
+
+/** Throws `INVALID_CONFIGURATION` where a result is not as it should be, and says which. */
+export function refuseLeaks(results: readonly ProbeResult[]): void {
+  const wrong = results.filter(({ outcome }) => outcome !== 'as it should be');
+  if (wrong.length === 0) return;
+  throw notLockedDown(
+    wrong.map(({ attempt, outcome }) => `one could ${outcome === 'leak' ? '' : 'not '}${attempt}`).join('; '),
+  );
+}
+
+export function notLockedDown(reason: string): CoPilotError {
+  return new CoPilotError(
+    'INVALID_CONFIGURATION',
+    `the bus is not locked down (${reason}); \`co-pilot bus config rabbitmq\` writes a configuration that is`,
+  );
+}
+
+const FORBIDDEN_TO_SERVICES: readonly Attempt[] = [
+  { name: "read the brokers' queue", run: (channel) => channel.get(BROKER_ADDRESS) },
+  {
+    name: 'speak in the name of another adapter',
+    run: (channel) =>
+      publish(channel, TRUSTED_EXCHANGE, trustedKey(instanceAddress('probe'), 'service.probe')),
+  },
+  { name: 'publish to where agents do', run: (channel) => publish(channel, AGENT_EXCHANGE, 'probe') },
+  { name: 'publish straight to a queue', run: (channel) => publish(channel, '', 'agent.probe') },
+  {
+    name: 'declare an exchange',
+    run: (channel) => channel.assertExchange('copilot.probe', 'fanout', { autoDelete: true }),
+  },
+];
 
 /** Without these the refusals would say nothing. */
 function allowed(own: string): readonly Attempt[] {
@@ -118,10 +166,27 @@ function forbidden(own: string, other: string): readonly Attempt[] {
   ];
 }
 
-function logins(
-  own: Credential,
-  other: Credential,
-): readonly { readonly name: string; readonly credential: Credential; readonly virtualHost: string }[] {
+interface Login {
+  readonly name: string;
+  readonly credential: Credential;
+  readonly virtualHost: string;
+}
+
+/** Logins that nobody may have, whoever tries. */
+const STRANGERS: readonly Login[] = [
+  {
+    name: 'log in as the user every server comes with',
+    credential: { user: 'guest', password: 'guest' },
+    virtualHost: VIRTUAL_HOST,
+  },
+  {
+    name: 'log in as a broker without a password',
+    credential: { user: BROKER_ADDRESS, password: '' },
+    virtualHost: VIRTUAL_HOST,
+  },
+];
+
+function logins(own: Credential, other: Credential): readonly Login[] {
   const virtualHost = VIRTUAL_HOST;
   return [
     {
@@ -130,12 +195,8 @@ function logins(
       virtualHost,
     },
     { name: 'log in without a password', credential: { user: own.user, password: '' }, virtualHost },
-    {
-      name: 'log in as the user every server comes with',
-      credential: { user: 'guest', password: 'guest' },
-      virtualHost,
-    },
     { name: 'enter another virtual host', credential: own, virtualHost: '%2F' },
+    ...STRANGERS,
   ];
 }
 
@@ -180,10 +241,7 @@ async function refusalOf(model: ChannelModel, { run }: Attempt): Promise<string 
   }
 }
 
-async function mustNotOpen(
-  url: string,
-  { name, credential, virtualHost }: ReturnType<typeof logins>[number],
-): Promise<ProbeResult> {
+async function mustNotOpen(url: string, { name, credential, virtualHost }: Login): Promise<ProbeResult> {
   const target = new URL(url);
   target.pathname = `/${virtualHost}`;
   try {

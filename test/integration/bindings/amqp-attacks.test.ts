@@ -6,7 +6,7 @@ import { controlSocket, openInstallation, roleDirectory } from '../../../cli/ins
 import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
-import { probeAmqp } from '../../../protocol/bindings/amqp-probe.ts';
+import { probeAmqp, probeAsService, refuseLeaks } from '../../../protocol/bindings/amqp-probe.ts';
 import {
   AGENT_EXCHANGE,
   agentAddress,
@@ -167,6 +167,25 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
     expect(seen.map(({ text }) => text)).toEqual(['next']);
   });
 
+  it('is not harmed by what a bus operator puts into its queue, and takes what comes after it', async () => {
+    const heard: string[] = [];
+    const bus = rabbit.agentBus(honest);
+    bus.onFrame((from, frame) => void heard.push(`${from}: ${Buffer.from(frame).toString()}`));
+    await bus.start();
+    await rabbit.asBroker(async (channel) => {
+      const queue = agentAddress(honest.user);
+      channel.sendToQueue(queue, Buffer.alloc(MAX_FRAME_BYTES + 1));
+      channel.sendToQueue(queue, Buffer.from('forged'), { CC: ['agent.nobody'] });
+      channel.sendToQueue(queue, Buffer.from('real'), {
+        headers: { from: 'somebody' },
+        replyTo: 'elsewhere',
+      });
+      await channel.waitForConfirms();
+    });
+    await vi.waitFor(() => expect(heard).toEqual([`${BROKER_ADDRESS}: real`]), DEADLINE);
+    await bus.stop();
+  });
+
   it('cannot open a thousand channels', async () => {
     const model = await raw(mallory);
     const channels = await Promise.allSettled(Array.from({ length: 1000 }, () => model.createChannel()));
@@ -302,7 +321,7 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
       });
       await expect(started).rejects.toMatchObject({
         code: 'INVALID_CONFIGURATION',
-        message: expect.stringContaining("an agent could read another agent's queue"),
+        message: expect.stringContaining("one could read another agent's queue"),
       });
       await removeDirectory(directory);
     });
@@ -382,6 +401,16 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
       const service = rabbit.service('storage', 'a password that is wrong');
       await expect(service.start()).rejects.toEqual(code('NOT_AUTHORIZED'));
       await service.stop();
+    });
+
+    it('finds the bus locked down with its own password, and refuses one that is not', async () => {
+      const own = { user: 'service.storage', password: SERVICE_PASSWORD };
+      const results = await probeAsService(rabbit.url, own);
+      expect(results.filter(({ outcome }) => outcome !== 'as it should be')).toEqual([]);
+      expect(() => refuseLeaks(results)).not.toThrow();
+      rabbit.unlock(true);
+      const leaking = await probeAsService(rabbit.url, own).finally(() => rabbit.unlock(false));
+      expect(() => refuseLeaks(leaking)).toThrow(code('INVALID_CONFIGURATION'));
     });
 
     it.each<[string, (channel: ConfirmChannel) => Promise<unknown>]>([

@@ -13,7 +13,7 @@ function stage() {
   for (let tag = 1; tag <= 6; tag++) acknowledgements.delivered(message(tag));
   return {
     told,
-    async handle(...tags: readonly number[]): Promise<void> {
+    handle: async (...tags: readonly number[]): Promise<void> => {
       for (const tag of tags) acknowledgements.handled(message(tag));
       await Promise.resolve();
     },
