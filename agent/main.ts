@@ -176,7 +176,9 @@ async function serve(
     lifeSeconds: membership.expiresInSeconds,
     ageSeconds: Math.max(0, (clock.wallMs() - membership.obtainedMs) / 1000),
     renew: async () => {
-      membership = await renewIdentity(membership, enrolOptions(keys, runtime, ending.signal));
+      membership = await renewIdentity(membership, enrolOptions(keys, runtime, ending.signal)).catch(
+        sendAway,
+      );
       await saveMembership(directory, membership);
       return membership.expiresInSeconds;
     },
@@ -185,6 +187,12 @@ async function serve(
       agent.identityRenewed();
     },
   });
+  /** A bus that refuses the identity leads here: whoever was revoked while it was away hears of it at the enrolment alone. */
+  const sendAway = (caught: unknown): never => {
+    const { code, message } = toCoPilotError(caught);
+    if (code === 'REVOKED') agent.dismiss(code, message);
+    throw caught;
+  };
   const agent = createAgent(
     {
       runtime,

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
 import { runAgent } from '../../../agent/main.ts';
+import { askBroker } from '../../../cli/connection.ts';
 import { serverFilesFor } from '../../../cli/rabbitmq/installation-files.ts';
 import { expectShape } from '../../doubles/command-shape.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
@@ -16,7 +18,7 @@ const AGENTS = 3;
 const JOBS = 24;
 const BEFORE_THE_KILL = 6;
 
-describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is not installed)', () => {
+describe.skipIf(LACKS_RABBIT)('an installation on RabbitMQ (left out where it is not installed)', () => {
   let directory: string;
   let url: string;
   let server: RabbitServer;
@@ -47,25 +49,31 @@ describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is 
     await removeDirectory(directory);
   });
 
-  it('loses no job and commits none twice', async () => {
+  function run(
+    name: string,
+    signal: AbortSignal,
+    code?: string,
+    write: (line: string) => void = () => undefined,
+  ): Promise<number> {
+    return runAgent({
+      directory: join(directory, name),
+      slots: 1,
+      isolation: 'none',
+      drainSeconds: 0,
+      json: true,
+      logLevel: 'error',
+      signal,
+      hurry: signal,
+      write,
+      ...(code !== undefined && { code }),
+    });
+  }
+
+  it('loses no job and commits none twice when the server is killed under load', async () => {
     const jobs = Array.from({ length: JOBS }, (_, at) =>
       broker.submit({ command: 'sh', arguments: ['-c', `echo ${at} > events.dat; sleep 0.1`] }),
     );
-    for (let at = 0; at < AGENTS; at++)
-      agents.push(
-        runAgent({
-          directory: join(directory, `agent-${at}`),
-          code: await broker.newCode(),
-          slots: 1,
-          isolation: 'none',
-          drainSeconds: 0,
-          json: true,
-          logLevel: 'error',
-          signal: hurry.signal,
-          hurry: hurry.signal,
-          write: () => undefined,
-        }),
-      );
+    for (let at = 0; at < AGENTS; at++) agents.push(run(`agent-${at}`, hurry.signal, await broker.newCode()));
     const ended = () => jobs.filter((job) => (broker.framework.record(job)?.told ?? 0) > 0).length;
     await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 30_000);
     await server.kill();
@@ -77,6 +85,24 @@ describe.skipIf(LACKS_RABBIT)('RabbitMQ killed under load (left out where it is 
       const { job: row } = await broker.job(job);
       expect(row.attempts.filter(({ state }) => state === 'committed')).toHaveLength(1);
     }
+  });
+
+  it('tells an agent that was revoked while it was away, which the bus lets in no more', async () => {
+    const leaving = new AbortController();
+    const events: string[] = [];
+    const away = run('away', leaving.signal, await broker.newCode(), (line) => void events.push(line));
+    await eventuallyTrue('it to be connected', () => events.some((line) => line.includes('"up"')), 20_000);
+    leaving.abort();
+    expect(await away).toBe(AGENT_EXIT.drained);
+    const { agents: known } = await askBroker<{ readonly agents: readonly { readonly agent: string }[] }>(
+      broker.directory,
+      'GET',
+      '/v1/agents',
+    );
+    for (const { agent } of known) await askBroker(broker.directory, 'POST', `/v1/agents/${agent}/revoke`);
+    expect(await run('away', new AbortController().signal)).toBe(AGENT_EXIT.revoked);
+    // Those that were there heard it over the bus.
+    expect(await Promise.all(agents)).toEqual(agents.map(() => AGENT_EXIT.revoked));
   });
 
   it('is found locked down by the command that checks it', async () => {
