@@ -13,6 +13,7 @@ const NOUNS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
   campaign: async (to) => (await import('./cli/commands/campaign.ts')).addCampaignCommands(to),
   queue: async (to) => (await import('./cli/commands/queue.ts')).addQueueCommands(to),
   conformance: async (to) => (await import('./cli/commands/conformance.ts')).addConformanceCommands(to),
+  bus: async (to) => (await import('./cli/commands/bus.ts')).addBusCommands(to),
   config: async (to) => (await import('./cli/commands/config.ts')).addConfigCommands(to),
   ledger: async (to) => (await import('./cli/commands/ledger.ts')).addLedgerCommands(to),
   doctor: async (to) => (await import('./cli/commands/doctor.ts')).addDoctorCommand(to),

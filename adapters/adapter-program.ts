@@ -1,3 +1,7 @@
+import type { Credential } from '../protocol/bindings/amqp-connect.ts';
+import { probeAsService, refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
+import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
+import type { Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
@@ -15,20 +19,12 @@ export interface AdapterConnection {
   readonly onBroker: () => void;
 }
 
-/** Wires an adapter program to the embedded bus. */
+/** Wires an adapter program to the bus. */
 export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
   const { installation, name, keyId, busUrl, busSecret } = configuration;
-  const bus = createWebSocketClient({
-    url: busUrl,
-    service: name,
-    secret: busSecret,
-    clock: runtime.clock,
-    random: runtime.random,
-    log: runtime.log,
-  });
   return createAdapterHost({
     runtime,
-    bus,
+    bus: busAt(busUrl, name, busSecret, runtime),
     installation,
     name,
     start: newId(runtime.random),
@@ -38,4 +34,26 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
     onAsk,
     onBroker,
   });
+}
+
+function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+  if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
+  const address = `service.${name}`;
+  const credential = { user: address, password: secret };
+  const bus = createAmqpServiceBus({ url, address, credential, ...runtime });
+  return {
+    ...bus,
+    async start() {
+      await bus.start();
+      await checkBus(url, credential).catch(async (caught: unknown) => {
+        await bus.stop();
+        throw caught;
+      });
+    },
+  };
+}
+
+/** Rejects with `INVALID_CONFIGURATION` where the server lets an adapter do what it must not. */
+async function checkBus(url: string, credential: Credential): Promise<void> {
+  refuseLeaks(await probeAsService(url, credential));
 }

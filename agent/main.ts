@@ -1,8 +1,9 @@
 import { chmod, mkdir, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
-import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
-import { fromBase64url } from '../protocol/encoding.ts';
+import { agentIdOf } from '../protocol/agent-id.ts';
+import { createAgentBus } from '../protocol/bindings/agent-bus.ts';
+import { base64url, fromBase64url } from '../protocol/encoding.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
 import type { LogLevel } from '../protocol/runtime/log.ts';
@@ -159,6 +160,15 @@ async function serve(
   const ending = new AbortController();
   let { membership } = parts;
   const [url = ''] = membership.bus;
+  const bus = await createAgentBus({
+    url,
+    agent: agentIdOf(crypto, membership.installation, base64url(keys.signing.publicKey.raw)),
+    identity: () => membership.identity,
+    renewIdentity: () => keeper.renewNow(),
+    clock,
+    random,
+    log,
+  });
   const keeper = createIdentityKeeper({
     clock,
     random,
@@ -166,16 +176,27 @@ async function serve(
     lifeSeconds: membership.expiresInSeconds,
     ageSeconds: Math.max(0, (clock.wallMs() - membership.obtainedMs) / 1000),
     renew: async () => {
-      membership = await renewIdentity(membership, enrolOptions(keys, runtime, ending.signal));
+      membership = await renewIdentity(membership, enrolOptions(keys, runtime, ending.signal)).catch(
+        sendAway,
+      );
       await saveMembership(directory, membership);
       return membership.expiresInSeconds;
     },
-    onRenewed: () => agent.identityRenewed(),
+    onRenewed() {
+      bus.identityRenewed().catch((error: unknown) => log.debug({ error }, 'the bus was not told'));
+      agent.identityRenewed();
+    },
   });
+  /** A bus that refuses the identity leads here: whoever was revoked while it was away hears of it at the enrolment alone. */
+  const sendAway = (caught: unknown): never => {
+    const { code, message } = toCoPilotError(caught);
+    if (code === 'REVOKED') agent.dismiss(code, message);
+    throw caught;
+  };
   const agent = createAgent(
     {
       runtime,
-      bus: createWebSocketClient({ url, clock, random, log }),
+      bus,
       launcher: createProcessLauncher(parts.method, { clock }),
       transfers: createTransfers({ clock, crypto, key: keys.signing, log, random }),
       store,

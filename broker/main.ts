@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { fromHex, newId } from '../protocol/encoding.ts';
-import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { createSnapshotDesk } from '../protocol/runtime/snapshot-desk.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
@@ -23,6 +22,7 @@ import {
   collectStatus,
   countOutcome,
 } from './metrics.ts';
+import { createProgramBus } from './program-bus.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
 import { logOutcome } from './service/job-log.ts';
@@ -52,7 +52,7 @@ export interface BrokerProgram {
   stop(): Promise<void>;
 }
 
-/** Starts a broker with its embedded bus, its ledger in SQLite, enrolment over HTTP and control over a socket of its own directory. */
+/** Starts a broker with its bus, its ledger in SQLite, enrolment over HTTP and control over a socket of its own directory. */
 export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
   const { directory, configuration, log, openLedger = openSqliteLedger } = options;
   const runtime = createNodeRuntime(log);
@@ -73,19 +73,16 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     await codes.close();
     throw caught;
   });
-  const bus = createWebSocketHub({
-    host: configuration.host,
-    port: configuration.busPort,
-    services: new Map(configuration.services.map(({ name, secret }) => [name, secret])),
-    clock: runtime.clock,
-    random: runtime.random,
-    log,
-    limits: { rate: { perSecond: configuration.framesPerSecond, burst: 2 * configuration.framesPerSecond } },
+  const programBus = createProgramBus({
+    runtime,
+    configuration,
+    identityKey: keys.identity,
+    agent: (id) => ledger.agent(id),
   });
   const broker = createBroker({
     runtime,
-    configuration: brokerConfiguration(configuration, runtime, keys),
-    bus,
+    configuration: { ...brokerConfiguration(configuration, runtime, keys), address: programBus.address },
+    bus: programBus.bus,
     ledger,
     meter: metrics,
     onOutcome: (outcome) => {
@@ -96,13 +93,13 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const collect = async (meter: BrokerMeter): Promise<void> => {
     collectStatus(meter, broker.status(), broker.sessionEvents());
-    meter.set('copilot_bus_connections', bus.connectionCount);
+    const connections = programBus.connectionCount();
+    if (connections !== undefined) meter.set('copilot_bus_connections', connections);
     for (const [state, count] of Object.entries(await ledger.count()))
       meter.set('copilot_jobs', count, state);
   };
   let metricsServer: MetricsServer | undefined;
   let enrolmentUrl = '';
-  const busUrl = (): string => `ws://${configuration.host}:${bus.address().port}/bus`;
   const enrolment = createEnrolment({
     runtime,
     installation: configuration.installation,
@@ -110,8 +107,9 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     certifier: keys.certifier.publicKey,
     codes,
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
-    busUrls: () => [configuration.publicBusUrl ?? busUrl()],
+    busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
     agent: (id) => ledger.agent(id),
+    admit: (agent) => programBus.admit(agent),
   });
   const enrolmentServer = createEnrolmentServer({
     enrolment,
@@ -160,7 +158,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     await stop();
     throw caught;
   }
-  return { busUrl: busUrl(), enrolmentUrl, metricsUrl: metricsServer?.url, stop };
+  return { busUrl: programBus.url(), enrolmentUrl, metricsUrl: metricsServer?.url, stop };
 }
 
 type Keys = ReturnType<typeof mapKeys>;

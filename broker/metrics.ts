@@ -48,7 +48,10 @@ export const BROKER_METRICS = {
     help: 'Commands of one group',
   },
   copilot_ledger_failures_total: { kind: 'counter', label: 'code', help: 'Groups the ledger did not take' },
-  copilot_bus_connections: { kind: 'gauge', help: 'Connections to the embedded bus' },
+  copilot_bus_connections: {
+    kind: 'gauge',
+    help: 'Connections to the embedded bus; absent with a bus server',
+  },
   copilot_sessions_total: {
     kind: 'counter',
     label: 'event',

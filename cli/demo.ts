@@ -141,12 +141,12 @@ class Demo {
   }
 
   #say({ directory, configurations }: Installation): void {
-    const { busPort, enrolmentPort } = configurations.broker;
+    const { busPort, busServer, enrolmentPort } = configurations.broker;
     const host = hereOf(configurations.broker.host);
     this.#options.print(
       [
         `Everything is in ${directory}`,
-        `  bus       ws://${host}:${busPort}/bus   enrolment http://${host}:${enrolmentPort}   bridge http://${host}:${configurations.bridge.port}`,
+        `  bus       ${busServer?.url ?? `ws://${host}:${busPort}/bus`}   enrolment http://${host}:${enrolmentPort}   bridge http://${host}:${configurations.bridge.port}`,
         `  logs      ${roleDirectory(directory, 'broker')}/log and the like, agents in ${join(directory, 'agents')}`,
         `  control   ${controlSocket(directory, 'local')}`,
       ].join('\n'),

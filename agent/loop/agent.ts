@@ -65,6 +65,8 @@ export interface Agent {
   drain(graceMs: number): void;
   /** A new identity is there: sessions are made with it from now on. */
   identityRenewed(): void;
+  /** The installation has sent it away by another way than a session. */
+  dismiss(code: string, message: string): void;
   /** Resolves when everything has stopped. */
   readonly ended: Promise<AgentEnd>;
 }
@@ -117,6 +119,10 @@ class RunningAgent implements Agent {
       throw caught;
     }
     this.#context.link.begin();
+  }
+
+  dismiss(code: string, message: string): void {
+    void this.#finish({ kind: 'dismissed', code, message });
   }
 
   drain(graceMs: number): void {

@@ -1,4 +1,5 @@
-import { base64url, fromBase64url, idOf } from '../../protocol/encoding.ts';
+import { agentIdOf } from '../../protocol/agent-id.ts';
+import { base64url, fromBase64url } from '../../protocol/encoding.ts';
 import type {
   EnrolmentRequest,
   RenewalRequest,
@@ -25,6 +26,8 @@ export interface EnrolmentOptions {
   readonly publicUrl: () => string;
   readonly busUrls: () => readonly string[];
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
+  /** Makes room on the bus for an agent that has just shown to be one. */
+  readonly admit?: (agent: string) => Promise<void>;
   readonly identitySeconds?: number;
 }
 
@@ -68,7 +71,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   }
 
   function agentId(sig: string): string {
-    return idOf((data) => crypto.sha256(data), `co-pilot-agent-1\n${installation}\n${sig}`);
+    return agentIdOf(crypto, installation, sig);
   }
 
   /** The proof shows that whoever asks holds the signing key now, and names the session key it stands for. */
@@ -107,6 +110,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       await checkStanding(agentId(sig));
       const spent = await codes.spend(codeDigest(crypto, code), sig, clock.wallMs());
       if (spent.kind === 'refused') throw refusal();
+      await options.admit?.(agentId(sig));
       return {
         identity: identity(sig, kex, spent.terms),
         installation,
@@ -123,6 +127,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       const { sig, kex, sub, owner, site, tier } = judged.claims;
       checkProof('renew', request.challenge, sig, kex, request.proof);
       await checkStanding(sub);
+      await options.admit?.(sub);
       return { identity: identity(sig, kex, { owner, site, tier }), certifier, expiresInSeconds: seconds };
     },
     async issueCode(terms, validSeconds) {

@@ -2,7 +2,7 @@ import { bytesOf, fromBase64url, fromHex, hex, base64url } from '../../protocol/
 import { CoPilotError, toCoPilotError, type ErrorCode } from '../../protocol/errors.ts';
 import type { BrokerHello, Identity, Welcome } from '../../protocol/generated/types.ts';
 import { isAgentHello } from '../../protocol/generated/validators.js';
-import type { Address } from '../../protocol/bindings/bus.ts';
+import { type Address, BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import {
   type AgentMessage,
   type BrokerMessage,
@@ -280,14 +280,14 @@ function brokerHello(
   sessionId: Uint8Array,
 ): Uint8Array {
   const now = Math.floor(runtime.clock.wallMs() / 1000);
-  const { installation, instance, keys } = configuration;
+  const { installation, instance, address = BROKER_ADDRESS, keys } = configuration;
   const hello: BrokerHello = {
     kind: 'broker-hello',
     certificate: signCertificate(runtime.crypto, keys.certifier, {
       iss: installation,
       instance,
       kex: base64url(keys.session.publicKey.raw),
-      address: 'broker',
+      address,
       // Agents whose clock is behind must not find it early.
       iat: now - CERTIFICATE_SECONDS,
       exp: now + CERTIFICATE_SECONDS,

@@ -1,5 +1,6 @@
 import type { LeaseTerms, Limits } from '../core/command.ts';
 import type { QueueShares } from '../matching/weights.ts';
+import type { Address } from '../../protocol/bindings/bus.ts';
 import type { PrivateKey, PublicKey } from '../../protocol/runtime/runtime.ts';
 
 /** One stream of jobs: who gives them, where their files go, how long their leases run. */
@@ -26,6 +27,8 @@ export interface ServiceConfiguration {
 export interface BrokerConfiguration {
   readonly installation: string;
   readonly instance: string;
+  /** The instance's own address on its bus; the shared one where nobody else is there. */
+  readonly address?: Address;
   /** Random id of this start of the broker. */
   readonly start: string;
   readonly keys: {

@@ -9,6 +9,7 @@ import { loadConfiguration } from '../configuration/load.ts';
 import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
+import { PRIVATE_SERVERS, startBusFor } from '../rabbitmq/up.ts';
 import { runRole } from '../role-program.ts';
 import { createView } from '../view.ts';
 import { action, collect, type CommonOptions, withCommon } from './common.ts';
@@ -24,6 +25,7 @@ interface UpOptions extends CommonOptions {
   readonly role?: Role;
   readonly set: readonly string[];
   readonly withParent?: boolean;
+  readonly bus?: string;
 }
 
 const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
@@ -47,6 +49,10 @@ export function addUpCommand(program: Command): void {
       '--port <number>',
       'first of three ports in a row (bus, enrolment, bridge); free ones where left out',
     )
+    .option(
+      '--bus <server>',
+      `run over a server of your own, started for this: ${PRIVATE_SERVERS.join(', ')}`,
+    )
     .option('--no-demo', 'run no campaign unless one is named')
     .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
     .option('--set <key=value>', 'a setting for this run alone, such as broker.sweepMs=500', collect, [])
@@ -60,42 +66,68 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
     const role = roleOf(options.role);
     return runRole({ directory, role, flags: options.set, withParent: options.withParent === true });
   }
-  const given = { directory, environment: process.env, flags: options.set };
-  const configuration = await loadConfiguration(given);
-  const { up: chosen } = configuration.settings;
-  const agents =
-    options.agents === undefined ? chosen.agents : wholeNumber(options.agents, '--agents', MAX_AGENTS);
-  const preferred = options.isolation ?? chosen.isolation;
-  const method = await isolation(preferred, agents);
-  if (method === undefined) return EXIT.configuration;
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
-  const json = options.json === true;
   try {
-    return await runDemo({
-      directory,
-      configuration,
-      flags: options.set,
-      campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
-      agents,
-      method,
-      // An agent is never root, hence cannot give its jobs another user id.
-      jobMethod: preferred === 'uid' ? undefined : preferred,
-      port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
-      once: options.once === true,
-      chaos: options.chaos === true,
-      view: json ? createJsonView((line) => process.stdout.write(`${line}\n`)) : createView(process.stdout),
-      print: json ? (text) => process.stderr.write(`${text}\n`) : (text) => process.stdout.write(`${text}\n`),
-      columns: process.stdout.columns || 80,
-      signal: stop.signal,
-    });
+    const place = { directory, flags: options.set };
+    if (options.bus === undefined) return await upIn(place, file, options, stop.signal);
+    return await upOn(options.bus, place, (own) => upIn(own, file, options, stop.signal));
   } catch (caught) {
     if (stop.signal.aborted) return EXIT.interrupted;
     throw caught;
   } finally {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
   }
+}
+
+/** Where an installation lies, and what every part of it is told beside its file. */
+interface Place {
+  readonly directory: string;
+  readonly flags: readonly string[];
+}
+
+/** Over a server that is there for as long as this runs. */
+async function upOn(server: string, place: Place, run: (own: Place) => Promise<number>): Promise<number> {
+  const { stop, ...own } = await startBusFor(server, place.directory, place.flags);
+  try {
+    return await run(own);
+  } finally {
+    await stop();
+  }
+}
+
+async function upIn(
+  { directory, flags }: Place,
+  file: string | undefined,
+  options: UpOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const configuration = await loadConfiguration({ directory, environment: process.env, flags });
+  const { up: chosen } = configuration.settings;
+  const agents =
+    options.agents === undefined ? chosen.agents : wholeNumber(options.agents, '--agents', MAX_AGENTS);
+  const preferred = options.isolation ?? chosen.isolation;
+  const method = await isolation(preferred, agents);
+  if (method === undefined) return EXIT.configuration;
+  const json = options.json === true;
+  return runDemo({
+    directory,
+    configuration,
+    flags,
+    campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
+    agents,
+    method,
+    // An agent is never root, hence cannot give its jobs another user id.
+    jobMethod: preferred === 'uid' ? undefined : preferred,
+    port: options.port === undefined ? undefined : wholeNumber(options.port, '--port', 65_533),
+    once: options.once === true,
+    chaos: options.chaos === true,
+    view: json ? createJsonView((line) => process.stdout.write(`${line}\n`)) : createView(process.stdout),
+    print: json ? (text) => process.stderr.write(`${text}\n`) : (text) => process.stdout.write(`${text}\n`),
+    columns: process.stdout.columns || 80,
+    signal,
+  });
 }
 
 /** Undefined where nothing works and nobody chose to go without: the reasons and the remedy have been printed. */

@@ -18,6 +18,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...portFaults(settingPorts(settings)),
     ...intakeFaults(settings),
     ...retentionFaults(settings),
+    ...busFaults(settings),
     ...addressFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -57,6 +58,22 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
+/** A server has an address, and everybody is on the same bus. */
+function busFaults({ bus, adapters, publicUrls }: Settings): readonly CrossFault[] {
+  if (bus.kind === 'rabbitmq' && bus.url === undefined)
+    return [{ path: ['bus', 'url'], message: 'is needed: a bus server is reached by its address' }];
+  const isServer = bus.kind === 'rabbitmq';
+  const urls = [
+    [['adapters', 'busUrl'], adapters.busUrl],
+    [['publicUrls', 'bus'], publicUrls.bus],
+  ] as const;
+  return urls.flatMap(([path, url]) =>
+    url === undefined || url.startsWith('amqp') === isServer
+      ? []
+      : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
+  );
+}
+
 /** What is kept must outlive what may still ask for it. */
 function retentionFaults({ retention: { broker, bridge }, queues }: Settings): readonly CrossFault[] {
   const { jobDays, tombstoneDays } = broker;
@@ -70,11 +87,12 @@ function retentionFaults({ retention: { broker, bridge }, queues }: Settings): r
   ];
 }
 
-function addressFaults({ host, publicUrls, adapters, intake }: Settings): readonly CrossFault[] {
+function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): readonly CrossFault[] {
   const urls = [
     ...(['bus', 'enrolment', 'bridge'] as const).map(
       (name) => ['publicUrls', name, publicUrls[name]] as const,
     ),
+    ['bus', 'url', bus.url] as const,
     ['adapters', 'busUrl', adapters.busUrl] as const,
     ['intake.bridge', 'url', intake.bridge.url] as const,
   ];
@@ -89,7 +107,8 @@ function addressFaults({ host, publicUrls, adapters, intake }: Settings): readon
       : [
           {
             path,
-            message: 'leaves this machine without TLS; put a proxy in front and write https:// or wss://',
+            message:
+              'leaves this machine without TLS; put a proxy in front and write https://, wss:// or amqps://',
           },
         ];
   });
@@ -135,7 +154,7 @@ function known(name: string, adapters: readonly string[], path: FieldPath): read
 
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === 'https:' || protocol === 'wss:' || isLoopback(hostname);
+  return ['https:', 'wss:', 'amqps:'].includes(protocol) || isLoopback(hostname);
 }
 
 export function isLoopback(host: string): boolean {

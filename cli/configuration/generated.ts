@@ -15,7 +15,11 @@ export interface Generated {
 export type GeneratedBroker = Pick<
   BrokerProgramConfiguration,
   'installation' | 'instance' | 'busPort' | 'enrolmentPort' | 'keys' | 'services'
-> & { readonly pseudonymKey: string };
+> & {
+  readonly pseudonymKey: string;
+  /** The broker's password on a bus server; an installation that began without has none. */
+  readonly busSecret?: string;
+};
 
 export interface GeneratedAdapter {
   readonly installation: string;
@@ -58,6 +62,7 @@ const KEYS: { readonly [Role in keyof Generated]: Keys<Generated[Role]> } = {
     keys: true,
     services: true,
     pseudonymKey: true,
+    busSecret: true,
   },
   local: ADAPTER_KEYS,
   bridge: { ...ADAPTER_KEYS, port: true, grantKey: true, operatorToken: true },
@@ -114,6 +119,7 @@ export async function generate({ host, ports }: Settings, firstPort: number | un
         secret: secrets[name],
       })),
       pseudonymKey,
+      busSecret: secret(),
     },
     local: adapter('local', 1),
     bridge: {
@@ -129,7 +135,8 @@ function secret(): string {
   return base64url(nodeRandom.bytes(24));
 }
 
-async function choosePorts(
+/** Three ports that nobody listens on, or three in a row from `first` on. */
+export async function choosePorts(
   host: string,
   first: number | undefined,
 ): Promise<readonly [number, number, number]> {

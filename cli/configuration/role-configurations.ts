@@ -7,6 +7,7 @@ import type { LocalConfiguration } from '../../adapters/jobs/local/local-configu
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
+import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
@@ -25,7 +26,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['localBus', 'bridgeBus'];
+      return ['brokerBus', 'localBus', 'bridgeBus'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -55,6 +56,7 @@ export function brokerOf(
     host,
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
+    ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     keys: generated.keys,
@@ -69,6 +71,20 @@ export function brokerOf(
     ...metricsOf(metrics.brokerPort),
     ...broker,
   };
+}
+
+/** The bus server, where there is one. */
+function busServerOf(
+  { bus }: Settings,
+  password: string | undefined,
+): Pick<BrokerProgramConfiguration, 'busServer'> {
+  if (bus.kind === 'websocket' || bus.url === undefined) return {};
+  if (password === undefined)
+    throw new CoPilotError(
+      'INVALID_CONFIGURATION',
+      'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
+    );
+  return { busServer: { url: bus.url, password } };
 }
 
 export function localOf(
@@ -145,15 +161,16 @@ function adapterOf(
   settings: Settings,
   chosen: string | undefined,
 ): AdapterConfiguration {
-  const { host, ports, adapters } = settings;
+  const { host, ports, bus, adapters } = settings;
   const port = ports.bus ?? new URL(busUrl).port;
+  const embedded = `ws://${hereOf(host)}:${port}/bus`;
   return {
     installation,
     name,
     key,
     keyId,
     brokers,
-    busUrl: adapters.busUrl ?? `ws://${hereOf(host)}:${port}/bus`,
+    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : (bus.url ?? embedded)),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };

@@ -12,7 +12,7 @@ import type { LogBounds } from '../rotate-log.ts';
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export type SecretName = 'operatorToken' | 'localBus' | 'bridgeBus';
+export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -36,6 +36,7 @@ export interface IntakeSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
+  readonly bus: { readonly kind: 'websocket' | 'rabbitmq'; readonly url?: string };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {

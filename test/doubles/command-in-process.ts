@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addAgentCommands } from '../../cli/commands/agent.ts';
+import { addBusCommands } from '../../cli/commands/bus.ts';
 import { addCampaignCommands } from '../../cli/commands/campaign.ts';
 import { addConfigCommands } from '../../cli/commands/config.ts';
 import { addJobCommands } from '../../cli/commands/job.ts';
@@ -12,7 +13,14 @@ export interface Said {
   readonly err: string;
 }
 
-const COMMANDS = [addAgentCommands, addJobCommands, addCampaignCommands, addConfigCommands, addQueueCommands];
+const COMMANDS = [
+  addAgentCommands,
+  addBusCommands,
+  addJobCommands,
+  addCampaignCommands,
+  addConfigCommands,
+  addQueueCommands,
+];
 
 /** Runs a command of ours in this process, one at a time: as a shell would, without the second that a new process takes. */
 export async function runCommand(args: readonly string[]): Promise<Said> {

@@ -9,6 +9,8 @@ export interface FaultProxy {
   target(port: number): void;
   /** Each of the next connections is cut once so many bytes went that way. */
   cutNext(direction: 'up' | 'down', ...afterBytes: readonly number[]): void;
+  /** Cuts every connection there is. */
+  cutAll(): void;
   /** Connections made so far. */
   connections(): number;
   close(): Promise<void>;
@@ -46,6 +48,9 @@ export async function openFaultProxy(): Promise<FaultProxy> {
     target: (port) => void (targetPort = port),
     cutNext: (direction, ...afterBytes) =>
       void cuts.push(...afterBytes.map((bytes) => ({ direction, afterBytes: bytes }))),
+    cutAll() {
+      for (const socket of sockets) socket.destroy();
+    },
     connections: () => connections,
     async close() {
       server.close();

@@ -16,7 +16,14 @@ import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
 import type { QueueConfiguration } from '../../broker/service/configuration.ts';
 import { askBroker } from '../../cli/connection.ts';
-import { controlSocket, openInstallation, type Role, roleDirectory } from '../../cli/installation.ts';
+import { loadConfiguration } from '../../cli/configuration/load.ts';
+import {
+  controlSocket,
+  type Installation,
+  openInstallation,
+  type Role,
+  roleDirectory,
+} from '../../cli/installation.ts';
 import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
 import { base64url, idOf } from '../../protocol/encoding.ts';
 import type { Description, Identity, Welcome } from '../../protocol/generated/types.ts';
@@ -42,6 +49,11 @@ export interface LiveBrokerOptions {
   readonly withLocalQueue?: { readonly around: (answer: AnswerAsk) => AnswerAsk };
   /** Whose jobs there are: the framework's in memory, or those of a local queue that the test starts in the directory. */
   readonly jobs?: 'framework' | 'local queue';
+  /** A server instead of the embedded bus: how the installation is told of it, and what starts it. */
+  readonly busServer?: {
+    readonly flags: readonly string[];
+    readonly start: (installation: Installation) => Promise<void>;
+  };
 }
 
 /**
@@ -82,7 +94,15 @@ const IDENTITY_SECONDS = 3600;
 export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<LiveBroker> {
   const base = await temporaryDirectory('attack');
   const directory = join(base, 'installation');
-  const { configurations } = await openInstallation({ directory });
+  const { busServer } = options;
+  const installation = await openInstallation({
+    directory,
+    ...(busServer !== undefined && {
+      configuration: await loadConfiguration({ directory, environment: {}, flags: busServer.flags }),
+    }),
+  });
+  const { configurations } = installation;
+  await busServer?.start(installation);
   const runtime = createNodeRuntime(silentLog);
   const configuration = {
     ...configurations.broker,

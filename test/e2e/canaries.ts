@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { ProcessEntry } from '../../agent/executors/process-table.ts';
-import { readInstallation } from '../../cli/installation.ts';
+import type { GeneratedBroker } from '../../cli/configuration/generated.ts';
+import { generatedFile, readInstallation } from '../../cli/installation.ts';
 import { decodeEnrolmentCode } from '../../protocol/enrolment.ts';
 import type { StoredKey } from '../../protocol/runtime/key-file.ts';
 import { needlesOf, unpacked } from './needles.ts';
@@ -62,10 +63,14 @@ export async function secretsOf(directory: string): Promise<readonly Canary[]> {
   const installation = await readInstallation(directory);
   if (installation === undefined) throw new Error(`there is no installation in ${directory}`);
   const { broker, local, bridge } = installation.configurations;
+  const { busSecret } = JSON.parse(
+    await readFile(generatedFile(directory, 'broker'), 'utf8'),
+  ) as GeneratedBroker;
   const key = (name: string, { private: hex }: StoredKey, home: string): Canary =>
     canary(name, Buffer.from(hex, 'hex'), [home]);
   return [
     canary('the operator token', bridge.operatorToken, ['bridge/config.json']),
+    canary('the bus secret of the broker', busSecret ?? '', ['broker/config.json']),
     canary('the bus secret of local', local.busSecret, ['local/config.json', 'broker/config.json']),
     canary('the bus secret of bridge', bridge.busSecret, ['bridge/config.json', 'broker/config.json']),
     ...Object.entries(broker.keys).map(([name, stored]) =>

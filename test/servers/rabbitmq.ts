@@ -1,5 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import {
+  mapperArguments,
+  nodeEnvironment,
+  type NodePorts,
+  RABBIT_FOLDERS,
+} from '../../cli/rabbitmq/node-environment.ts';
 import { freePort } from '../doubles/free-port.ts';
 import { acceptsConnections } from './accepts-connections.ts';
 import { needProgram, type ServerProcess, startServer } from './server-process.ts';
@@ -7,50 +13,68 @@ import { needProgram, type ServerProcess, startServer } from './server-process.t
 export interface RabbitServer extends ServerProcess {
   /** With the user `guest`, who may come from this machine only. */
   readonly url: string;
+  readonly port: number;
+  /** Ends the node as a power cut does; `start` begins it again where it was. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
 }
 
-const FOLDERS = ['/usr/lib/rabbitmq/bin'];
+/** What a node is started with besides its place. */
+export type RabbitFiles = (port: number) => Readonly<Record<string, string>>;
+
+/** As Debian's package comes, but on the loopback interface. */
+const AS_IT_COMES: RabbitFiles = (port) => ({
+  'rabbitmq.conf': `listeners.tcp.local = 127.0.0.1:${port}\nlog.console.level = error\n`,
+  enabled_plugins: '[].\n',
+});
 
 /** RabbitMQ with a node, a port mapper and files of its own, on the loopback interface. */
-export async function startRabbit(directory: string): Promise<RabbitServer> {
-  const file = needProgram('rabbitmq-server', 'rabbitmq-server', FOLDERS);
-  const [port, distribution, mapper] = [await freePort(), await freePort(), await freePort()];
+export async function startRabbit(
+  directory: string,
+  files: RabbitFiles = AS_IT_COMES,
+  bus?: number,
+): Promise<RabbitServer> {
+  const ports = { bus: bus ?? (await freePort()), distribution: await freePort(), mapper: await freePort() };
   await mkdir(directory, { recursive: true });
-  const configuration = join(directory, 'rabbitmq.conf');
-  await writeFile(configuration, `listeners.tcp.local = 127.0.0.1:${port}\nlog.console.level = error\n`);
-  await writeFile(join(directory, 'enabled_plugins'), '[].\n');
-  const env = {
-    HOME: directory,
-    RABBITMQ_NODENAME: `co-pilot-${port}@localhost`,
-    RABBITMQ_MNESIA_BASE: join(directory, 'data'),
-    RABBITMQ_LOG_BASE: join(directory, 'log'),
-    RABBITMQ_CONFIG_FILE: configuration,
-    RABBITMQ_CONF_ENV_FILE: join(directory, 'none'),
-    RABBITMQ_ENABLED_PLUGINS_FILE: join(directory, 'enabled_plugins'),
-    RABBITMQ_DIST_PORT: String(distribution),
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
-    ERL_EPMD_ADDRESS: '127.0.0.1',
-    ERL_EPMD_PORT: String(mapper),
-  };
-  const mapperServer = await startMapper(env, mapper);
-  const server = await startServer({ file, args: [], env, isReady: () => acceptsConnections(port) });
+  for (const [name, text] of Object.entries(files(ports.bus))) await writeFile(join(directory, name), text);
+  const mapper = await startMapper(directory, ports);
+  let node = await startNode(directory, ports);
   return {
-    pid: server.pid,
-    url: `amqp://guest:guest@127.0.0.1:${port}/`,
+    get pid() {
+      return node.pid;
+    },
+    port: ports.bus,
+    url: `amqp://guest:guest@127.0.0.1:${ports.bus}/`,
+    async kill() {
+      // The program that was started is a script; the node is another process.
+      process.kill(Number(await readFile(join(directory, 'pid'), 'utf8')), 'SIGKILL');
+      await node.stop();
+    },
+    async start() {
+      node = await startNode(directory, ports);
+    },
     async stop() {
-      await server.stop();
-      await mapperServer.stop();
+      await node.stop();
+      await mapper.stop();
     },
   };
 }
 
-/** Started here and not by the node, which would leave it behind. */
-function startMapper(env: NodeJS.ProcessEnv, port: number): Promise<ServerProcess> {
-  const file = needProgram('epmd', 'erlang-base');
+function startNode(directory: string, ports: NodePorts): Promise<ServerProcess> {
   return startServer({
-    file,
-    args: ['-address', '127.0.0.1', '-port', String(port)],
-    env,
-    isReady: () => acceptsConnections(port),
+    file: needProgram('rabbitmq-server', 'rabbitmq-server', RABBIT_FOLDERS),
+    args: [],
+    env: nodeEnvironment(directory, ports),
+    isReady: () => acceptsConnections(ports.bus),
+  });
+}
+
+/** Started here and not by the node, which would leave it behind. */
+function startMapper(directory: string, ports: NodePorts): Promise<ServerProcess> {
+  return startServer({
+    file: needProgram('epmd', 'erlang-base'),
+    args: mapperArguments(ports),
+    env: nodeEnvironment(directory, ports),
+    isReady: () => acceptsConnections(ports.mapper),
   });
 }

@@ -62,6 +62,10 @@ function findProgram(name: string, folders: readonly string[] = []): string | un
   return [...folders, ...path].map((folder) => join(folder, name)).find((file) => existsSync(file));
 }
 
+export function isInstalled(name: string, folders?: readonly string[]): boolean {
+  return findProgram(name, folders) !== undefined;
+}
+
 /** What an installed program is worth to its caller: its path, or an error that says how to get it. */
 export function needProgram(name: string, debianPackage: string, folders: readonly string[] = []): string {
   const found = findProgram(name, folders);

@@ -1,12 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startLocalAdapter } from '../../../adapters/jobs/local/main.ts';
 import { dropReader } from '../../../cli/campaign/drop-reader.ts';
 import { controlSocket, readInstallation, roleDirectory } from '../../../cli/installation.ts';
-import commandSchemas from '../../../cli/schemas/commands.schema.json' with { type: 'json' };
-import common from '../../../protocol/schemas/common.schema.json' with { type: 'json' };
+import { expectShape } from '../../doubles/command-shape.ts';
 import { runCommand, type Said } from '../../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../../doubles/eventually.ts';
 import type { LiveAgent } from '../../doubles/live-agent.ts';
@@ -16,10 +14,6 @@ import { page, prose } from '../../unit/docs/pages.ts';
 
 const NOBODY = 'a'.repeat(26);
 const WITHIN_MS = 20_000;
-
-const ajv = new Ajv2020({ strict: true, strictTypes: false });
-ajv.addSchema(common);
-ajv.addSchema(commandSchemas);
 
 let broker: LiveBroker;
 let local: { stop(): Promise<void> };
@@ -110,13 +104,6 @@ async function json(...args: readonly string[]): Promise<unknown> {
   const { code, out, err } = await run(...args, '--json');
   if (code !== 0) throw new Error(`${args.join(' ')}: ${out}${err}`);
   return JSON.parse(out);
-}
-
-function expectShape(name: string, value: unknown): void {
-  const validate = ajv.getSchema(`commands.schema.json#/$defs/${name}`);
-  if (validate === undefined) throw new Error(`commands.schema.json has no ${name}`);
-  const isValid = validate(value);
-  expect(isValid ? [] : validate.errors, `${name}: ${JSON.stringify(value).slice(0, 2_000)}`).toEqual([]);
 }
 
 /** Every command with every shape that docs/commands.md names for it; those that change something come last. */

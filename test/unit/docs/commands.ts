@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
+import { addBusCommands } from '../../../cli/commands/bus.ts';
 import { addCampaignCommands } from '../../../cli/commands/campaign.ts';
 import { addConfigCommands } from '../../../cli/commands/config.ts';
 import { addConformanceCommands } from '../../../cli/commands/conformance.ts';
@@ -19,6 +20,7 @@ addAgentCommands(program);
 addCampaignCommands(program);
 addQueueCommands(program);
 addConformanceCommands(program);
+addBusCommands(program);
 addConfigCommands(program);
 addLedgerCommands(program);
 addDoctorCommand(program);

@@ -1,0 +1,123 @@
+import type { FastifyInstance } from 'fastify';
+import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
+import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
+import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
+import { checkBus } from './bus-check.ts';
+import type { AgentRow } from './core/state.ts';
+import { createBusAccess } from './enrolment/bus-access.ts';
+import { createBusServer } from './http/bus-routes.ts';
+import { listen } from './http/listen.ts';
+import type { BrokerProgramConfiguration } from './program-configuration.ts';
+
+/** The bus a broker program serves: embedded, or a server's. */
+export interface ProgramBus {
+  /** Its `start` rejects with `INVALID_CONFIGURATION` where it lets agents do what they must not. */
+  readonly bus: Bus;
+  /** Where agents and adapters reach it. */
+  url(): string;
+  /** This instance's own address on it. */
+  readonly address: Address;
+  /** Undefined where the bus is another program's. */
+  connectionCount(): number | undefined;
+  /** Makes sure that the bus has room for the agent. */
+  admit(agent: string): Promise<void>;
+}
+
+export interface ProgramBusOptions {
+  readonly runtime: Runtime;
+  readonly configuration: BrokerProgramConfiguration;
+  readonly identityKey: PrivateKey;
+  readonly agent: (id: string) => Promise<AgentRow | undefined>;
+}
+
+export function createProgramBus(options: ProgramBusOptions): ProgramBus {
+  return options.configuration.busServer === undefined
+    ? embeddedBus(options)
+    : rabbitBus(options, options.configuration.busServer);
+}
+
+function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus {
+  const { host, busPort, framesPerSecond, services } = configuration;
+  const bus = createWebSocketHub({
+    host,
+    port: busPort,
+    services: new Map(services.map(({ name, secret }) => [name, secret])),
+    clock: runtime.clock,
+    random: runtime.random,
+    log: runtime.log,
+    limits: { rate: { perSecond: framesPerSecond, burst: 2 * framesPerSecond } },
+  });
+  return {
+    bus,
+    url: () => `ws://${host}:${bus.address().port}/bus`,
+    address: BROKER_ADDRESS,
+    connectionCount: () => bus.connectionCount,
+    admit: async () => undefined,
+  };
+}
+
+const LOOPBACK = '127.0.0.1';
+
+function rabbitBus(
+  options: ProgramBusOptions,
+  { url, password }: NonNullable<BrokerProgramConfiguration['busServer']>,
+): ProgramBus {
+  const { runtime, configuration, identityKey } = options;
+  const { installation, instance, framesPerSecond } = configuration;
+  const amqp = createAmqpBrokerBus({
+    url,
+    credential: { user: BROKER_ADDRESS, password },
+    instance,
+    framesPerSecond,
+    ...runtime,
+  });
+  const decisions = createBusServer({
+    access: createBusAccess({
+      runtime,
+      installation,
+      virtualHost: VIRTUAL_HOST,
+      identityKey: identityKey.publicKey,
+      agent: options.agent,
+      connections: (user) => amqp.connections(user),
+    }),
+    log: runtime.log,
+  });
+  return {
+    bus: guarded(amqp, decisions, configuration.busPort, async () =>
+      refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
+    ),
+    url: () => url,
+    address: amqp.address,
+    connectionCount: () => undefined,
+    admit: (agent) => amqp.admit(agent),
+  };
+}
+
+/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
+function guarded(
+  amqp: AmqpBrokerBus,
+  decisions: FastifyInstance,
+  port: number,
+  check: () => Promise<void>,
+): Bus {
+  let isChecked = false;
+  return {
+    ...amqp,
+    async start() {
+      await listen(decisions, LOOPBACK, port);
+      await amqp.start();
+      await check();
+      isChecked = true;
+    },
+    onFrame(handler) {
+      amqp.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
+    },
+    async stop() {
+      await amqp.stop();
+      await decisions.close();
+    },
+  };
+}

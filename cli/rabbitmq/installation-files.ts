@@ -1,0 +1,55 @@
+import { CoPilotError } from '../../protocol/errors.ts';
+import type { Installation } from '../installation.ts';
+import { type RabbitListener, rabbitFiles } from './server-files.ts';
+
+/** Beside the agents there is room for brokers, adapters and probes. */
+const CONNECTIONS = 20_000;
+const DEFAULT_PORT = { amqp: 5672, amqps: 5671 } as const;
+
+export interface CertificatePaths {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/**
+ * What a RabbitMQ server for this installation runs with, its files in `directory`. Throws `INVALID_CONFIGURATION` where the
+ * installation has no bus server.
+ */
+export function serverFilesFor(
+  { configurations: { broker, local, bridge } }: Installation,
+  directory: string,
+  paths?: CertificatePaths,
+): Readonly<Record<string, string>> {
+  const { busServer, busPort } = broker;
+  if (busServer === undefined)
+    throw new CoPilotError(
+      'INVALID_CONFIGURATION',
+      'this installation has the embedded bus; set bus.kind to rabbitmq and bus.url to the address of the server',
+    );
+  return rabbitFiles({
+    directory,
+    listen: listenerOf(new URL(busServer.url), directory, paths),
+    decisionsUrl: `http://127.0.0.1:${busPort}`,
+    brokerPassword: busServer.password,
+    servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
+    connections: CONNECTIONS,
+  });
+}
+
+function listenerOf(
+  { protocol, hostname, port }: URL,
+  directory: string,
+  paths?: CertificatePaths,
+): RabbitListener {
+  if (protocol === 'amqp:') {
+    const host = hostname === 'localhost' ? '127.0.0.1' : hostname.replaceAll(/^\[|\]$/g, '');
+    return { kind: 'plain', host, port: port === '' ? DEFAULT_PORT.amqp : Number(port) };
+  }
+  const {
+    authority = `${directory}/ca.pem`,
+    certificate = `${directory}/server.pem`,
+    key = `${directory}/server.key`,
+  } = paths ?? {};
+  return { kind: 'tls', port: port === '' ? DEFAULT_PORT.amqps : Number(port), authority, certificate, key };
+}

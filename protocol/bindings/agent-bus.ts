@@ -1,0 +1,27 @@
+import { CoPilotError } from '../errors.ts';
+import type { AmqpAgentBus, AmqpAgentOptions } from './amqp-agent.ts';
+import { createWebSocketClient } from './websocket-client.ts';
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * The agent's bus at an address that enrolment gave: `ws`, `wss`, `amqp` or `amqps`. Throws `NOT_AUTHORIZED` where the identity
+ * would travel in the clear.
+ */
+export async function createAgentBus(options: AmqpAgentOptions): Promise<AmqpAgentBus> {
+  const { protocol, hostname } = new URL(options.url);
+  if (protocol === 'amqp:' && !LOOPBACK.has(hostname))
+    throw new CoPilotError(
+      'NOT_AUTHORIZED',
+      `the bus at ${hostname} takes logins in the clear; it must be amqps`,
+    );
+  if (protocol === 'amqp:' || protocol === 'amqps:') {
+    // Loaded where it is used: an agent starts in a tenth of a second.
+    const { createAmqpAgentBus } = await import('./amqp-agent.ts');
+    return createAmqpAgentBus(options);
+  }
+  const { url, clock, random, log } = options;
+  return Object.assign(createWebSocketClient({ url, clock, random, log }), {
+    identityRenewed: async () => undefined,
+  });
+}

@@ -1,0 +1,118 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
+import { runAgent } from '../../../agent/main.ts';
+import { askBroker } from '../../../cli/connection.ts';
+import { serverFilesFor } from '../../../cli/rabbitmq/installation-files.ts';
+import { expectShape } from '../../doubles/command-shape.ts';
+import { runCommand } from '../../doubles/command-in-process.ts';
+import { eventuallyTrue } from '../../doubles/eventually.ts';
+import { freePort } from '../../doubles/free-port.ts';
+import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
+import { LACKS_RABBIT } from '../../doubles/locked-rabbitmq.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+import { type RabbitServer, startRabbit } from '../../servers/rabbitmq.ts';
+
+const AGENTS = 3;
+const JOBS = 24;
+const BEFORE_THE_KILL = 6;
+
+describe.skipIf(LACKS_RABBIT)('an installation on RabbitMQ (left out where it is not installed)', () => {
+  let directory: string;
+  let url: string;
+  let server: RabbitServer;
+  let broker: LiveBroker;
+  const hurry = new AbortController();
+  const agents: Promise<number>[] = [];
+
+  beforeAll(async () => {
+    directory = await temporaryDirectory('rabbitmq-restart');
+    const port = await freePort();
+    url = `amqp://127.0.0.1:${port}`;
+    broker = await openLiveBroker({
+      busServer: {
+        flags: ['bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${port}`],
+        async start(installation) {
+          const folder = join(directory, 'node');
+          server = await startRabbit(folder, () => serverFilesFor(installation, folder), port);
+        },
+      },
+    });
+  });
+
+  afterAll(async () => {
+    hurry.abort();
+    await Promise.all(agents);
+    await broker.close();
+    await server.stop();
+    await removeDirectory(directory);
+  });
+
+  function run(
+    name: string,
+    signal: AbortSignal,
+    code?: string,
+    write: (line: string) => void = () => undefined,
+  ): Promise<number> {
+    return runAgent({
+      directory: join(directory, name),
+      slots: 1,
+      isolation: 'none',
+      drainSeconds: 0,
+      json: true,
+      logLevel: 'error',
+      signal,
+      hurry: signal,
+      write,
+      ...(code !== undefined && { code }),
+    });
+  }
+
+  it('loses no job and commits none twice when the server is killed under load', async () => {
+    const jobs = Array.from({ length: JOBS }, (_, at) =>
+      broker.submit({ command: 'sh', arguments: ['-c', `echo ${at} > events.dat; sleep 0.1`] }),
+    );
+    for (let at = 0; at < AGENTS; at++) agents.push(run(`agent-${at}`, hurry.signal, await broker.newCode()));
+    const ended = () => jobs.filter((job) => (broker.framework.record(job)?.told ?? 0) > 0).length;
+    await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 30_000);
+    await server.kill();
+    expect(ended()).toBeLessThan(JOBS);
+    await server.start();
+    await eventuallyTrue('all jobs to end', () => ended() === JOBS, 60_000);
+    for (const job of jobs) {
+      expect(broker.framework.record(job)?.progress.state).toBe('finished');
+      const { job: row } = await broker.job(job);
+      expect(row.attempts.filter(({ state }) => state === 'committed')).toHaveLength(1);
+    }
+  });
+
+  it('tells an agent that was revoked while it was away, which the bus lets in no more', async () => {
+    const leaving = new AbortController();
+    const events: string[] = [];
+    const away = run('away', leaving.signal, await broker.newCode(), (line) => void events.push(line));
+    await eventuallyTrue('it to be connected', () => events.some((line) => line.includes('"up"')), 20_000);
+    leaving.abort();
+    expect(await away).toBe(AGENT_EXIT.drained);
+    const { agents: known } = await askBroker<{ readonly agents: readonly { readonly agent: string }[] }>(
+      broker.directory,
+      'GET',
+      '/v1/agents',
+    );
+    for (const { agent } of known) await askBroker(broker.directory, 'POST', `/v1/agents/${agent}/revoke`);
+    expect(await run('away', new AbortController().signal)).toBe(AGENT_EXIT.revoked);
+    // Those that were there heard it over the bus.
+    expect(await Promise.all(agents)).toEqual(agents.map(() => AGENT_EXIT.revoked));
+  });
+
+  it('is found locked down by the command that checks it', async () => {
+    const file = join(broker.directory, 'co-pilot.yaml');
+    await writeFile(file, `bus: { kind: rabbitmq, url: "${url}" }\n`, { mode: 0o600 });
+    const { code, out } = await runCommand(['bus', 'check', '--data', broker.directory]);
+    expect(out).toMatch(/ attempts, nothing leaks$/m);
+    expect(out).not.toMatch(/LEAK|BROKEN/);
+    expect(code).toBe(0);
+    const { out: json } = await runCommand(['bus', 'check', '--data', broker.directory, '--json']);
+    expectShape('busCheck', JSON.parse(json));
+  });
+});

@@ -1,0 +1,157 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EXIT, exitCodeOf } from '../../../cli/command-line.ts';
+import { openInstallation } from '../../../cli/installation.ts';
+import { findRabbit } from '../../../cli/rabbitmq/private-server.ts';
+import { startBusFor } from '../../../cli/rabbitmq/up.ts';
+import { CoPilotError } from '../../../protocol/errors.ts';
+import { expectShape } from '../../doubles/command-shape.ts';
+import { runCommand } from '../../doubles/command-in-process.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await temporaryDirectory('bus-config');
+});
+afterEach(() => removeDirectory(directory));
+
+async function set(url: string): Promise<void> {
+  await writeFile(join(directory, 'co-pilot.yaml'), `bus: { kind: rabbitmq, url: "${url}" }\n`, {
+    mode: 0o600,
+  });
+}
+
+function config(...more: readonly string[]) {
+  return runCommand([
+    'bus',
+    'config',
+    'rabbitmq',
+    ...more,
+    '--data',
+    directory,
+    '--to',
+    join(directory, 'server'),
+  ]);
+}
+
+const written = (name: string): Promise<string> => readFile(join(directory, 'server', name), 'utf8');
+
+describe('bus config rabbitmq', () => {
+  it('writes what the server runs with, and shows no password', async () => {
+    await set('amqp://127.0.0.1:5699');
+    const { configurations } = await openInstallation({ directory });
+    const { code, out } = await config();
+    expect(code).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(3);
+    const [conf, definitions, plugins] = [
+      await written('rabbitmq.conf'),
+      await written('definitions.json'),
+      await written('enabled_plugins'),
+    ];
+    expect(conf).toContain('listeners.tcp.1 = 127.0.0.1:5699\n');
+    expect(conf).toContain(
+      `auth_http.user_path = http://127.0.0.1:${configurations.broker.busPort}/v1/bus/user\n`,
+    );
+    expect(plugins).toBe('[rabbitmq_auth_backend_http,rabbitmq_event_exchange].\n');
+    const { users } = JSON.parse(definitions) as { users: { name: string; tags: string[] }[] };
+    expect(users.map(({ name }) => name)).toEqual(['broker', 'service.local', 'service.bridge']);
+    expect(users.flatMap(({ tags }) => tags)).toEqual([]);
+    const secrets = [
+      configurations.broker.busServer?.password,
+      configurations.local.busSecret,
+      configurations.bridge.busSecret,
+    ];
+    for (const secret of secrets) {
+      expect(secret).toMatch(/^.{16,}$/);
+      expect(conf + definitions + out).not.toContain(secret);
+    }
+    expect((await stat(join(directory, 'server', 'definitions.json'))).mode & 0o077).toBe(0);
+  });
+
+  it('writes the same again', async () => {
+    await set('amqp://127.0.0.1:5699');
+    const { out } = await config('--json');
+    expectShape('busFiles', JSON.parse(out));
+    const before = await written('definitions.json');
+    await config();
+    expect(await written('definitions.json')).toBe(before);
+  });
+
+  it('listens with TLS alone where the address asks for it', async () => {
+    await set('amqps://bus.example.org');
+    await config();
+    const conf = await written('rabbitmq.conf');
+    expect(conf).toContain('listeners.tcp = none\nlisteners.ssl.default = 5671\n');
+    expect(conf).toContain(`ssl_options.keyfile = ${join(directory, 'server', 'server.key')}\n`);
+  });
+
+  it('says what is missing where the bus is the embedded one', async () => {
+    const { code, err } = await config();
+    expect(code).toBe(EXIT.configuration);
+    expect(err).toContain('bus.kind');
+  });
+
+  it('knows no other server', async () => {
+    const { code, err } = await runCommand(['bus', 'config', 'kafka', '--data', directory]);
+    expect(code).toBe(EXIT.data);
+    expect(err).toContain('rabbitmq');
+  });
+});
+
+it('bus check has nothing to check without an installation, and none on the embedded bus', async () => {
+  const check = () => runCommand(['bus', 'check', '--data', directory]);
+  expect((await check()).code).toBe(EXIT.unavailable);
+  await openInstallation({ directory });
+  expect((await check()).code).toBe(EXIT.data);
+});
+
+describe('a bus server that up starts', () => {
+  it('which is not installed ends it with 69 and the line that installs it', () => {
+    try {
+      findRabbit([], []);
+      expect.unreachable();
+    } catch (caught) {
+      if (!(caught instanceof CoPilotError)) throw caught;
+      expect(caught.message).toContain('apt-get install rabbitmq-server');
+      expect(exitCodeOf(caught)).toBe(EXIT.unavailable);
+    }
+  });
+
+  it('which nobody knows is named with those that are known', async () => {
+    await expect(startBusFor('kafka', directory, [])).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: expect.stringContaining('rabbitmq'),
+    });
+  });
+});
+
+describe('the settings of the bus', () => {
+  const check = (...flags: readonly string[]) =>
+    runCommand(['config', 'check', '--data', directory, ...flags.flatMap((flag) => ['--set', flag])]);
+
+  it.each([
+    ['a server without an address', ['bus.kind=rabbitmq'], 'bus.url'],
+    [
+      'a server without TLS on another machine',
+      ['bus.kind=rabbitmq', 'bus.url=amqp://bus.example.org'],
+      'amqps://',
+    ],
+    [
+      'adapters on another bus',
+      ['bus.kind=rabbitmq', 'bus.url=amqp://127.0.0.1', 'adapters.busUrl=ws://127.0.0.1:1/bus'],
+      'adapters.busUrl',
+    ],
+    ['agents on another bus', ['publicUrls.bus=amqps://bus.example.org'], 'publicUrls.bus'],
+    ['a kind that is none', ['bus.kind=kafka'], 'websocket'],
+    [
+      'an address with a password in it',
+      ['bus.kind=rabbitmq', 'bus.url=amqp://broker:secret@127.0.0.1'],
+      'bus.url',
+    ],
+  ])('refuse %s', async (_what, flags, said) => {
+    const { code, out, err } = await check(...flags);
+    expect(code).toBe(EXIT.configuration);
+    expect(out + err).toContain(said);
+  });
+});
