@@ -25,7 +25,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['localBus', 'bridgeBus'];
+      return ['localBus', 'bridgeBus', 'ledgerPassword'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -66,9 +66,19 @@ export function brokerOf(
     limits,
     log: logOf(settings, generated.pseudonymKey),
     retention: retention.broker,
+    ...ledgerOf(settings, secrets),
     ...metricsOf(metrics.brokerPort),
     ...broker,
   };
+}
+
+/** The database of the ledger; nothing where that is a file. */
+export function ledgerOf(
+  { ledger: { kind, url, failover } }: Settings,
+  { ledgerPassword: password }: Secrets,
+): Pick<BrokerProgramConfiguration, 'ledger'> {
+  if (kind === 'sqlite' || url === undefined) return {};
+  return { ledger: { place: { url, ...(password !== undefined && { password }) }, failover } };
 }
 
 export function localOf(

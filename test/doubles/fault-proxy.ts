@@ -11,6 +11,7 @@ export interface FaultProxy {
   cutNext(direction: 'up' | 'down', ...afterBytes: readonly number[]): void;
   /** Connections made so far. */
   connections(): number;
+  /** Ends every connection and takes no other; idempotent. */
   close(): Promise<void>;
 }
 
@@ -48,6 +49,7 @@ export async function openFaultProxy(): Promise<FaultProxy> {
       void cuts.push(...afterBytes.map((bytes) => ({ direction, afterBytes: bytes }))),
     connections: () => connections,
     async close() {
+      if (!server.listening) return;
       server.close();
       for (const socket of sockets) socket.destroy();
       await once(server, 'close');

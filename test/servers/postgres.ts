@@ -12,8 +12,11 @@ export interface PostgresServer extends ServerProcess {
 const VERSIONS = '/usr/lib/postgresql';
 const USER = 'postgres';
 
-/** PostgreSQL with a cluster of its own in `directory`; commits are synced, as it comes. */
-export async function startPostgres(directory: string): Promise<PostgresServer> {
+/** PostgreSQL with a cluster of its own in `directory`; commits are synced, as it comes, unless a setting says otherwise. */
+export async function startPostgres(
+  directory: string,
+  more: readonly string[] = [],
+): Promise<PostgresServer> {
   const folders = programFolders();
   const initdb = needProgram('initdb', 'postgresql', folders);
   const file = needProgram('postgres', 'postgresql', folders);
@@ -26,7 +29,7 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
     ...user,
   });
   const port = await freePort();
-  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`];
+  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`, ...more];
   const server = await startServer({
     file,
     args: ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
