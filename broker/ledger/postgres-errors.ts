@@ -87,8 +87,10 @@ function isSqlState(text: string): boolean {
   return /^[0-9A-Z]{5}$/.test(text);
 }
 
+/** The state of what the server said; empty for the system's errors, whose codes may look alike (EPIPE). */
 function sqlState(caught: unknown): string {
-  return caught instanceof Error && 'code' in caught && typeof caught.code === 'string' ? caught.code : '';
+  if (!(caught instanceof Error) || 'syscall' in caught || !('code' in caught)) return '';
+  return typeof caught.code === 'string' ? caught.code : '';
 }
 
 function describe(code: ErrorCode, place: string, detail: string): string {

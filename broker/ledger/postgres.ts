@@ -8,7 +8,7 @@ import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import type { LedgerNews, News } from './news.ts';
-import { createOutageWatch, type OutageWatch } from './outage-watch.ts';
+import { createOutageWatch, type OutageWatch, type Reading } from './outage-watch.ts';
 import { createConnection, type PostgresConnection, type Row, type Session } from './postgres-connection.ts';
 import {
   isConnectionLost,
@@ -154,7 +154,7 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
     await migrate(session, this.#schema);
     this.#writer = await beginTerm(session, this.#schema, instance);
     this.#news.ignore(this.#writer.id);
-    await this.#grace(session, await this.#timeOn(session));
+    await this.#grace(session);
     await session.run(UNLOCK, [openingKey(this.#schema)]);
     this.#heartbeatLater();
   }
@@ -281,13 +281,13 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
 
   async #try(commands: readonly Command[]): Promise<readonly Outcome[]> {
     const session = await this.#writing.session();
-    let nowMs = 0;
+    let reading: Reading | undefined;
     const end = await runGroup(session, {
       writer: this.#writer,
       commands,
       timeOf: (databaseMs) => {
-        nowMs = this.#timeOf(databaseMs);
-        return this.#watch.isAfterOutage(nowMs) ? undefined : nowMs;
+        reading = this.#watch.read(this.#timeOf(databaseMs));
+        return this.#watch.isAfterOutage(reading) ? undefined : reading.ledgerMs;
       },
     });
     switch (end.kind) {
@@ -300,7 +300,7 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
       case 'committed':
         break;
     }
-    this.#watch.seen(nowMs);
+    if (reading !== undefined) this.#watch.done(reading);
     return end.outcomes;
   }
 
@@ -329,16 +329,18 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
   async #graceInOrder(session: Session): Promise<void> {
     await session.run(LOCK, [openingKey(this.#schema)]);
     try {
-      await this.#grace(session, await this.#timeOn(session));
+      await this.#grace(session);
     } finally {
       await session.run(UNLOCK, [openingKey(this.#schema)]);
     }
   }
 
   /** Where another broker was up, agents of this one could go there; where none was, nobody could renew. */
-  async #grace(session: Session, nowMs: number): Promise<void> {
+  async #grace(session: Session): Promise<void> {
     const { id, term } = this.#writer;
-    const isAlone = (await session.run(WRITER_STATEMENTS.others, [id, nowMs - ALIVE_MS])).length === 0;
+    const begun = await this.#readingOn(session);
+    const isAlone =
+      (await session.run(WRITER_STATEMENTS.others, [id, begun.ledgerMs - ALIVE_MS])).length === 0;
     let after = 0;
     for (;;) {
       const jobs = await session.run(QUERY_STATEMENTS.grace, [after, id, isAlone, GRACE_PAGE]);
@@ -350,8 +352,9 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
       );
       after = Number(last['seq']);
     }
-    await session.run(WRITER_STATEMENTS.alive, [id, term, nowMs]);
-    this.#watch.seen(nowMs);
+    const ended = await this.#readingOn(session);
+    await session.run(WRITER_STATEMENTS.alive, [id, term, ended.ledgerMs]);
+    this.#watch.done(ended);
   }
 
   async #graceJobs(session: Session, jobs: readonly string[]): Promise<void> {
@@ -365,15 +368,19 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
 
   /** Ledger time at which it is right to say what is due. */
   async #fairNow(session: Session): Promise<number> {
-    const nowMs = await this.#timeOn(session);
-    if (!this.#watch.isAfterOutage(nowMs)) return nowMs;
+    const reading = await this.#readingOn(session);
+    if (!this.#watch.isAfterOutage(reading)) return reading.ledgerMs;
     await this.#inTurn(async () => this.#graceInOrder(await this.#writing.session()));
     return this.#timeOn(session);
   }
 
   async #timeOn(session: Session): Promise<number> {
+    return (await this.#readingOn(session)).ledgerMs;
+  }
+
+  async #readingOn(session: Session): Promise<Reading> {
     const [found] = await session.run(WRITER_STATEMENTS.now);
-    return this.#timeOf(Number(found?.['now']));
+    return this.#watch.read(this.#timeOf(Number(found?.['now'])));
   }
 
   #timeOf(databaseMs: number): number {
@@ -393,12 +400,13 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
     if (this.#closing !== undefined) return;
     const session = await this.#writing.session();
     const { id, term } = this.#writer;
-    const nowMs = await this.#timeOn(session);
-    if (this.#watch.isAfterOutage(nowMs)) await this.#graceInOrder(session);
-    const [self] = await session.run(WRITER_STATEMENTS.alive, [id, term, nowMs]);
+    const before = await this.#readingOn(session);
+    if (this.#watch.isAfterOutage(before)) await this.#graceInOrder(session);
+    const reading = await this.#readingOn(session);
+    const [self] = await session.run(WRITER_STATEMENTS.alive, [id, term, reading.ledgerMs]);
     if (self === undefined) throw takenOver();
-    this.#watch.seen(nowMs);
-    await this.#lookForGone(session, nowMs);
+    this.#watch.done(reading);
+    await this.#lookForGone(session, reading.ledgerMs);
   }
 
   /** What a broker that is gone had begun is for the others to go on with. */

@@ -9,6 +9,8 @@ export interface FaultProxy {
   target(port: number): void;
   /** Each of the next connections is cut once so many bytes went that way. */
   cutNext(direction: 'up' | 'down', ...afterBytes: readonly number[]): void;
+  /** The next chunk that goes up with this text in it is the last of its connection: it passes and nobody hears what became of it, or is lost. */
+  cutAt(text: string, fate: 'passes' | 'lost'): void;
   /** Connections made so far. */
   connections(): number;
   /** Ends every connection and takes no other; idempotent. */
@@ -18,6 +20,7 @@ export interface FaultProxy {
 export async function openFaultProxy(): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   const cuts: { readonly direction: 'up' | 'down'; readonly afterBytes: number }[] = [];
+  let last: { readonly text: string; readonly fate: 'passes' | 'lost' } | undefined;
   let targetPort = 0;
   let connections = 0;
   const server = createServer((client) => {
@@ -28,6 +31,12 @@ export async function openFaultProxy(): Promise<FaultProxy> {
       client.destroy();
       upstream.destroy();
     };
+    const isLast = (chunk: Uint8Array): 'passes' | 'lost' | undefined => {
+      if (last === undefined || !Buffer.from(chunk).includes(last.text)) return undefined;
+      const { fate } = last;
+      last = undefined;
+      return fate;
+    };
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', end).on('close', () => {
@@ -35,7 +44,7 @@ export async function openFaultProxy(): Promise<FaultProxy> {
         end();
       });
     }
-    forward(client, upstream, cut?.direction === 'up' ? cut.afterBytes : Infinity, end);
+    forward(client, upstream, cut?.direction === 'up' ? cut.afterBytes : Infinity, end, isLast);
     forward(upstream, client, cut?.direction === 'down' ? cut.afterBytes : Infinity, end);
   });
   server.listen(0, '127.0.0.1');
@@ -45,6 +54,7 @@ export async function openFaultProxy(): Promise<FaultProxy> {
   return {
     port: address.port,
     target: (port) => void (targetPort = port),
+    cutAt: (text, fate) => void (last = { text, fate }),
     cutNext: (direction, ...afterBytes) =>
       void cuts.push(...afterBytes.map((bytes) => ({ direction, afterBytes: bytes }))),
     connections: () => connections,
@@ -57,9 +67,22 @@ export async function openFaultProxy(): Promise<FaultProxy> {
   };
 }
 
-function forward(from: Socket, to: Socket, bytes: number, end: () => void): void {
+function forward(
+  from: Socket,
+  to: Socket,
+  bytes: number,
+  end: () => void,
+  isLast: (chunk: Uint8Array) => 'passes' | 'lost' | undefined = () => undefined,
+): void {
   let left = bytes;
   from.on('data', (chunk: Uint8Array) => {
+    const fate = isLast(chunk);
+    if (fate === 'lost') return end();
+    if (fate === 'passes') {
+      // Its connection ends when the server is done with it.
+      to.removeAllListeners('data').resume();
+      return void to.end(chunk);
+    }
     const passed = chunk.subarray(0, left);
     left -= chunk.length;
     if (left < 0) to.end(passed, end);

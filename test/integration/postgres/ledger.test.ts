@@ -12,7 +12,7 @@ import { LOCKING_STATEMENTS } from '../../../broker/ledger/postgres-rows.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import { openFaultProxy } from '../../doubles/fault-proxy.ts';
-import { createManualClock } from '../../doubles/manual-clock.ts';
+import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import {
   accept,
@@ -110,6 +110,24 @@ describe('brokers that share a ledger', () => {
     await ledger.close();
   });
 
+  it('see another one go, and look at the whole ledger for what it had to do', async () => {
+    const place = server().place();
+    const clock = createManualClock();
+    const one = await openPostgresLedger(optionsOf(place, { ...agree(clock), instance: 'one' }));
+    const two = await openPostgresLedger(optionsOf(place, { ...agree(clock), instance: 'two' }));
+    const heard: News[] = [];
+    two.onNews((news) => heard.push(news));
+    await beat(clock, place, 'two');
+    expect(heard).toEqual([]);
+    await one.close();
+    await beat(clock, place, 'two');
+    await eventuallyTrue('missed', () => heard.length > 0, 5_000);
+    expect(heard).toEqual([{ kind: 'missed' }]);
+    await beat(clock, place, 'two');
+    expect(heard).toHaveLength(1);
+    await two.close();
+  });
+
   it('make one row of a job, an agent or an owner that both see for the first time at once', async () => {
     const place = server().place();
     const [one, two] = [await open(place, 'one'), await open(place, 'two')];
@@ -126,8 +144,20 @@ describe('brokers that share a ledger', () => {
   });
 });
 
+/** Until a broker has said that it is up, which is the first that it says in these five seconds. */
+async function beat(clock: ManualClock, place: PostgresPlace, instance: string): Promise<void> {
+  const seen = async (): Promise<unknown> => {
+    const text = `SELECT seen FROM ${tableOf(place, 'writer')} WHERE name = $1`;
+    return (await server().query(text, [instance]))[0]?.['seen'];
+  };
+  const before = await seen();
+  await eventuallyTrue('its timer', () => clock.pending() > 0, 5_000);
+  clock.advance(5_000);
+  await eventuallyTrue('a sign of life', async () => (await seen()) !== before, 5_000);
+}
+
 /** A database whose clock goes with this machine's, `skipped` apart. */
-const agree = (clock: ReturnType<typeof createManualClock>, skipped = { ms: 0 }) => ({
+const agree = (clock: ManualClock, skipped = { ms: 0 }) => ({
   clock,
   timeOf: () => clock.monotonicMs() + skipped.ms,
 });
@@ -147,7 +177,7 @@ describe('leases after an outage', () => {
     await one.apply([hello('a'), accept('j1'), lease('a', 'j1', 1)]);
     await two.apply([hello('b'), accept('j2'), lease('b', 'j2', 1)]);
     await two.close();
-    await clock.run(TERMS.firstRenewMs - 1);
+    clock.advance(TERMS.firstRenewMs - 1);
     await one.apply([accept('still here')]);
     two = await openPostgresLedger(optionsOf(place, { ...agree(clock), instance: 'two' }));
     expect(await deadlineOf(place, 'j1')).toBe(TERMS.firstRenewMs);
@@ -206,10 +236,10 @@ describe('the connection', () => {
     const through = { ...server().place(proxy.port), schema: place.schema! };
     const ledger = await open(through, 'faulty');
     await ledger.apply([hello('a')]);
-    for (let bytes = 1; bytes < 60; bytes++) {
+    for (let bytes = 1; bytes < 30; bytes++) {
       await terminate(server(), 'co-pilot faulty');
       // The next connection ends after so many bytes of the answers: in its settings, its locks, its writes or its commit.
-      proxy.cutNext('down', 700 + 45 * bytes);
+      proxy.cutNext('down', 100 + 90 * bytes);
       const outcome = await ledger.apply([accept(`j${bytes}`)]).then(
         ([done]) => done?.kind,
         (caught: unknown) => caught,
@@ -227,6 +257,30 @@ describe('the connection', () => {
     await proxy.close();
     expect(await faults(place)).toEqual([]);
   });
+
+  it.each(['passes', 'lost'] as const)(
+    'that goes with a commit which %s: the group is answered as it is in the database, and happened once',
+    async (fate) => {
+      const place = server().place();
+      await (await open(place, 'first')).close();
+      const proxy = await openFaultProxy();
+      proxy.target(server().port);
+      const ledger = await open({ ...server().place(proxy.port), schema: place.schema! });
+      await ledger.apply([hello('a')]);
+      const made = proxy.connections();
+      for (let round = 1; round <= 3; round++) {
+        proxy.cutAt('COMMIT', fate);
+        const [accepted, leased] = await ledger.apply([accept(`j${round}`), lease('a', `j${round}`, round)]);
+        // Had it been run a second time, the job would be known and the counter old.
+        expect([accepted?.kind, leased?.kind]).toEqual(['accepted', 'leased']);
+        expect((await ledger.job(`j${round}`))?.job.lastAttempt).toBe(1);
+      }
+      expect(proxy.connections() - made).toBe(4); // three new ones, and the first to read with
+      await ledger.close();
+      await proxy.close();
+      expect(await faults(place)).toEqual([]);
+    },
+  );
 
   it('that cannot be had is LEDGER_UNAVAILABLE at once, and work goes on when it can', async () => {
     const place = server().place();

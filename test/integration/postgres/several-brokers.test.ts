@@ -4,7 +4,12 @@ import type { Command, Outcome } from '../../../broker/core/command.ts';
 import { checkLedger } from '../../../broker/ledger/check-ledger.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
 import { openPostgresLedger } from '../../../broker/ledger/postgres.ts';
+import type { PostgresPlace } from '../../../broker/ledger/postgres-place.ts';
+import type { BrokerStatus } from '../../../broker/service/broker.ts';
+import { askBroker } from '../../../cli/connection.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
+import { eventually } from '../../doubles/eventually.ts';
+import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
 import { temporaryDirectory, removeDirectory } from '../../doubles/temporary-directory.ts';
 import { accept, finalised, hello, lease, report, told, verified } from '../../unit/lease-machine/world.ts';
@@ -104,3 +109,51 @@ describe(`two brokers on one database, connections killed under them (SEED=${see
     }
   });
 });
+
+const REQUEST = { kind: 'request', ad: { OpSys: 'LINUX', Cpus: 1 }, seen: [] };
+
+/** Each has its own adapters; what they share is the ledger. */
+function openBroker(place: PostgresPlace, instance: string): Promise<LiveBroker> {
+  return openLiveBroker({
+    openLedger: ({ clock, log }) => openPostgresLedger({ place, instance, clock, log }),
+    queue: { leaseMs: 60_000, firstRenewMs: 60_000 },
+  });
+}
+
+describe('two brokers on one database', () => {
+  it('I1 wake requests that are parked at the one for jobs that came to the other, each job for one agent', async () => {
+    const place = server().place();
+    const one = await openBroker(place, 'one');
+    const two = await openBroker(place, 'two');
+    const agents = await Promise.all([one, one, two, two].map((broker) => broker.agent()));
+    const counters = agents.map((agent) => agent.count());
+    for (const [at, agent] of agents.entries()) agent.raw.say({ ...REQUEST, slot: 1, counter: counters[at] });
+    await parked(one, 2);
+    await parked(two, 2);
+    const jobs = Array.from({ length: 4 }, () => one.submit());
+    const answers = await Promise.all(
+      agents.map((agent, at) =>
+        eventually(
+          'a job',
+          () => agent.raw.heard.find((said) => said.kind === 'job' && said.counter === counters[at]),
+          20_000,
+        ),
+      ),
+    );
+    const given = answers.map((answer) => (answer.kind === 'job' ? answer.lease.job : ''));
+    expect(given.toSorted()).toEqual(jobs.toSorted());
+    await Promise.all([one.close(), two.close()]);
+  });
+});
+
+/** Until as many requests wait there. */
+async function parked(broker: LiveBroker, count: number): Promise<void> {
+  await eventually(
+    `${count} parked requests`,
+    async () => {
+      const { parkedRequests } = await askBroker<BrokerStatus>(broker.directory, 'GET', '/v1/status');
+      return parkedRequests === count ? true : undefined;
+    },
+    10_000,
+  );
+}

@@ -18,6 +18,7 @@ export interface TestPostgres {
   /** A place that nobody used. */
   place(port?: number): PostgresPlace;
   readonly port: number;
+  readonly server: PostgresServer;
   /** As the superuser; the tables of a place are found in its schema. */
   query(text: string, values?: readonly unknown[]): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
@@ -64,6 +65,7 @@ async function start(settings: readonly string[]): Promise<Running> {
   let places = 0;
   return {
     port,
+    server,
     place: (through = port) => ({
       url: server.url.replace(`:${port}/`, `:${through}/`),
       schema: `ledger_${(places += 1)}`,
@@ -80,8 +82,9 @@ async function start(settings: readonly string[]): Promise<Running> {
 }
 
 /** It listens before it takes anybody in. */
-async function connected(url: string): Promise<pg.Client> {
+export async function connected(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined); // a test may end its server
   await client.connect();
   return client;
 }

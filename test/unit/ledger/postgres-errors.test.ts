@@ -27,6 +27,7 @@ describe('a fault of the database', () => {
     ['damaged pages', ofServer('XX001'), 'LEDGER_CORRUPT', /backup/],
     ['no such column', ofServer('42703'), 'INTERNAL', /of its own/],
     ['nobody listens', ofSocket('ECONNREFUSED'), 'LEDGER_UNAVAILABLE', /look at the database/],
+    ['a pipe that broke', ofSocket('EPIPE'), 'LEDGER_UNAVAILABLE', /look at the database/],
     ['the connection goes', new Error('Connection terminated'), 'LEDGER_UNAVAILABLE', /look at the database/],
     ['our own mistake', new TypeError('no such method'), 'INTERNAL', /of its own/],
     ['a taken name', new PostgresFault('LEDGER_IN_USE', 'broker-1'), 'LEDGER_IN_USE', /name of its own/],
