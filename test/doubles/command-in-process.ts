@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander';
 import { addAgentCommands } from '../../cli/commands/agent.ts';
 import { addCampaignCommands } from '../../cli/commands/campaign.ts';
 import { addConfigCommands } from '../../cli/commands/config.ts';
+import { addDoctorCommand } from '../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../cli/commands/job.ts';
+import { addLedgerCommands } from '../../cli/commands/ledger.ts';
 import { addQueueCommands } from '../../cli/commands/queue.ts';
 
 /** What a command came to. */
@@ -12,7 +14,15 @@ export interface Said {
   readonly err: string;
 }
 
-const COMMANDS = [addAgentCommands, addJobCommands, addCampaignCommands, addConfigCommands, addQueueCommands];
+const COMMANDS = [
+  addAgentCommands,
+  addJobCommands,
+  addCampaignCommands,
+  addConfigCommands,
+  addDoctorCommand,
+  addLedgerCommands,
+  addQueueCommands,
+];
 
 /** Runs a command of ours in this process, one at a time: as a shell would, without the second that a new process takes. */
 export async function runCommand(args: readonly string[]): Promise<Said> {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +9,8 @@ import { exportLedger } from '../../../broker/ledger/postgres-export.ts';
 import { importLedger } from '../../../broker/ledger/postgres-import.ts';
 import type { PostgresPlace } from '../../../broker/ledger/postgres-place.ts';
 import { openSqliteStore } from '../../../broker/ledger/sqlite-store.ts';
+import { openInstallation } from '../../../cli/installation.ts';
+import { runCommand } from '../../doubles/command-in-process.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import {
@@ -196,4 +199,52 @@ describe('a ledger moved from SQLite', () => {
     expect(done).toEqual(done.toSorted((one, other) => one - other));
     expect(done.at(-1)).toBe(1);
   });
+});
+
+describe('by command', () => {
+  /** What a command answers in JSON, and its exit code. */
+  async function say(...words: readonly string[]) {
+    const { code, out } = await runCommand([...words, '--data', folder, '--json']);
+    return { code, answer: JSON.parse(out) as Readonly<Record<string, unknown>> };
+  }
+
+  it('a ledger is tried, moved and checked, with the settings saying where it is', async () => {
+    fill();
+    const { url } = server().place();
+    expect(await say('ledger', 'migrate', '--from', folder)).toMatchObject({
+      code: 65,
+      answer: { error: { code: 'INVALID_REQUEST' } },
+    });
+    const refused = await say('ledger', 'migrate', '--from', folder, '--to', url.replace('@', ':canary@'));
+    expect(refused).toMatchObject({ code: 78, answer: { error: { code: 'INVALID_CONFIGURATION' } } });
+    expect(JSON.stringify(refused)).not.toContain('canary');
+    const tried = await say('ledger', 'migrate', '--from', folder, '--to', url, '--dry-run');
+    expect(tried).toMatchObject({ code: 0, answer: { dryRun: true, tombstones: 1 } });
+
+    await writeFile(join(folder, 'co-pilot.yaml'), `ledger: { kind: postgres, url: '${url}' }\n`, {
+      mode: 0o600,
+    });
+    await openInstallation({ directory: folder });
+    expect(await say('ledger', 'migrate', '--from', folder)).toMatchObject({
+      code: 0,
+      answer: { ...tried.answer, dryRun: false },
+    });
+    expect(await say('ledger', 'migrate', '--from', folder)).toMatchObject({
+      answer: { error: { code: 'CONFLICT' } },
+    });
+    openCodes();
+    expect(await say('ledger', 'check')).toMatchObject({
+      code: 0,
+      answer: { faults: [], jobs: tried.answer['jobs'], wasRunning: false },
+    });
+    const { answer } = await say('doctor');
+    expect(answer['findings']).toContainEqual(
+      expect.objectContaining({ what: "ledger's database", status: 'ok' }),
+    );
+  });
+
+  /** A broker that ran has one-use codes beside its ledger. */
+  function openCodes(): void {
+    new DatabaseSync(join(folder, 'broker', 'codes.sqlite')).close();
+  }
 });
