@@ -1,6 +1,9 @@
+import { Socket } from 'node:net';
 import pg from 'pg';
+import type { Clock } from '../../protocol/runtime/runtime.ts';
 import { isConnectionLost, PostgresFault, postgresError } from './postgres-errors.ts';
 import { type PostgresPlace, placeText, schemaOf } from './postgres-place.ts';
+import { createSilenceWatch, type SilenceWatch } from './silence-watch.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -16,7 +19,7 @@ export interface PostgresConnection {
   onNotice(handler: (text: string) => void): void;
   /** The session ended and nobody asked it to. */
   onLost(handler: () => void): void;
-  /** Idempotent; what was sent is answered first. */
+  /** Idempotent; whoever still waits for an answer is refused. */
   close(): Promise<void>;
 }
 
@@ -44,23 +47,28 @@ const SETTINGS: Readonly<Record<string, string>> = {
   enable_mergejoin: 'off',
 };
 
-/** Connects at the first question and again after each loss. `purpose` is what the database's own lists show. */
-export function createConnection(place: PostgresPlace, purpose: string): PostgresConnection {
-  return new Connection(place, purpose);
+/**
+ * Connects at the first question and again after each loss. `purpose` is what the database's own lists show. With a clock, a connection
+ * on which nothing comes any more is given up; without one that takes as long as the system takes.
+ */
+export function createConnection(place: PostgresPlace, purpose: string, clock?: Clock): PostgresConnection {
+  return new Connection(place, purpose, clock);
 }
 
 class Connection implements PostgresConnection {
   readonly #place: PostgresPlace;
   readonly #purpose: string;
-  #client: pg.Client | undefined;
+  readonly #clock: Clock | undefined;
+  #opened: Opened | undefined;
   #opening: Promise<Session> | undefined;
   #isClosed = false;
   #onNotice: (text: string) => void = () => undefined;
   #onLost: () => void = () => undefined;
 
-  constructor(place: PostgresPlace, purpose: string) {
+  constructor(place: PostgresPlace, purpose: string, clock: Clock | undefined) {
     this.#place = place;
     this.#purpose = purpose;
+    this.#clock = clock;
   }
 
   session(): Promise<Session> {
@@ -83,48 +91,89 @@ class Connection implements PostgresConnection {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#opening?.catch(() => undefined); // one that never opened has nothing to close
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.end().catch(() => undefined); // it was gone already
+    const opened = this.#opened;
+    this.#opened = undefined;
+    if (opened === undefined) return;
+    // The client would wait for what is owed, which may never come.
+    if (opened.owed() > 0) opened.socket.destroy();
+    else await opened.client.end().catch(() => undefined); // it was gone already
   }
 
   async #open(): Promise<Session> {
     const { url, password } = this.#place;
+    const socket = new Socket();
     const client = new pg.Client({
       connectionString: url,
       ...(password !== undefined && { password }),
       application_name: this.#purpose,
+      stream: () => socket,
       connectionTimeoutMillis: CONNECT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       pipeline: true,
     });
     client.on('notification', ({ payload }) => this.#onNotice(payload ?? ''));
-    client.on('error', () => this.#lose(client));
-    client.on('end', () => this.#lose(client));
-    const session = sessionOf(client, () => this.#lose(client));
+    const lose = (): void => {
+      socket.destroy();
+      this.#lose(client);
+    };
+    const watch = this.#watchOf(lose);
+    client.on('error', lose);
+    client.on('end', () => {
+      watch?.stop();
+      lose();
+    });
+    let owed = 0;
+    const session = sessionOf(client, lose, (change) => {
+      owed += change;
+      if (change > 0) watch?.asked();
+      else watch?.answered();
+    });
     try {
       await client.connect();
       await prepare(session, schemaOf(this.#place));
     } catch (caught) {
-      void client.end().catch(() => undefined); // half open: why it failed is what counts
+      socket.destroy();
       throw caught;
     }
-    this.#client = client;
+    this.#opened = { client, socket, owed: () => owed };
     return session;
   }
 
+  #watchOf(lose: () => void): SilenceWatch | undefined {
+    const clock = this.#clock;
+    if (clock === undefined) return undefined;
+    // Whatever is still owed is refused, and the next question connects anew.
+    return createSilenceWatch({ clock, probe: () => this.#probe(), onDead: lose });
+  }
+
+  /** Another connection, for as long as it takes to make one. */
+  async #probe(): Promise<void> {
+    const other = createConnection(this.#place, `${this.#purpose} probe`);
+    try {
+      await other.session();
+    } finally {
+      await other.close();
+    }
+  }
+
   #lose(client: pg.Client): void {
-    if (this.#client !== client) return;
-    this.#client = undefined;
+    if (this.#opened?.client !== client) return;
+    this.#opened = undefined;
     this.#opening = undefined;
-    void client.end().catch(() => undefined); // the other end is gone
     if (!this.#isClosed) this.#onLost();
   }
 }
 
+interface Opened {
+  readonly client: pg.Client;
+  readonly socket: Socket;
+  /** Answers that are still to come. */
+  readonly owed: () => number;
+}
+
 /** `onLost` is called when a statement finds the other end gone, before whoever asked hears of it. */
-function sessionOf(client: pg.Client, onLost: () => void): Session {
+function sessionOf(client: pg.Client, onLost: () => void, onOwed: (change: 1 | -1) => void): Session {
   const names = new Map<string, string>();
   const nameOf = (text: string): string => {
     const known = names.get(text) ?? `s${names.size}`;
@@ -134,6 +183,7 @@ function sessionOf(client: pg.Client, onLost: () => void): Session {
   return {
     async run(text, values) {
       // Statements with values are parsed and planned once a session.
+      onOwed(1);
       try {
         const { rows } =
           values === undefined
@@ -143,6 +193,8 @@ function sessionOf(client: pg.Client, onLost: () => void): Session {
       } catch (caught) {
         if (isConnectionLost(caught)) onLost();
         throw caught;
+      } finally {
+        onOwed(-1);
       }
     },
   };

@@ -84,6 +84,15 @@ export class PostgresNews implements LedgerNews {
     this.#handler = handler;
   }
 
+  /** Something that must be answered: a connection that only listens would never find out that nobody speaks. */
+  ask(): void {
+    const { connection } = this.#options;
+    connection
+      .session()
+      .then((session) => session.run('SELECT 1'))
+      .catch(() => undefined); // a loss is seen by the connection itself
+  }
+
   missed(): void {
     this.#handler({ kind: 'missed' });
   }

@@ -126,10 +126,10 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
     const { place, instance, clock, log, onGroup } = options;
     this.#options = options;
     this.#schema = schemaOf(place);
-    this.#writing = createConnection(place, `co-pilot ${instance}`);
-    this.#reading = createConnection(place, `co-pilot ${instance} reads`);
+    this.#writing = createConnection(place, `co-pilot ${instance}`, clock);
+    this.#reading = createConnection(place, `co-pilot ${instance} reads`, clock);
     this.#news = new PostgresNews({
-      connection: createConnection(place, `co-pilot ${instance} news`),
+      connection: createConnection(place, `co-pilot ${instance} news`, clock),
       schema: this.#schema,
       lock: writerKey(this.#schema, instance),
       clock,
@@ -398,6 +398,7 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
 
   async #heartbeat(): Promise<void> {
     if (this.#closing !== undefined) return;
+    this.#news.ask();
     const session = await this.#writing.session();
     const { id, term } = this.#writer;
     const before = await this.#readingOn(session);

@@ -11,6 +11,8 @@ export interface FaultProxy {
   cutNext(direction: 'up' | 'down', ...afterBytes: readonly number[]): void;
   /** The next chunk that goes up with this text in it is the last of its connection: it passes and nobody hears what became of it, or is lost. */
   cutAt(text: string, fate: 'passes' | 'lost'): void;
+  /** Swallows whatever is sent either way, on connections there are and on new ones, or lets it pass again on new ones. */
+  stall(isStalled: boolean): void;
   /** Connections made so far. */
   connections(): number;
   /** Ends every connection and takes no other; idempotent. */
@@ -21,10 +23,16 @@ export async function openFaultProxy(): Promise<FaultProxy> {
   const sockets = new Set<Socket>();
   const cuts: { readonly direction: 'up' | 'down'; readonly afterBytes: number }[] = [];
   let last: { readonly text: string; readonly fate: 'passes' | 'lost' } | undefined;
+  let isStalled = false;
   let targetPort = 0;
   let connections = 0;
   const server = createServer((client) => {
     connections++;
+    if (isStalled) {
+      sockets.add(client);
+      client.on('error', () => undefined).on('close', () => sockets.delete(client));
+      return;
+    }
     const cut = cuts.shift();
     const upstream = connect(targetPort, '127.0.0.1');
     const end = (): void => {
@@ -57,6 +65,10 @@ export async function openFaultProxy(): Promise<FaultProxy> {
     cutAt: (text, fate) => void (last = { text, fate }),
     cutNext: (direction, ...afterBytes) =>
       void cuts.push(...afterBytes.map((bytes) => ({ direction, afterBytes: bytes }))),
+    stall(stalled) {
+      isStalled = stalled;
+      if (stalled) for (const socket of sockets) socket.removeAllListeners('data').resume();
+    },
     connections: () => connections,
     async close() {
       if (!server.listening) return;

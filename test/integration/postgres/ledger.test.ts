@@ -282,6 +282,32 @@ describe('the connection', () => {
     },
   );
 
+  it('that swallows everything is given up where no other can be made, and work goes on when one can', async () => {
+    const place = server().place();
+    const clock = createManualClock();
+    await (await open(place, 'first')).close();
+    const proxy = await openFaultProxy();
+    proxy.target(server().port);
+    const through = { ...server().place(proxy.port), schema: place.schema! };
+    const ledger = await openPostgresLedger(optionsOf(through, agree(clock)));
+    await ledger.apply([hello('a')]);
+    proxy.stall(true);
+    const taken = ledger.apply([accept('j1')]);
+    const refused = expect(taken).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    // Sent, doubted after twenty seconds, given up when the other connection is not there after fifteen more.
+    await clock.run(20_000);
+    await eventuallyTrue('the other connection', () => proxy.connections() > 2, 5_000);
+    proxy.target(1);
+    proxy.stall(false);
+    await clock.run(15_000);
+    await refused;
+    proxy.target(server().port);
+    expect((await ledger.apply([accept('j2')]))[0]).toMatchObject({ kind: 'accepted' });
+    expect((await ledger.count()).queued).toBe(1);
+    await ledger.close();
+    await proxy.close();
+  });
+
   it('that cannot be had is LEDGER_UNAVAILABLE at once, and work goes on when it can', async () => {
     const place = server().place();
     await (await open(place, 'first')).close();
