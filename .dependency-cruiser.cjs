@@ -52,6 +52,14 @@ module.exports = {
       to: { path: '(^|node_modules/)(ws|amqplib|@xmpp/[^/]+|@types/ws)(/|$)' },
     },
     {
+      name: 'the-database-behind-one-file',
+      comment:
+        'What speaks to PostgreSQL is decided in one place: settings, names, and how a lost connection shows.',
+      severity: 'error',
+      from: { path: ours, pathNot: '^broker/ledger/postgres-connection[.]ts$|^test/' },
+      to: { path: '(^|node_modules/)(pg|@types/pg)(/|$)' },
+    },
+    {
       name: 'jobs-and-storage-apart',
       comment: 'A job adapter and a storage adapter are run on different hosts with different credentials.',
       severity: 'error',

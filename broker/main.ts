@@ -14,6 +14,8 @@ import { createEnrolmentServer } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
 import type { LedgerKeeping } from './ledger/keeping.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { openPostgresLedger } from './ledger/postgres.ts';
+import type { LedgerNews } from './ledger/news.ts';
 import { openSqliteLedger, type SqliteLedgerOptions } from './ledger/sqlite.ts';
 import {
   BROKER_METRICS,
@@ -40,9 +42,11 @@ export interface BrokerProgramOptions {
   readonly onFatal?: () => void;
   /** Sees every durable outcome. */
   readonly onOutcome?: (outcome: Outcome) => void;
-  /** Opens the ledger; SQLite in the directory where it is left out. */
-  readonly openLedger?: (options: SqliteLedgerOptions) => Promise<Ledger & LedgerKeeping>;
+  /** Opens the ledger; the configured one where it is left out. */
+  readonly openLedger?: OpenLedger;
 }
+
+type OpenLedger = (options: SqliteLedgerOptions) => Promise<Ledger & LedgerKeeping & Partial<LedgerNews>>;
 
 export interface BrokerProgram {
   readonly busUrl: string;
@@ -52,9 +56,9 @@ export interface BrokerProgram {
   stop(): Promise<void>;
 }
 
-/** Starts a broker with its bus, its ledger in SQLite, enrolment over HTTP and control over a socket of its own directory. */
+/** Starts a broker with its bus, its ledger, enrolment over HTTP and control over a socket of its own directory. */
 export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
-  const { directory, configuration, log, openLedger = openSqliteLedger } = options;
+  const { directory, configuration, log, openLedger = opensLedger(options.configuration) } = options;
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
@@ -159,6 +163,12 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     throw caught;
   }
   return { busUrl: programBus.url(), enrolmentUrl, metricsUrl: metricsServer?.url, stop };
+}
+
+/** SQLite in the broker's directory, unless a database is configured. */
+function opensLedger({ ledger, instance }: BrokerProgramConfiguration): OpenLedger {
+  if (ledger === undefined) return openSqliteLedger;
+  return (options) => openPostgresLedger({ ...options, ...ledger, instance });
 }
 
 type Keys = ReturnType<typeof mapKeys>;

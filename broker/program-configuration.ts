@@ -1,6 +1,7 @@
 import type { StoredKey } from '../protocol/runtime/key-file.ts';
 import type { LogConfiguration } from '../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
+import type { PostgresPlace } from './ledger/postgres-place.ts';
 import type { Limits } from './core/command.ts';
 import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
@@ -39,9 +40,17 @@ export interface BrokerProgramConfiguration {
   readonly maxParked: number;
   /** Frames one connection may send each second; twice that at once. */
   readonly framesPerSecond: number;
+  /** The PostgreSQL that several brokers may share; a file of this one where it is left out. */
+  readonly ledger?: PostgresLedgerConfiguration;
   readonly log?: LogConfiguration;
   /** Where metrics are read beside the control socket; nowhere by default. */
   readonly metrics?: MetricsConfiguration;
   /** How long what is over stays in the ledger; the defaults where left out. */
   readonly retention?: Partial<RetentionConfiguration>;
+}
+
+export interface PostgresLedgerConfiguration {
+  readonly place: PostgresPlace;
+  /** The database may move to a standby: start only where it waits for one with each commit. */
+  readonly failover: boolean;
 }

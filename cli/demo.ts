@@ -9,6 +9,7 @@ import { svgPlot, terminalPlot } from './campaign/picture.ts';
 import { runChaos } from './chaos.ts';
 import type { Line } from './child-program.ts';
 import { EXIT } from './command-line.ts';
+import { snapshotRole } from './backup/role-snapshot.ts';
 import { askBroker, connect, type Connection } from './connection.ts';
 import type { Configuration } from './configuration/load.ts';
 import { hereOf } from './configuration/role-configurations.ts';
@@ -246,7 +247,7 @@ class Demo {
     );
   }
 
-  /** With the broker stopped, its file is read by nobody else: what it says is what would survive. */
+  /** With the broker stopped nobody writes: what the ledger says is what would survive. */
   async #prove(directory: string, jobs: readonly string[], once: boolean): Promise<boolean> {
     const { print } = this.#options;
     for (const { job, attempt, cause, end } of this.#losses.all) {
@@ -257,7 +258,8 @@ class Demo {
       print(`attempt ${attempt} of job ${job.slice(0, 8)}: ${cause}: ${became}`);
     }
     await this.#services?.hold('broker');
-    const proof = proveFromLedger(join(roleDirectory(directory, 'broker'), 'ledger.sqlite'), jobs);
+    await using copy = await snapshotRole(directory, 'broker', () => undefined);
+    const proof = proveFromLedger(copy.path('ledger.sqlite'), jobs);
     if (!once) await this.#services?.resume('broker');
     for (const fault of proof.faults) print(`NOT PROVED: ${fault}`);
     print(

@@ -103,7 +103,7 @@ const SEEN_MS = 86_400_000;
  * `LEDGER_FULL`, `LEDGER_UNAVAILABLE` or `UNSUPPORTED`; what is there is never overwritten.
  */
 export function openSqliteStore(path: string): SqliteStore {
-  const database = openDatabase(path);
+  const database = openSqliteFile(path);
   try {
     const store = new SqliteStoreHandle(database, path);
     store.grace();
@@ -114,7 +114,8 @@ export function openSqliteStore(path: string): SqliteStore {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
+/** Opens or creates the file, brings it to this version and holds it for itself. Throws as `openSqliteStore` does. */
+export function openSqliteFile(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     // SQLite would create it readable for everybody the umask lets.

@@ -1,13 +1,14 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { CoPilotError, type ErrorCode, toCoPilotError } from '../../protocol/errors.ts';
+import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, JobState, OwnerRow } from '../core/state.ts';
-import { createGroupQueue, type GroupQueue, type RunGroup } from './group-queue.ts';
+import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
 import { createLedgerClock } from './ledger-clock.ts';
+import { type OnGroup, watched } from './watched-group.ts';
 import { decodeOutcomes } from './outcome-text.ts';
 import type { Answer, Call, SnapshotNews } from './sqlite-call.ts';
 import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
@@ -18,7 +19,7 @@ export interface SqliteLedgerOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Sees each group: how many commands, and how long it took until it was durable or refused. */
-  readonly onGroup?: (commands: number, seconds: number, failure: ErrorCode | undefined) => void;
+  readonly onGroup?: OnGroup;
   /** The thread died though nobody closed it: nothing is answered any more, and only a restart helps. */
   readonly onDeath?: () => void;
 }
@@ -212,22 +213,6 @@ class SqliteLedger implements Ledger, LedgerKeeping {
   async #ask<Value>(call: Call): Promise<Value> {
     return (await this.#thread.ask(call)) as Value;
   }
-}
-
-function watched(clock: Clock, onGroup: SqliteLedgerOptions['onGroup'], run: RunGroup): RunGroup {
-  if (onGroup === undefined) return run;
-  return async (commands) => {
-    const fromMs = clock.monotonicMs();
-    const seconds = (): number => (clock.monotonicMs() - fromMs) / 1000;
-    try {
-      const outcomes = await run(commands);
-      onGroup(commands.length, seconds(), undefined);
-      return outcomes;
-    } catch (caught) {
-      onGroup(commands.length, seconds(), toCoPilotError(caught).code);
-      throw caught;
-    }
-  };
 }
 
 /** Whatever sockets had to say by now has been heard. */

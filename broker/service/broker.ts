@@ -2,6 +2,7 @@ import type { Outcome } from '../core/command.ts';
 import type { AgentRow, JobRow } from '../core/state.ts';
 import type { LedgerKeeping } from '../ledger/keeping.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { LedgerNews } from '../ledger/news.ts';
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
 import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
@@ -20,6 +21,7 @@ import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
 import { createFetching } from './fetching.ts';
 import { parseDescription } from './description.ts';
+import { createNewsReader } from './news-reader.ts';
 import { createLeaseAnswers } from './lease-answer.ts';
 import { createSeenAgents } from './seen-agents.ts';
 import { createTroubles } from './troubles.ts';
@@ -31,7 +33,7 @@ export interface BrokerOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerConfiguration;
   readonly bus: Bus;
-  readonly ledger: Ledger & LedgerKeeping;
+  readonly ledger: Ledger & LedgerKeeping & Partial<LedgerNews>;
   readonly sessionLimits?: Partial<ResponderLimits>;
   /** Sees every outcome once it is durable: for displays and metrics. */
   readonly onOutcome?: (outcome: Outcome) => void;
@@ -256,6 +258,17 @@ export function createBroker(options: BrokerOptions): Broker {
     }
   }
 
+  const news = createNewsReader({
+    ...runtime,
+    ledger,
+    queued: offer,
+    lookAgain: async () => {
+      await offerQueued();
+      await duties.resume();
+    },
+  });
+  ledger.onNews?.((heard) => news.heard(heard));
+
   bus.onFrame((from, frame) => {
     if (!links.receive(from, frame)) agents.receive(from, frame);
   });
@@ -299,6 +312,7 @@ export function createBroker(options: BrokerOptions): Broker {
     sessionEvents: () => agents.events,
     async stop() {
       stopped = true;
+      news.stop();
       cancelSweep();
       fetching.stop();
       duties.stop();

@@ -6,13 +6,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CoPilotError, type ErrorCode } from '../../protocol/errors.ts';
 import type { SnapshotState } from '../../protocol/runtime/snapshot-desk.ts';
 import { snapshotDatabase, type SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
+import { exportLedger } from '../../broker/ledger/postgres-export.ts';
 import { ledgerError } from '../../broker/ledger/sqlite-errors.ts';
 import { askRole } from '../connection.ts';
-import { type Role, roleDirectory } from '../installation.ts';
+import { readConfiguration, type Role, roleDirectory } from '../installation.ts';
+
+const LEDGER = 'ledger.sqlite';
 
 /** The databases of each role, in the order in which they are copied. */
 export const DATABASES: Readonly<Record<Role, readonly string[]>> = {
-  broker: ['codes.sqlite', 'ledger.sqlite'],
+  broker: ['codes.sqlite', LEDGER],
   local: ['queue.sqlite'],
   bridge: ['registry.sqlite'],
 };
@@ -27,7 +30,7 @@ const LOOK_MS = 100;
 
 /**
  * Copies what a role keeps: by the program itself where it runs, since it holds its files for itself, else straight from the
- * files. Throws `NOT_FOUND` where the role has never run.
+ * files, and from the database where the ledger is in one. Throws `NOT_FOUND` where the role has never run.
  */
 export async function snapshotRole(
   directory: string,
@@ -75,7 +78,9 @@ async function snapshotFiles(
   onProgress: (progress: SnapshotProgress) => void,
 ): Promise<RoleSnapshot> {
   const own = roleDirectory(directory, role);
-  for (const name of DATABASES[role])
+  const elsewhere = role === 'broker' ? (await readConfiguration(directory, role))?.ledger?.place : undefined;
+  const files = DATABASES[role].filter((name) => elsewhere === undefined || name !== LEDGER);
+  for (const name of files)
     if (!existsSync(join(own, name)))
       throw new CoPilotError(
         'NOT_FOUND',
@@ -84,7 +89,8 @@ async function snapshotFiles(
   const place = await mkdtemp(join(own, 'snapshot-'));
   const remove = (): Promise<void> => rm(place, { recursive: true, force: true });
   try {
-    for (const name of DATABASES[role]) await copyClosed(join(own, name), join(place, name), onProgress);
+    for (const name of files) await copyClosed(join(own, name), join(place, name), onProgress);
+    if (elsewhere !== undefined) await exportLedger(elsewhere, join(place, LEDGER), onProgress);
   } catch (caught) {
     await remove();
     throw caught;

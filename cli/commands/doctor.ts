@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { createOutput, EXIT, show } from '../command-line.ts';
 import { type Finding, found, ok, problem, warning } from '../doctor/finding.ts';
+import { checkLedgerDatabase } from '../doctor/ledger-database.ts';
 import {
   askAll,
   checkAddresses,
@@ -92,6 +93,7 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
     checkRoles(running),
     await found('ports', () => checkPorts(installation, running)),
     await found('databases', async () => checkDatabases(directory, running)),
+    await found("ledger's database", () => checkLedgerDatabase(installation)),
     checkConnections(running),
     [checkAddresses(installation)],
     await found('identities', () => checkIdentities(directory, nodeClock.wallMs())),

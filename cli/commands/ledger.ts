@@ -8,6 +8,7 @@ import { snapshotRole } from '../backup/role-snapshot.ts';
 import { createOutput, EXIT, type Output, show } from '../command-line.ts';
 import { createProgressNote } from '../progress-note.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
+import { addLedgerMigrateCommand } from './ledger-migrate.ts';
 
 interface BackupOptions extends CommonOptions {
   /** False with `--no-files`. */
@@ -41,6 +42,7 @@ export function addLedgerCommands(program: Command): void {
     .option('--force', 'move the installation that is there aside')
     .option('--dry-run', 'check the backup and say what would be done')
     .action(action(putBack));
+  addLedgerMigrateCommand(ledger);
 }
 
 function progressOf(output: Output): (what: string, done: number, total: number) => void {

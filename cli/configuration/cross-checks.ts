@@ -20,6 +20,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
+    ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
   ];
@@ -112,6 +113,21 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
           },
         ];
   });
+}
+
+function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {
+  const path = ['ledger', 'url'];
+  if (kind === 'sqlite') {
+    const set = [...(url === undefined ? [] : ['url']), ...(failover ? ['failover'] : [])];
+    return set.map((key) => ({ path: ['ledger', key], message: 'is for a ledger of kind postgres' }));
+  }
+  if (url === undefined) return [{ path, message: 'is needed for a ledger of kind postgres' }];
+  const { hostname, searchParams } = new URL(url);
+  const host = searchParams.get('host') ?? hostname;
+  const isHere = host === '' || host.startsWith('/') || isLoopback(host);
+  return isHere || searchParams.get('sslmode') === 'verify-full'
+    ? []
+    : [{ path, message: 'leaves this machine without TLS; add ?sslmode=verify-full' }];
 }
 
 function limitFaults({ limits, bridge }: Settings): readonly CrossFault[] {

@@ -1,7 +1,7 @@
 import { type FieldPath, fieldText } from '../campaign/problem.ts';
 import type { PlacedData } from '../campaign/schema-problems.ts';
 import type { Source } from '../campaign/source.ts';
-import { INLINE_SECRET, type Override } from './override.ts';
+import { hasPassword, INLINE_PASSWORD, INLINE_SECRET, type Override } from './override.ts';
 import { keysWith, STANDARD_QUEUES } from './schema-keys.ts';
 import { type Origin, originText, type Setting, type Settings } from './settings.ts';
 
@@ -45,13 +45,17 @@ export function layered(
     return { place: `${file}:${line}:${column}`, field, message, order: line * 1e6 + column };
   };
   const inline = isMapping ? takeInlineSecrets(data) : [];
+  const inlinePasswords = isMapping ? takeInlinePassword(data) : [];
   if (isMapping) for (const { path, value } of overrides) put(data, path, value);
 
   return {
     data,
     at: (path, message) => problem(path, message, 'at'),
     atKey: (path, message) => problem(path, message, 'atKey'),
-    inline: inline.map((path) => problem(path, INLINE_SECRET, 'at')),
+    inline: [
+      ...inline.map((path) => problem(path, INLINE_SECRET, 'at')),
+      ...inlinePasswords.map((path) => problem(path, INLINE_PASSWORD, 'at')),
+    ],
     settings() {
       const queues = Object.keys({ ...STANDARD_QUEUES, ...(isData(data['queues']) ? data['queues'] : {}) });
       return keysWith(queues).map(({ path, fallback, isSecret }) => {
@@ -79,6 +83,14 @@ function takeInlineSecrets(data: Data): readonly FieldPath[] {
   const names = Object.keys(secrets).filter((name) => !isData(secrets[name]));
   data['secrets'] = Object.fromEntries(Object.entries(secrets).filter(([name]) => !names.includes(name)));
   return names.map((name) => ['secrets', name]);
+}
+
+/** As `takeInlineSecrets`, for the password in the address of a database. */
+function takeInlinePassword(data: Data): readonly FieldPath[] {
+  const ledger = data['ledger'];
+  if (!isData(ledger) || !hasPassword(ledger['url'])) return [];
+  delete ledger['url'];
+  return [['ledger', 'url']];
 }
 
 /** The settings as one object; what has no value is left out. */

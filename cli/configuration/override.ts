@@ -29,6 +29,14 @@ const REFERENCE_ENDS = ['file', 'env'] as const;
 export const INLINE_SECRET =
   'a secret is never written here, where backups, logs and other users see it; write { file: PATH } or { env: NAME }';
 
+export const INLINE_PASSWORD =
+  'a password is never written here, where backups, logs and other users see it; let secrets.ledgerPassword lead to it';
+
+/** Whether an address brings a password along. */
+export function hasPassword(url: unknown): boolean {
+  return typeof url === 'string' && (/:\/\/[^/?#]*:[^/?#]*@/.test(url) || /[?&]password=/i.test(url));
+}
+
 /** The environment variable of a key: `broker.sweepMs` is `COPILOT_BROKER__SWEEP_MS`. */
 export function variableOf(path: readonly string[]): string {
   return PREFIX + path.map((part) => part.replace(/[A-Z]/g, '_$&').toUpperCase()).join(BETWEEN);
@@ -72,7 +80,12 @@ export function flagOverrides(flags: readonly string[]): readonly ReadOverride[]
 function overrideOf(path: readonly string[], text: string, origin: Override['origin']): ReadOverride {
   const key = keyAt(path);
   if (key?.isSecret === true && path.length === key.path.length) return wrong(origin, INLINE_SECRET);
+  if (isLedgerUrl(path) && hasPassword(text)) return wrong(origin, INLINE_PASSWORD);
   return { kind: 'override', override: { path, value: valueOf(key, text), origin } };
+}
+
+function isLedgerUrl(path: readonly string[]): boolean {
+  return path.join('.') === 'ledger.url';
 }
 
 function valueOf(key: SettingKey | undefined, text: string): unknown {

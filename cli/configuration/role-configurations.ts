@@ -26,7 +26,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['brokerBus', 'localBus', 'bridgeBus'];
+      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -68,6 +68,7 @@ export function brokerOf(
     limits,
     log: logOf(settings, generated.pseudonymKey),
     retention: retention.broker,
+    ...ledgerOf(settings, secrets),
     ...metricsOf(metrics.brokerPort),
     ...broker,
   };
@@ -85,6 +86,15 @@ function busServerOf(
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
   return { busServer: { url: bus.url, password } };
+}
+
+/** The database of the ledger; nothing where that is a file. */
+export function ledgerOf(
+  { ledger: { kind, url, failover } }: Settings,
+  { ledgerPassword: password }: Secrets,
+): Pick<BrokerProgramConfiguration, 'ledger'> {
+  if (kind === 'sqlite' || url === undefined) return {};
+  return { ledger: { place: { url, ...(password !== undefined && { password }) }, failover } };
 }
 
 export function localOf(

@@ -12,7 +12,7 @@ import type { LogBounds } from '../rotate-log.ts';
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus';
+export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -50,6 +50,11 @@ export interface Settings {
   readonly queues: Readonly<Record<string, QueueSettings>>;
   readonly intake: IntakeSettings;
   readonly bridge: Required<Ceiling> & { readonly digests?: readonly ExtraAlgorithm[] };
+  readonly ledger: {
+    readonly kind: 'sqlite' | 'postgres';
+    readonly url?: string;
+    readonly failover: boolean;
+  };
   readonly retention: {
     readonly broker: RetentionConfiguration;
     readonly local: LocalRetention;

@@ -3,7 +3,9 @@ import { addAgentCommands } from '../../cli/commands/agent.ts';
 import { addBusCommands } from '../../cli/commands/bus.ts';
 import { addCampaignCommands } from '../../cli/commands/campaign.ts';
 import { addConfigCommands } from '../../cli/commands/config.ts';
+import { addDoctorCommand } from '../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../cli/commands/job.ts';
+import { addLedgerCommands } from '../../cli/commands/ledger.ts';
 import { addQueueCommands } from '../../cli/commands/queue.ts';
 
 /** What a command came to. */
@@ -19,6 +21,8 @@ const COMMANDS = [
   addJobCommands,
   addCampaignCommands,
   addConfigCommands,
+  addDoctorCommand,
+  addLedgerCommands,
   addQueueCommands,
 ];
 

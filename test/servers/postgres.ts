@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from '../doubles/free-port.ts';
 import { acceptsConnections } from './accepts-connections.ts';
 import { needProgram, type ServerProcess, startServer } from './server-process.ts';
@@ -12,8 +13,11 @@ export interface PostgresServer extends ServerProcess {
 const VERSIONS = '/usr/lib/postgresql';
 const USER = 'postgres';
 
-/** PostgreSQL with a cluster of its own in `directory`; commits are synced, as it comes. */
-export async function startPostgres(directory: string): Promise<PostgresServer> {
+/** PostgreSQL with a cluster of its own in `directory`; commits are synced, as it comes, unless a setting says otherwise. */
+export async function startPostgres(
+  directory: string,
+  more: readonly string[] = [],
+): Promise<PostgresServer> {
   const folders = programFolders();
   const initdb = needProgram('initdb', 'postgresql', folders);
   const file = needProgram('postgres', 'postgresql', folders);
@@ -25,11 +29,43 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
     stdio: 'pipe',
     ...user,
   });
+  return serve(file, directory, user, more);
+}
+
+/** A standby of `primary` in `directory`, which follows it under `name` until it is promoted. */
+export async function startStandby(
+  primary: PostgresServer,
+  directory: string,
+  name: string,
+): Promise<PostgresServer> {
+  const folders = programFolders();
+  const copy = needProgram('pg_basebackup', 'postgresql', folders);
+  const file = needProgram('postgres', 'postgresql', folders);
+  const user = unprivileged();
+  if (user !== undefined) chownSync(directory, user.uid, user.gid);
+  const from = `${primary.url}?application_name=${name}`;
+  const args = ['-d', from, '-D', join(directory, 'data'), '-R', '-X', 'stream', '-c', 'fast'];
+  await promisify(execFile)(copy, args, { ...user });
+  return serve(file, directory, user, []);
+}
+
+async function serve(
+  file: string,
+  directory: string,
+  user: ReturnType<typeof unprivileged>,
+  more: readonly string[],
+): Promise<PostgresServer> {
   const port = await freePort();
-  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`];
+  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`, ...more];
   const server = await startServer({
     file,
-    args: ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
+    args: [
+      '-D',
+      join(directory, 'data'),
+      '-p',
+      String(port),
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
     ...(user !== undefined && { user }),
     stopSignal: 'SIGINT',
     isReady: () => acceptsConnections(port),

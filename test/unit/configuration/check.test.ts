@@ -288,3 +288,52 @@ describe('a secret', () => {
     );
   });
 });
+
+describe('the ledger', () => {
+  const postgres = (url: string): Given => ({ yaml: `ledger: { kind: postgres, url: '${url}' }\n` });
+
+  it.each([
+    'postgres://co-pilot@127.0.0.1/ledger',
+    'postgresql://localhost:5433/ledger',
+    'postgres:///ledger?host=/run/postgresql',
+    'postgres://co-pilot@db.example.org/ledger?sslmode=verify-full&sslrootcert=/etc/ca.pem',
+  ])('may be at %s', async (url) => {
+    expect(await problems(postgres(url))).toEqual([]);
+  });
+
+  it.each([
+    'postgres://db.example.org/ledger',
+    'postgres://db.example.org/ledger?sslmode=require',
+    'postgres://127.0.0.1/ledger?host=db.example.org',
+  ])('is not reached without TLS at %s', async (url) => {
+    expect(await problems(postgres(url))).toEqual([
+      expect.stringMatching(/url: leaves this machine without TLS/),
+    ]);
+  });
+
+  it.each([
+    'postgres://me:canary@127.0.0.1/ledger',
+    'postgres://127.0.0.1/ledger?password=canary',
+    'postgres://:canary@127.0.0.1/ledger',
+    'nonsense://me:canary@here',
+  ])('has no password in its address, and none is shown: %s', async (url) => {
+    const found = [
+      await problems(postgres(url)),
+      await problems({ environment: { COPILOT_LEDGER__URL: url } }),
+      await problems({ flags: [`ledger.url=${url}`] }),
+    ];
+    for (const said of found) {
+      expect(said.at(-1)).toMatch(/a password is never written here/);
+      expect(said.join()).not.toContain('canary');
+    }
+  });
+
+  it('has an address where it is a database, and none where it is a file', async () => {
+    expect(await problems({ yaml: 'ledger: { kind: postgres }\n' })).toEqual([
+      expect.stringMatching(/ledger.url: is needed/),
+    ]);
+    expect(await problems({ yaml: 'ledger: { failover: true }\n' })).toEqual([
+      expect.stringMatching(/ledger.failover: is for a ledger of kind postgres/),
+    ]);
+  });
+});

@@ -36,6 +36,21 @@ describe('what a person sets reaches the programs', () => {
     expect(local.turns).toEqual({ main: { owners: { higgs: 3 }, campaigns: { urgent: 5 } }, demo: {} });
   });
 
+  it('the ledger: a file, or a database with the password that lies elsewhere', async () => {
+    expect((await installed('')).broker.ledger).toBeUndefined();
+    const password = join(directory, 'password');
+    await writeFile(password, 'a-password-of-the-database\n', { mode: 0o600 });
+    const url = 'postgres://co-pilot@127.0.0.1/ledger';
+    const { broker } = await installed(`
+ledger: { kind: postgres, url: '${url}', failover: true }
+secrets: { ledgerPassword: { file: ${password} } }
+`);
+    expect(broker.ledger).toEqual({
+      place: { url, password: 'a-password-of-the-database' },
+      failover: true,
+    });
+  });
+
   it('retention, metrics, log and digests, each where it belongs', async () => {
     const { broker, local, bridge } = await installed(`
 retention: { broker: { jobDays: 1 }, local: { jobs: 7 }, bridge: { unfinishedDays: 9 } }
