@@ -29,7 +29,8 @@ export type BrokerPromise =
   /** To the agent or to the framework. */
   | { readonly kind: 'committed'; readonly of: Ref; readonly manifest: readonly File[] }
   | { readonly kind: 'code'; readonly digest: string }
-  | { readonly kind: 'enrolled'; readonly digest: string; readonly key: string }
+  /** `wallMs` is when it was spent: an image may be looked at when the code has long ended. */
+  | { readonly kind: 'enrolled'; readonly digest: string; readonly key: string; readonly wallMs: number }
   | { readonly kind: 'revoked'; readonly agent: string };
 
 interface Ref {
@@ -157,7 +158,7 @@ async function spendCodes(broker: LiveBroker, codes: number, tell: Tell): Promis
     const keys = { signing: crypto.generate('ed25519'), session: crypto.generate('x25519') };
     const signal = AbortSignal.timeout(END_MS);
     await enrol(code, { keys, crypto, post: postJson, nowMs: () => Date.now(), signal });
-    tell({ kind: 'enrolled', digest, key: base64url(keys.signing.publicKey.raw) });
+    tell({ kind: 'enrolled', digest, key: base64url(keys.signing.publicKey.raw), wallMs: Date.now() });
   }
 }
 
@@ -246,10 +247,10 @@ function lostFiles(
 
 async function unspent(
   codes: ReturnType<typeof openCodeStore>,
-  { digest, key }: Extract<BrokerPromise, { kind: 'enrolled' }>,
+  { digest, key, wallMs }: Extract<BrokerPromise, { kind: 'enrolled' }>,
 ): Promise<readonly string[]> {
-  const another = await codes.spend(digest, `not ${key}`, Date.now());
-  const again = await codes.spend(digest, key, Date.now());
+  const another = await codes.spend(digest, `not ${key}`, wallMs);
+  const again = await codes.spend(digest, key, wallMs);
   return [
     ...(another.kind === 'spent' ? [`spent code ${digest} can be spent again`] : []),
     ...(again.kind === 'refused' ? [`spent code ${digest} is refused to its own key`] : []),
