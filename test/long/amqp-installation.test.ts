@@ -1,18 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AGENT_EXIT } from '../../../agent/exit-codes.ts';
-import { runAgent } from '../../../agent/main.ts';
-import { askBroker } from '../../../cli/connection.ts';
-import { serverFilesFor } from '../../../cli/rabbitmq/installation-files.ts';
-import { expectShape } from '../../doubles/command-shape.ts';
-import { runCommand } from '../../doubles/command-in-process.ts';
-import { eventuallyTrue } from '../../doubles/eventually.ts';
-import { freePort } from '../../doubles/free-port.ts';
-import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
-import { LACKS_RABBIT } from '../../doubles/locked-rabbitmq.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
-import { type RabbitServer, startRabbit } from '../../servers/rabbitmq.ts';
+import { AGENT_EXIT } from '../../agent/exit-codes.ts';
+import { runAgent } from '../../agent/main.ts';
+import { askBroker } from '../../cli/connection.ts';
+import { serverFilesFor } from '../../cli/rabbitmq/installation-files.ts';
+import { expectShape } from '../doubles/command-shape.ts';
+import { runCommand } from '../doubles/command-in-process.ts';
+import { eventuallyTrue } from '../doubles/eventually.ts';
+import { freePort } from '../doubles/free-port.ts';
+import { type LiveBroker, openLiveBroker } from '../doubles/live-broker.ts';
+import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
+import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
+import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
 
 const AGENTS = 3;
 const JOBS = 24;
@@ -75,11 +75,11 @@ describe.skipIf(LACKS_RABBIT)('an installation on RabbitMQ (left out where it is
     );
     for (let at = 0; at < AGENTS; at++) agents.push(run(`agent-${at}`, hurry.signal, await broker.newCode()));
     const ended = () => jobs.filter((job) => (broker.framework.record(job)?.told ?? 0) > 0).length;
-    await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 30_000);
+    await eventuallyTrue('some jobs to end', () => ended() >= BEFORE_THE_KILL, 120_000);
     await server.kill();
     expect(ended()).toBeLessThan(JOBS);
     await server.start();
-    await eventuallyTrue('all jobs to end', () => ended() === JOBS, 60_000);
+    await eventuallyTrue('all jobs to end', () => ended() === JOBS, 240_000);
     for (const job of jobs) {
       expect(broker.framework.record(job)?.progress.state).toBe('finished');
       const { job: row } = await broker.job(job);
