@@ -18,6 +18,8 @@ import { createLog } from '../../../protocol/runtime/log.ts';
 
 const [directory = '', name = '', armed = ''] = process.argv.slice(2);
 
+const SLOW_MS = 1_000;
+
 function at(point: string): void {
   if (pointArmed() !== point) return;
   rmSync(armed);
@@ -57,10 +59,16 @@ function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
 function around(answer: AnswerAsk): AnswerAsk {
   return async (item) => {
     at(`before ${item.op}`);
+    if (item.op === 'verify' && pointArmed()?.endsWith(' verified') === true) await pastTheWait();
     const answered = await answer(item);
     at(`after ${item.op}`);
     return answered;
   };
+}
+
+/** A storage so slow that the broker records the report alone: the verdict is then a command of its own (docs/adr/0019). */
+function pastTheWait(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SLOW_MS));
 }
 
 async function configured<R extends Role>(role: R): Promise<RoleConfigurations[R]> {
