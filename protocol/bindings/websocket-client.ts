@@ -3,6 +3,7 @@ import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
 import { type Address, BROKER_ADDRESS, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
 import { Inlet } from './inlet.ts';
+import { ReconnectPauses } from './reconnect-pauses.ts';
 import { bytesOf, REPLACED } from './websocket-frames.ts';
 
 export interface WebSocketClientOptions {
@@ -16,12 +17,6 @@ export interface WebSocketClientOptions {
   readonly log: Log;
 }
 
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
-/** A connection that held so long was a good one: the next loss is answered as the first. */
-const STABLE_AFTER_MS = 10_000;
-/** Lost sooner, but frames had come: that was no failure to connect, and costs no more than this many would. */
-const RETRIES_ONCE_SERVED = 1;
 const CONNECT_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 1000;
 /** The hub pings every 30 s; after this much silence it is gone. */
@@ -41,15 +36,13 @@ export function createWebSocketClient(options: WebSocketClientOptions): Bus {
 class Client implements Bus {
   readonly #options: WebSocketClientOptions;
   readonly #outbox: Uint8Array[] = [];
+  readonly #pauses: ReconnectPauses;
   #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new';
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #settleStart: { resolve(): void; reject(error: CoPilotError): void } | undefined;
   #socket: WebSocket | undefined;
   #inlet: Inlet | undefined;
-  #retries = 0;
-  /** Frames have come over this connection. */
-  #served = false;
   #heardMs = 0;
   #cancelRetry: Cancel = ignore;
   #cancelWatch: Cancel = ignore;
@@ -59,6 +52,7 @@ class Client implements Bus {
 
   constructor(options: WebSocketClientOptions) {
     this.#options = options;
+    this.#pauses = new ReconnectPauses(options);
   }
 
   start(): Promise<void> {
@@ -138,9 +132,10 @@ class Client implements Bus {
       ...(secret !== undefined && { headers: { authorization: `Bearer ${secret}` } }),
     });
     this.#socket = socket;
-    let openedMs: number | undefined;
+    let wasOpen = false;
     socket.on('open', () => {
-      openedMs = this.#options.clock.monotonicMs();
+      wasOpen = true;
+      this.#pauses.connected();
       this.#onOpen(socket);
     });
     socket.on('unexpected-response', (_request, response) => {
@@ -148,7 +143,7 @@ class Client implements Bus {
       socket.terminate();
     });
     socket.on('error', (error) => this.#options.log.debug({ error }, 'the connection to the broker failed'));
-    socket.on('close', (code) => this.#onClosed(code, openedMs));
+    socket.on('close', (code) => this.#onClosed(code, wasOpen));
   }
 
   #url(): string {
@@ -161,7 +156,6 @@ class Client implements Bus {
     if (this.#state !== 'started') return;
     const inlet = this.#createInlet(socket);
     this.#inlet = inlet;
-    this.#served = false;
     const heard = (): void => {
       this.#heardMs = this.#options.clock.monotonicMs();
     };
@@ -170,7 +164,7 @@ class Client implements Bus {
     socket.on('message', (data, isBinary) => {
       heard();
       if (!isBinary) return;
-      this.#served = true;
+      this.#pauses.served();
       inlet.push(BROKER_ADDRESS, bytesOf(data));
     });
     this.#watch(socket, inlet);
@@ -202,32 +196,22 @@ class Client implements Bus {
     this.#settleStart = undefined;
   }
 
-  #onClosed(code: number, openedMs: number | undefined): void {
+  #onClosed(code: number, wasOpen: boolean): void {
     this.#inlet?.close();
     this.#cancelWatch();
     this.#socket = undefined;
     if (code === REPLACED)
       this.#options.log.warn({}, 'another connection has taken the name of this service');
     if (this.#state !== 'started') return;
-    if (openedMs !== undefined) {
-      this.#forgiveRetries(openedMs);
+    if (wasOpen) {
       this.#onConnection('down');
       this.#onGone(BROKER_ADDRESS);
     }
     this.#retryLater();
   }
 
-  #forgiveRetries(openedMs: number): void {
-    if (this.#options.clock.monotonicMs() - openedMs >= STABLE_AFTER_MS) this.#retries = 0;
-    else if (this.#served) this.#retries = Math.min(this.#retries, RETRIES_ONCE_SERVED);
-  }
-
   #retryLater(): void {
-    const { clock, random } = this.#options;
-    const longestMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries);
-    const fraction = (random.bytes(1)[0] ?? 0) / 255;
-    this.#retries++;
-    this.#cancelRetry = clock.schedule(longestMs * (0.5 + 0.5 * fraction), () => {
+    this.#cancelRetry = this.#options.clock.schedule(this.#pauses.nextMs(), () => {
       if (this.#state === 'started') this.#connect();
     });
   }
