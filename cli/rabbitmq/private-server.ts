@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { CoPilotError } from '../../protocol/errors.ts';
+import { acceptsConnections } from '../accepts-connections.ts';
 import { mapperArguments, nodeEnvironment, type NodePorts, RABBIT_FOLDERS } from './node-environment.ts';
 
 /** A RabbitMQ that runs for one installation on this machine alone. */
@@ -37,7 +37,7 @@ export async function startPrivateServer(
   files: Readonly<Record<string, string>>,
 ): Promise<PrivateServer> {
   const programs = findRabbit();
-  if (await accepts(ports.bus))
+  if (await acceptsConnections(ports.bus))
     throw new CoPilotError(
       'PORT_TAKEN',
       `something listens on port ${ports.bus} already; if it is the server of a run that was killed, end the process that ${join(directory, 'pid')} names`,
@@ -68,22 +68,11 @@ export async function startPrivateServer(
 
 async function listening(server: ChildProcess, port: number, log: string): Promise<void> {
   const deadlineMs = performance.now() + READY_MS;
-  while (!(await accepts(port))) {
+  while (!(await acceptsConnections(port))) {
     if (server.exitCode !== null || performance.now() > deadlineMs)
       throw new CoPilotError('UNREACHABLE', `RabbitMQ did not start; see ${log}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
 
 async function end(child: ChildProcess): Promise<void> {

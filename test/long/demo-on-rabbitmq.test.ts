@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptsConnections } from '../servers/accepts-connections.ts';
+import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { RunningCommand } from '../doubles/co-pilot-command.ts';
 import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../doubles/free-port.ts';
-import { acceptsConnections } from './accepts-connections.ts';
+import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { needProgram, type ServerProcess, startServer } from './server-process.ts';
 
 export interface PostgresServer extends ServerProcess {

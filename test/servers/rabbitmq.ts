@@ -7,7 +7,7 @@ import {
   RABBIT_FOLDERS,
 } from '../../cli/rabbitmq/node-environment.ts';
 import { freePort } from '../doubles/free-port.ts';
-import { acceptsConnections } from './accepts-connections.ts';
+import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { needProgram, type ServerProcess, startServer } from './server-process.ts';
 
 export interface RabbitServer extends ServerProcess {

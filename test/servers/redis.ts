@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { freePort } from '../doubles/free-port.ts';
-import { acceptsConnections } from './accepts-connections.ts';
+import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { needProgram, type ServerProcess, startServer } from './server-process.ts';
 
 export interface RedisServer extends ServerProcess {
