@@ -23,7 +23,7 @@ export default defineConfig({
       project('unit', { ...together, ...shared }),
       project('integration', { testTimeout: 60_000, hookTimeout: 60_000, ...together }),
       project('simulation', { ...slow, ...together }),
-      project('e2e', { ...slow, fileParallelism: false }),
+      project('e2e', { ...slow, ...together }),
       project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
   },
