@@ -36,7 +36,8 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
   });
 }
 
-function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+/** A service's bus at an address that the broker gave. Its `start` rejects where the server there is not locked down. */
+export function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
   if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
   const address = `service.${name}`;
   const credential = { user: address, password: secret };
