@@ -3,15 +3,14 @@ import { CoPilotError, toCoPilotError } from '../errors.ts';
 import { channelError, connectAmqp, type Credential } from './amqp-connect.ts';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
   EVENT_EXCHANGE,
-  instanceAddress,
   MAX_MESSAGE_BYTES,
   TRUSTED_EXCHANGE,
   trustedKey,
   VIRTUAL_HOST,
 } from './amqp-topology.ts';
+import { agentAddress, instanceAddress } from './parties.ts';
 import { BROKER_ADDRESS } from './bus.ts';
 
 /** What came of one thing that an agent must not be able to do, or must. */

@@ -9,11 +9,11 @@ import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-co
 import { probeAmqp, probeAsService, refuseLeaks } from '../../../protocol/bindings/amqp-probe.ts';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
   MAX_CHANNELS,
   TRUSTED_EXCHANGE,
 } from '../../../protocol/bindings/amqp-topology.ts';
+import { agentAddress } from '../../../protocol/bindings/parties.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
