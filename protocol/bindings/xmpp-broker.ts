@@ -7,6 +7,7 @@ import { Entrance } from './xmpp-entrance.ts';
 import { addressOf, jidOf } from './xmpp-names.ts';
 import { componentPlace } from './xmpp-place.ts';
 import { busOf, XMPP_HANDLERS, type XmppOptions, XmppPort } from './xmpp-port.ts';
+import { Presence } from './xmpp-presence.ts';
 
 export interface XmppBrokerOptions extends XmppOptions {
   /** The port of the server that components come to: `xmpp:`, on this machine. */
@@ -36,21 +37,23 @@ export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
   const place = componentPlace(url);
   const { domain } = place;
   const limiter = new RateLimiter({ burst: 2 * framesPerSecond, everyMs: 1000 / framesPerSecond });
-  const present = new Set<Address>();
+  const presence = new Presence();
+  const [ownName, sharedName] = [nameOf(address, domain), nameOf(BROKER_ADDRESS, domain)];
 
   const port = new XmppPort(options, {
-    open: (events, signal) =>
-      openComponent({ place, clock, events, signal }, { name: nameOf(address, domain), secret }),
+    open: (events, signal) => openComponent({ place, clock, events, signal }, { name: ownName, secret }),
     jidOf: (to) => (isPeer(to) ? jidOf(to, domain) : undefined),
     addressOf(jid) {
       const from = addressOf(jid, domain);
       return from !== undefined && isPeer(from) ? from : undefined;
     },
     takes(from) {
-      const isSlow = partyAt(from)?.kind === 'service' || limiter.take(from, clock.monotonicMs());
-      if (!isSlow) log.debug({ address: from }, 'an agent sends too fast, and a frame of it was dropped');
-      return isSlow;
+      if (partyAt(from)?.kind === 'service' || limiter.take(from, clock.monotonicMs())) return true;
+      log.debug({ address: from }, 'an agent sends too fast, and a frame of it was dropped');
+      return false;
     },
+    isThere: (from, name, word) => presence.hear(from, name, word),
+    lost: () => presence.forget(ownName),
     returnsAudibly: (peer) => partyAt(peer)?.kind === 'agent',
     peers: () => [],
     domain,
@@ -60,12 +63,11 @@ export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
   const entrance = new Entrance({
     clock,
     log,
-    open: (events, signal) =>
-      openComponent({ place, clock, events, signal }, { name: nameOf(BROKER_ADDRESS, domain), secret }),
+    open: (events, signal) => openComponent({ place, clock, events, signal }, { name: sharedName, secret }),
     openInlet: (connection) => port.openInlet(connection),
     take: (stanza, inlet) => port.take(stanza, inlet),
+    lost: () => presence.forget(sharedName),
   });
-  void present;
   let starting: Promise<void> | undefined;
   return {
     ...busOf(port),

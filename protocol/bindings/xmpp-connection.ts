@@ -177,7 +177,10 @@ class Stream implements XmppConnection {
   }
 
   async close(): Promise<void> {
-    if (this.#state !== 'open') return this.cut();
+    if (this.#state !== 'open') {
+      this.cut();
+      return;
+    }
     this.#state = 'closing';
     // A socket that is not read does not see the server's good-bye.
     this.resume();
@@ -269,7 +272,10 @@ class Stream implements XmppConnection {
   #rawSocket(): Socket | undefined {
     const { socket } = this.#entity;
     if (socket instanceof Socket) return socket;
-    return typeof socket === 'object' && socket !== null && 'socket' in socket && socket.socket instanceof Socket
+    return typeof socket === 'object' &&
+      socket !== null &&
+      'socket' in socket &&
+      socket.socket instanceof Socket
       ? socket.socket
       : undefined;
   }

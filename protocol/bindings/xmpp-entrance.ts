@@ -7,9 +7,17 @@ import type { XmppConnection, XmppEvents } from './xmpp-connection.ts';
 export interface EntranceOptions {
   readonly clock: Clock;
   readonly log: Log;
-  open(events: XmppEvents, signal: AbortSignal): Promise<XmppConnection>;
-  openInlet(connection: () => XmppConnection | undefined): Inlet;
-  take(stanza: Element, inlet: Inlet): void;
+  readonly open: (events: XmppEvents, signal: AbortSignal) => Promise<XmppConnection>;
+  readonly openInlet: (connection: () => XmppConnection | undefined) => Inlet;
+  readonly take: (stanza: Element, inlet: Inlet) => void;
+  /** The name is not held any more. */
+  readonly lost: () => void;
+}
+
+interface Held {
+  readonly inlet: Inlet;
+  connection: XmppConnection | undefined;
+  isLost: boolean;
 }
 
 const RETRY_MS = 2000;
@@ -22,8 +30,7 @@ export class Entrance {
   readonly #options: EntranceOptions;
   readonly #stop = new AbortController();
   #connecting: Promise<void> = Promise.resolve();
-  #connection: XmppConnection | undefined;
-  #inlet: Inlet | undefined;
+  #held: Held | undefined;
   #cancelRetry: Cancel = () => undefined;
 
   constructor(options: EntranceOptions) {
@@ -31,7 +38,7 @@ export class Entrance {
   }
 
   get isHeld(): boolean {
-    return this.#connection !== undefined;
+    return this.#held !== undefined;
   }
 
   /** Resolves when it has been tried once; never rejects. */
@@ -45,38 +52,29 @@ export class Entrance {
     this.#stop.abort();
     this.#cancelRetry();
     await this.#connecting;
-    this.#inlet?.close();
-    await this.#inlet?.settled();
+    this.#held?.inlet.close();
+    await this.#held?.inlet.settled();
   }
 
   async stop(): Promise<void> {
     await this.settled();
-    await this.#connection?.close();
-    this.#connection = undefined;
+    await this.#held?.connection?.close();
+    this.#held = undefined;
   }
 
   async #connect(): Promise<void> {
     const { log, open, openInlet, take } = this.#options;
-    let isLost = false;
-    const inlet = openInlet(() => this.#connection);
+    const held: Held = { inlet: openInlet(() => held.connection), connection: undefined, isLost: false };
     try {
-      const connection = await open(
+      held.connection = await open(
         {
           onBytes: () => undefined,
-          onStanza: (stanza) => take(stanza, inlet),
-          onLost: () => {
-            isLost = true;
-            this.#lost(inlet);
-          },
+          onStanza: (stanza) => take(stanza, held.inlet),
+          onLost: () => this.#lost(held),
         },
         this.#stop.signal,
       );
-      if (this.#stop.signal.aborted) await connection.close();
-      else if (!isLost) {
-        this.#connection = connection;
-        this.#inlet = inlet;
-        log.info({}, 'this broker answers at the shared address');
-      }
+      this.#hold(held);
     } catch (caught) {
       const { code, message } = toCoPilotError(caught);
       if (code !== 'CONFLICT') log.debug({ errorCode: code, reason: message }, 'no shared address');
@@ -84,9 +82,17 @@ export class Entrance {
     }
   }
 
-  #lost(inlet: Inlet): void {
-    inlet.close();
-    this.#connection = undefined;
+  #hold(held: Held): void {
+    if (held.isLost) return;
+    this.#held = held;
+    this.#options.log.info({}, 'this broker answers at the shared address');
+  }
+
+  #lost(held: Held): void {
+    held.isLost = true;
+    held.inlet.close();
+    this.#held = undefined;
+    this.#options.lost();
     this.#retryLater();
   }
 

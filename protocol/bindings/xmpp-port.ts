@@ -29,8 +29,10 @@ export interface XmppWiring {
   shownAs?(from: Address): Address;
   /** Said to a party before the first frame of each stream. */
   greeting?(jid: string): Element;
-  /** Somebody says that it came or went: whether it is there now. */
-  isThere?(from: Address, heard: 'came' | 'went'): boolean;
+  /** Somebody says to one of our names that it came or went: whether it is there now. */
+  isThere?(from: Address, name: string, word: 'came' | 'went'): boolean;
+  /** This port's own stream was lost. */
+  lost?(): void;
   /** Whether one that is known to be gone says so itself when it is back. */
   returnsAudibly(address: Address): boolean;
   /** Whoever is gone when this party's own stream is. */
@@ -52,6 +54,13 @@ interface Live {
   readonly connection: XmppConnection;
   readonly inlet: Inlet;
   readonly greeted: Set<string>;
+}
+
+/** From its opening on, when nobody knows yet whether it will serve. */
+interface Stream {
+  live: Live | undefined;
+  readonly early: Element[];
+  lost: CoPilotError | undefined;
 }
 
 interface Waiting {
@@ -158,10 +167,10 @@ export class XmppPort implements Bus {
   /** Takes what came by a stream. */
   take(stanza: Element, inlet: Inlet): void {
     const from = this.#wiring.addressOf(stanza.attrs['from'] ?? '');
-    if (from !== undefined) this.#hear(from, readStanza(stanza), inlet);
+    if (from !== undefined) this.#hear(from, stanza.attrs['to'] ?? '', readStanza(stanza), inlet);
   }
 
-  #hear(from: Address, heard: Heard, inlet: Inlet): void {
+  #hear(from: Address, name: string, heard: Heard, inlet: Inlet): void {
     switch (heard.kind) {
       case 'frame':
         if (!this.#wiring.takes(from)) return;
@@ -175,7 +184,7 @@ export class XmppPort implements Bus {
         return;
       case 'came':
       case 'went':
-        if (this.#wiring.isThere?.(from, heard.kind) === true) this.#gone.remove(from);
+        if (this.#wiring.isThere?.(from, name, heard.kind) === true) this.#gone.remove(from);
         else if (heard.kind === 'went') this.#tellGone(from);
         return;
       case 'nothing':
@@ -208,23 +217,27 @@ export class XmppPort implements Bus {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    let opened: Live | undefined;
-    const inlet = this.openInlet(() => opened?.connection);
-    const early: Element[] = [];
+    const stream: Stream = { live: undefined, early: [], lost: undefined };
+    const inlet = this.openInlet(() => stream.live?.connection);
     const connection = await this.#wiring.open(
       {
         onBytes: () => void (this.#heardMs = this.#options.clock.monotonicMs()),
         // What is taken up again brings what had waited before we know that it is.
-        onStanza: (stanza) => (opened === undefined ? void early.push(stanza) : this.take(stanza, inlet)),
-        onLost: (reason) => this.#lost(opened, reason),
+        onStanza: (stanza) =>
+          stream.live === undefined ? void stream.early.push(stanza) : this.take(stanza, inlet),
+        onLost: (reason) => {
+          stream.lost = reason;
+          this.#lost(stream.live, reason);
+        },
       },
       signal,
       this.#lostConnection,
     );
+    if (stream.lost !== undefined) throw stream.lost;
     if (this.#state !== 'started') return connection.close();
-    opened = { connection, inlet, greeted: new Set() };
-    this.#serve(opened);
-    for (const stanza of early) this.take(stanza, inlet);
+    stream.live = { connection, inlet, greeted: new Set() };
+    this.#serve(stream.live);
+    for (const stanza of stream.early) this.take(stanza, inlet);
   }
 
   #serve(live: Live): void {
@@ -246,6 +259,7 @@ export class XmppPort implements Bus {
     if (live === undefined || this.#live !== live) return;
     this.#live = undefined;
     this.#cancelWatch();
+    this.#wiring.lost?.();
     if (this.#state !== 'started') return;
     this.#lostConnection = live.connection;
     this.#options.log.debug({ errorCode: reason.code, reason: reason.message }, 'the bus was lost');
