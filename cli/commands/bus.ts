@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkBus } from '../../broker/bus-check.ts';
 import { openAdmission } from '../../protocol/bindings/amqp-admission.ts';
-import type { ProbeResult } from '../../protocol/bindings/amqp-probe.ts';
+import type { ProbeResult } from '../../protocol/bindings/lock-down.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { loadKey } from '../../protocol/runtime/key-file.ts';
 import { createLog } from '../../protocol/runtime/log.ts';
@@ -76,10 +76,12 @@ async function probe({ configurations: { broker } }: Installation): Promise<read
     );
   const runtime = createNodeRuntime(createLog('bus', { level: 'error' }));
   const identityKey = loadKey(runtime.crypto, broker.keys.identity);
-  const { url, password } = busServer;
+  const { url, password, componentUrl } = busServer;
+  const who = { runtime, installation, identityKey };
+  if (componentUrl !== undefined) return checkBus({ ...who, server: { kind: 'xmpp', url, componentUrl } });
   const admission = await openAdmission(url, { user: BROKER_USER, password });
   try {
-    return await checkBus({ runtime, installation, identityKey, url, admission });
+    return await checkBus({ ...who, server: { kind: 'amqp', url, admission } });
   } finally {
     await admission.close();
   }

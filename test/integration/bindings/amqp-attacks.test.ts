@@ -6,7 +6,8 @@ import { controlSocket, openInstallation, roleDirectory } from '../../../cli/ins
 import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
-import { probeAmqp, probeAsService, refuseLeaks } from '../../../protocol/bindings/amqp-probe.ts';
+import { probeAmqp, probeAsService } from '../../../protocol/bindings/amqp-probe.ts';
+import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
 import {
   AGENT_EXCHANGE,
   agentKey,
