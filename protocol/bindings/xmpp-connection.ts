@@ -30,6 +30,7 @@ export interface XmppConnection {
 export interface XmppEvents {
   /** Anything came, be it half a stanza. */
   onBytes(): void;
+  /** What a stream that is taken up again had missed comes before `openClient` resolves. */
   onStanza(stanza: Element): void;
   /** Called once, after the stream was open, and not for `close`. */
   onLost(reason: CoPilotError): void;
@@ -52,6 +53,9 @@ export interface Opening {
 const OPEN_WITHIN_MS = 10_000;
 const CLOSE_WITHIN_MS = 1000;
 const KEEP_ALIVE_MS = 30_000;
+/** The rest is between the stream's two ends. */
+const MISSED: ReadonlySet<string> = new Set(['message', 'presence']);
+const STANZAS: ReadonlySet<string> = new Set([...MISSED, 'iq']);
 
 /**
  * Opens an agent's stream. Rejects with `NOT_AUTHORIZED` where the server refuses the login, with `UNREACHABLE` where there is
@@ -209,7 +213,9 @@ class Stream implements XmppConnection {
 
   #hear(element: Element): void {
     this.#unfinishedBytes = 0;
-    if (this.#state === 'open' || this.#state === 'closing') this.#opening.events.onStanza(element);
+    // Before the stream is open, answers are to what the library asked.
+    const isOurs = this.#state === 'opening' ? MISSED.has(element.name) : STANZAS.has(element.name);
+    if (isOurs && this.#state !== 'over') this.#opening.events.onStanza(element);
   }
 
   /** The library's parser holds whatever comes, and throws where an element ends that has not begun: from within the socket. */

@@ -73,6 +73,8 @@ const OUTBOX_FRAMES = 64;
 const UNACKNOWLEDGED = 1000;
 /** Parties that are greeted on one stream; there are few brokers. */
 const MAX_GREETED = 64;
+/** Stanzas that come before a stream is open; beyond, they are lost, as on a network. */
+const MAX_EARLY = 1000;
 const LOOK_EVERY_MS = 10_000;
 const PING_AFTER_MS = 30_000;
 /** A server that is silent for so long, pings included, is gone. */
@@ -222,9 +224,10 @@ export class XmppPort implements Bus {
     const connection = await this.#wiring.open(
       {
         onBytes: () => void (this.#heardMs = this.#options.clock.monotonicMs()),
-        // What is taken up again brings what had waited before we know that it is.
-        onStanza: (stanza) =>
-          stream.live === undefined ? void stream.early.push(stanza) : this.take(stanza, inlet),
+        onStanza: (stanza) => {
+          if (stream.live !== undefined) this.take(stanza, inlet);
+          else if (stream.early.length < MAX_EARLY) stream.early.push(stanza);
+        },
         onLost: (reason) => {
           stream.lost = reason;
           this.#lost(stream.live, reason);

@@ -270,7 +270,7 @@ class Probe {
 
   #hear(stanza: Element): void {
     if (stanza.attrs['id'] === this.#waiting?.id) this.#waiting?.settle({ kind: 'stanza', stanza });
-    else if (['message', 'presence', 'iq'].includes(stanza.name)) this.heard.push(stanza);
+    else this.heard.push(stanza);
   }
 
   async #await(id: string): Promise<Answer> {

@@ -3,50 +3,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { type ProsodyListener, prosodyFiles } from '../../cli/prosody/server-files.ts';
-import type { AmqpAgentBus } from '../../protocol/bindings/amqp-agent.ts';
-import type { Bus } from '../../protocol/bindings/bus.ts';
-import { createXmppAgentBus } from '../../protocol/bindings/xmpp-agent.ts';
-import { createXmppBrokerBus, type XmppBrokerBus } from '../../protocol/bindings/xmpp-broker.ts';
-import { createXmppServiceBus } from '../../protocol/bindings/xmpp-service.ts';
-import { nodeClock, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
-import type { Clock } from '../../protocol/runtime/runtime.ts';
-import { type ProsodyPorts, type ProsodyServer, startProsody } from '../servers/prosody.ts';
+import { type ProsodyPorts, startProsody } from '../servers/prosody.ts';
 import { isInstalled, needProgram } from '../servers/server-process.ts';
-import { type AgentLogin, type BusDesk, openBusDesk } from './bus-desk.ts';
-import { silentLog } from './silent-log.ts';
+import { openBusDesk } from './bus-desk.ts';
+import { BROKER_SECRET, INSTANCES, type LockedXmpp, lockedXmpp, SERVICE_SECRETS } from './locked-xmpp.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
 export const LACKS_PROSODY = process.env['CI'] !== 'true' && !isInstalled('prosody');
-
-/** Prosody as `co-pilot bus config prosody` sets it up, asking the broker's own code about agents. */
-export interface LockedProsody {
-  readonly server: ProsodyServer;
-  readonly desk: BusDesk;
-  /** Where agents come. */
-  readonly url: string;
-  /** Where components do. */
-  readonly componentUrl: string;
-  readonly domain: string;
-  broker(options?: Partial<BrokerOptions>): XmppBrokerBus;
-  agentBus(agent: AgentLogin, options?: Partial<AgentOptions>): AmqpAgentBus;
-  service(name: string, secret?: string): Bus;
-  stop(): Promise<void>;
-}
-
-interface BrokerOptions {
-  readonly clock: Clock;
-  readonly url: string;
-  readonly secret: string;
-  readonly instance: string;
-  readonly framesPerSecond: number;
-}
-
-interface AgentOptions {
-  readonly clock: Clock;
-  readonly url: string;
-  readonly renewIdentity: () => Promise<void>;
-}
 
 export interface LockedProsodyOptions {
   readonly withTls?: boolean;
@@ -54,15 +18,13 @@ export interface LockedProsodyOptions {
   readonly change?: (files: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
 }
 
-export const SERVICE_SECRET = 'secret of the storage adapter';
-export const BROKER_SECRET = 'secret of "the" \\ brokers';
-export const INSTANCES = ['broker-1', 'broker-2', 'broker-3'];
 const DOMAIN = 'localhost';
 
+/** Prosody as `co-pilot bus config prosody` sets it up, asking the broker's own code about agents. */
 export async function openLockedProsody({
   withTls = false,
   change = (files) => files,
-}: LockedProsodyOptions = {}): Promise<LockedProsody> {
+}: LockedProsodyOptions = {}): Promise<LockedXmpp> {
   const directory = await temporaryDirectory('prosody');
   const desk = await openBusDesk();
   const folder = join(directory, 'server');
@@ -77,7 +39,7 @@ export async function openLockedProsody({
         decisionsUrl: desk.url,
         brokerSecret: BROKER_SECRET,
         brokers: INSTANCES,
-        serviceSecrets: { storage: SERVICE_SECRET, other: `${SERVICE_SECRET} of another` },
+        serviceSecrets: SERVICE_SECRETS,
         asRoot: process.getuid?.() === 0,
       }),
     ),
@@ -85,41 +47,21 @@ export async function openLockedProsody({
     await desk.close();
     throw caught;
   });
-  const url = withTls ? `xmpp://localhost:${server.ports.bus}` : `xmpp://127.0.0.1:${server.ports.bus}`;
-  const componentUrl = `xmpp://127.0.0.1:${server.ports.component}/${DOMAIN}`;
-  const common = { clock: nodeClock, random: nodeRandom, log: silentLog };
-  return {
-    server,
+  const { ports } = server;
+  return lockedXmpp({
     desk,
-    url,
-    componentUrl,
-    domain: DOMAIN,
-    broker: (options = {}) =>
-      createXmppBrokerBus({
-        ...common,
-        url: componentUrl,
-        secret: BROKER_SECRET,
-        instance: 'broker-1',
-        framesPerSecond: 10_000,
-        ...options,
-      }),
-    agentBus: ({ user, password }, options = {}) =>
-      createXmppAgentBus({
-        ...common,
-        url,
-        agent: user,
-        identity: () => password,
-        renewIdentity: async () => undefined,
-        ...options,
-      }),
-    service: (name, secret = SERVICE_SECRET) =>
-      createXmppServiceBus({ ...common, url: componentUrl, address: `service.${name}`, secret }),
+    url: `xmpp://${withTls ? 'localhost' : '127.0.0.1'}:${ports.bus}`,
+    ...(withTls && { directUrl: `xmpps://localhost:${ports.direct}` }),
+    webSocketUrl: `ws://127.0.0.1:${ports.webSocket}/xmpp-websocket`,
+    componentUrl: `xmpp://127.0.0.1:${ports.component}/${DOMAIN}`,
+    kill: () => server.kill(),
+    start: () => server.start(),
     async stop() {
       await server.stop();
       await desk.close();
       await removeDirectory(directory);
     },
-  };
+  });
 }
 
 /** With a certificate for `localhost`, and for no other name, that is believed in this process from now on. */

@@ -3,15 +3,18 @@ import { XMPP_HANDLERS } from '../../../protocol/bindings/xmpp-port.ts';
 import { busConformance } from '../../conformance/bus.ts';
 import { eventuallyTrue } from '../../doubles/eventually.ts';
 import { openFaultProxy } from '../../doubles/fault-proxy.ts';
-import { LACKS_PROSODY, type LockedProsody, openLockedProsody } from '../../doubles/locked-prosody.ts';
+import { LACKS_PROSODY, openLockedProsody } from '../../doubles/locked-prosody.ts';
+import type { LockedXmpp } from '../../doubles/locked-xmpp.ts';
 
 const WITHIN_MS = 10_000;
 
 describe.skipIf(LACKS_PROSODY)('on Prosody (left out where it is not installed)', () => {
-  let prosody: LockedProsody;
+  let prosody: LockedXmpp;
+  let port: number;
 
   beforeAll(async () => {
     prosody = await openLockedProsody();
+    port = Number(new URL(prosody.url).port);
   });
   afterAll(() => prosody.stop());
 
@@ -21,7 +24,7 @@ describe.skipIf(LACKS_PROSODY)('on Prosody (left out where it is not installed)'
     outboxFrames: 64,
     async pair(clock) {
       const proxy = await openFaultProxy();
-      proxy.target(prosody.server.ports.bus);
+      proxy.target(port);
       return {
         broker: prosody.broker({ clock }),
         client: prosody.agentBus(prosody.desk.agent(), { clock, url: `xmpp://127.0.0.1:${proxy.port}` }),
@@ -29,7 +32,7 @@ describe.skipIf(LACKS_PROSODY)('on Prosody (left out where it is not installed)'
           proxy.target(1);
           proxy.cutAll();
           await whileDown();
-          proxy.target(prosody.server.ports.bus);
+          proxy.target(port);
           return same;
         },
         async release() {
