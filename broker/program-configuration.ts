@@ -15,6 +15,8 @@ export interface BrokerProgramConfiguration {
   readonly busPort: number;
   /** A server instead of the embedded bus. */
   readonly busServer?: BusServerConfiguration;
+  /** Names of other instances that a bus server must know. */
+  readonly otherBrokers?: readonly string[];
   readonly enrolmentPort: number;
   /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicBusUrl?: string;

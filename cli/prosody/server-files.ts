@@ -28,6 +28,8 @@ export interface ProsodyOptions {
 
 export type ProsodyListener =
   | { readonly kind: 'plain'; readonly host: string; readonly port: number }
+  /** Nobody but a proxy that ends TLS, by a WebSocket. */
+  | { readonly kind: 'proxy' }
   | {
       readonly kind: 'tls';
       /** All addresses of the machine where it is left out. */
@@ -39,6 +41,8 @@ export type ProsodyListener =
       readonly key: string;
     };
 
+export const CONFIGURATION_FILE = 'prosody.cfg.lua';
+export const PID_FILE = 'prosody.pid';
 /** The server's own modules, beside this file. */
 const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_guard.lua'];
 /** A client that lost its connection has so long to take its stream up again. */
@@ -50,7 +54,7 @@ export function prosodyFiles(options: ProsodyOptions): Readonly<Record<string, s
     `modules/${name}`,
     readFileSync(new URL(`modules/${name}`, import.meta.url), 'utf8'),
   ]);
-  return Object.fromEntries([['prosody.cfg.lua', configurationOf(options)], ...modules]);
+  return Object.fromEntries([[CONFIGURATION_FILE, configurationOf(options)], ...modules]);
 }
 
 function configurationOf(options: ProsodyOptions): string {
@@ -64,7 +68,7 @@ function configurationOf(options: ProsodyOptions): string {
   return [
     `plugin_paths = { ${quoted(`${directory}/modules`)} }`,
     `data_path = ${quoted(`${directory}/data`)}`,
-    `pidfile = ${quoted(`${directory}/prosody.pid`)}`,
+    `pidfile = ${quoted(`${directory}/${PID_FILE}`)}`,
     'daemonize = false',
     ...(options.asRoot === true ? ['run_as_root = true'] : []),
     'log = { { levels = { min = "warn" }, to = "console" } }',
@@ -123,13 +127,14 @@ function listenerLines({ listen }: ProsodyOptions): readonly string[] {
       'c2s_require_encryption = false',
       'allow_unencrypted_plain_auth = true',
     ];
+  const withTls = ['c2s_require_encryption = true', 'allow_unencrypted_plain_auth = false'];
+  if (listen.kind === 'proxy') return ['c2s_ports = {}', ...withTls];
   const { host, port, directPort, certificate, key } = listen;
   return [
     ...(host === undefined ? [] : [`interfaces = { ${quoted(host)} }`]),
     `c2s_ports = { ${port ?? ''} }`,
     `c2s_direct_tls_ports = { ${directPort ?? ''} }`,
-    'c2s_require_encryption = true',
-    'allow_unencrypted_plain_auth = false',
+    ...withTls,
     `ssl = { certificate = ${quoted(certificate)}, key = ${quoted(key)} }`,
     `c2s_direct_tls_ssl = { certificate = ${quoted(certificate)}, key = ${quoted(key)} }`,
   ];
