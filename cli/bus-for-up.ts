@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BusServer, busServer, type Ports } from './bus-servers.ts';
+import type { BusServer, Ports } from './bus-server.ts';
+import { busServer } from './bus-servers.ts';
 import { choosePorts } from './configuration/generated.ts';
 import { loadConfiguration } from './configuration/load.ts';
 import { openInstallation } from './installation.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { CoPilotError } from '../../protocol/errors.ts';
-import type { BusServer } from '../bus-servers.ts';
+import type { BusServer } from '../bus-server.ts';
 import { startPrivateServer } from '../private-server.ts';
 import { CONFIGURATION_FILE, PID_FILE } from './server-files.ts';
 import { serverFilesFor } from './installation-files.ts';

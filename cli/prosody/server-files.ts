@@ -47,6 +47,8 @@ export const PID_FILE = 'prosody.pid';
 const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_guard.lua'];
 /** A client that lost its connection has so long to take its stream up again. */
 const HIBERNATION_SECONDS = 60;
+/** Stanzas kept for it meanwhile. */
+const HIBERNATION_STANZAS = 500;
 
 /** The files a Prosody server for the Co-Pilot runs with, by name. */
 export function prosodyFiles(options: ProsodyOptions): Readonly<Record<string, string>> {
@@ -88,6 +90,7 @@ function configurationOf(options: ProsodyOptions): string {
     `c2s_stanza_size_limit = ${MAX_STANZA_BYTES}`,
     'limits = { c2s = { rate = "512kb/s", burst = "5s" } }',
     `smacks_hibernation_time = ${HIBERNATION_SECONDS}`,
+    `smacks_max_queue_size = ${HIBERNATION_STANZAS}`,
     'smacks_max_old_sessions = 1',
     '',
     `modules_enabled = { ${modulesOf(options).map(quoted).join(', ')} }`,

@@ -10,7 +10,7 @@ import { agentAddress, instanceAddress, partyAt } from './parties.ts';
 export const AGENT_RESOURCE = 'co-pilot';
 
 /** The names that components go by. */
-export const ENTRANCE = 'broker';
+const ENTRANCE = 'broker';
 const SERVICES = 'service';
 
 /** Undefined for an address that nobody has on this bus. */

@@ -13,7 +13,7 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** The domain of a server that has no other name. */
 const LOCAL_DOMAIN = 'localhost';
 const WEBSOCKET_PATH = '/xmpp-websocket';
-export const COMPONENT_PORT = 5347;
+const COMPONENT_PORT = 5347;
 
 /** Whether a WebSocket address is that of an XMPP server (RFC 7395), and not of the embedded bus. */
 export function isXmppUrl(url: string): boolean {

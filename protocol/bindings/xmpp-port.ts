@@ -69,7 +69,7 @@ interface Waiting {
 }
 
 const OUTBOX_FRAMES = 64;
-/** Stanzas that the server has not acknowledged; it holds as many for the other side. */
+/** Stanzas that the server has not acknowledged. */
 const UNACKNOWLEDGED = 1000;
 /** Parties that are greeted on one stream; there are few brokers. */
 const MAX_GREETED = 64;

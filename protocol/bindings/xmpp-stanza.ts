@@ -3,7 +3,7 @@ import { MAX_FRAME_BYTES } from './bus.ts';
 
 /** The child of a message that carries a frame. Servers read `body` as a person's text, and drop what they do not know of it. */
 const FRAME = 'frame';
-export const FRAME_NAMESPACE = 'urn:co-pilot:frame:1';
+const FRAME_NAMESPACE = 'urn:co-pilot:frame:1';
 const PING_NAMESPACE = 'urn:xmpp:ping';
 
 const MAX_TEXT = 4 * Math.ceil(MAX_FRAME_BYTES / 3);

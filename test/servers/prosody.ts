@@ -22,12 +22,14 @@ export interface ProsodyPorts {
 export async function startProsody(
   directory: string,
   files: (ports: ProsodyPorts) => Readonly<Record<string, string>>,
+  chosen: Partial<ProsodyPorts> = {},
 ): Promise<ProsodyServer> {
   const ports = {
     bus: await freePort(),
     direct: await freePort(),
     component: await freePort(),
     webSocket: await freePort(),
+    ...chosen,
   };
   for (const [name, text] of Object.entries(files(ports))) {
     const path = join(directory, name);
