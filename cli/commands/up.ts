@@ -8,7 +8,6 @@ import { startBusFor } from '../bus-for-up.ts';
 import { BUS_SERVERS } from '../bus-servers.ts';
 import { EXIT } from '../command-line.ts';
 import { loadConfiguration } from '../configuration/load.ts';
-import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
 import { runRole } from '../role-program.ts';
@@ -109,6 +108,8 @@ async function upIn(
   const method = await isolation(preferred, agents);
   if (method === undefined) return EXIT.configuration;
   const json = options.json === true;
+  // A single role loads nothing of the demo.
+  const { EXAMPLE_CAMPAIGN, runDemo } = await import('../demo.ts');
   return runDemo({
     directory,
     configuration,
