@@ -17,6 +17,8 @@ export type SecretReference = { readonly file: string } | { readonly env: string
 
 export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
 
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
+
 export interface QueueSettings {
   readonly leaseMs: number;
   readonly firstRenewMs: number;
@@ -39,7 +41,12 @@ export interface IntakeSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
-  readonly bus: { readonly kind: 'websocket' | 'rabbitmq'; readonly url?: string };
+  readonly bus: {
+    readonly kind: BusKind;
+    readonly url?: string;
+    readonly componentPort: number;
+    readonly brokers?: readonly string[];
+  };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {
