@@ -1,6 +1,5 @@
 import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
 import type { Stage } from '../stage.ts';
-import { startBenchRabbit } from './rabbitmq.ts';
 import type { RawTransport } from './raw-transport.ts';
 
 /** A bus server set up as an operator's is, for one installation of the bench. */
@@ -15,6 +14,3 @@ export interface BenchServer {
 }
 
 export type StartBenchServer = (directory: string, stage: Stage) => Promise<BenchServer>;
-
-/** By the name that operators choose it by. */
-export const BENCH_SERVERS: Readonly<Record<string, StartBenchServer>> = { rabbitmq: startBenchRabbit };

@@ -7,8 +7,9 @@ import { type Peer, startPeer } from '../peer.ts';
 import type { Stage } from '../stage.ts';
 import { median } from '../statistics.ts';
 import { AGENTS, warm } from '../throughput.ts';
-import { BENCH_SERVERS, type BenchServer, type StartBenchServer } from './bench-server.ts';
+import type { BenchServer, StartBenchServer } from './bench-server.ts';
 import type { RawQuestions } from './raw-peer.ts';
+import { BENCH_SERVERS } from './servers.ts';
 
 /** One bus server: full cycles over it, raw request and reply over it, and full cycles over our own WebSocket, in turn. */
 export interface MeasuredBus {
