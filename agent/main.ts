@@ -11,6 +11,7 @@ import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { renewIdentity } from './enrol.ts';
 import type { AgentKeys, Membership } from './enrol.ts';
+import type { EnrolmentWay } from './enrolment-way.ts';
 import { AGENT_EXIT, endedBy, exitCodeOf } from './exit-codes.ts';
 import type { Ended } from './exit-codes.ts';
 import { detectIsolation } from './executors/detect-isolation.ts';
@@ -36,6 +37,8 @@ export interface RunAgentOptions {
   readonly directory: string;
   /** A one-use code; needed once. */
   readonly code?: string;
+  /** Another way to enrol, instead of a code. */
+  readonly way?: () => Promise<EnrolmentWay>;
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */

@@ -30,6 +30,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   REVOKED: 403,
   RATE_LIMITED: 429,
   NOT_FOUND: 404,
+  ENROLMENT_UNAVAILABLE: 503,
 };
 
 /** The public HTTP face: enrolment and renewal of identities, nothing else. */
