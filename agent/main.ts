@@ -39,6 +39,8 @@ export interface RunAgentOptions {
   readonly code?: string;
   /** Another way to enrol, instead of a code. */
   readonly way?: () => Promise<EnrolmentWay>;
+  /** Files that no job may read, beside those of the directory. */
+  readonly hiddenFiles?: readonly string[];
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */
@@ -244,7 +246,7 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: secretFiles(directory),
+    hiddenPaths: [...secretFiles(directory), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };

@@ -8,6 +8,7 @@ import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
 import { challengeKeyOf } from './enrolment/challenge.ts';
+import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
@@ -112,6 +113,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     certifier: keys.certifier.publicKey,
     challengeKey: challengeKeyOf(runtime.crypto, keys.certifier),
     codes,
+    ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
     agent: (id) => ledger.agent(id),
