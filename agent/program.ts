@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { trustAuthorities } from './authority.ts';
 import { chosenWay, environmentWay, type WayArguments, wayFiles } from './chosen-way.ts';
 import type { IsolationMethod } from './executors/index.ts';
 import { runAgent } from './main.ts';
@@ -8,6 +9,8 @@ import { runAgent } from './main.ts';
 export interface AgentArguments {
   readonly directory: string;
   readonly way: WayArguments;
+  /** A file of authorities to trust beside the system's. */
+  readonly authorities?: string;
   readonly slots: number;
   readonly isolation?: IsolationMethod;
   readonly drainSeconds: number;
@@ -27,6 +30,7 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
   if (options.withParent) process.stdin.on('end', onSignal).resume();
   try {
+    if (options.authorities !== undefined) trustAuthorities(options.authorities);
     return await runAgent({
       directory: resolve(options.directory),
       slots: options.slots,
@@ -62,6 +66,7 @@ async function main(): Promise<void> {
       'code-file': { type: 'string' },
       installation: { type: 'string' },
       'oidc-token-file': { type: 'string' },
+      ca: { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -82,6 +87,7 @@ async function main(): Promise<void> {
       ...(values.installation !== undefined && { installation: values.installation }),
       ...(values['oidc-token-file'] !== undefined && { oidcTokenFile: values['oidc-token-file'] }),
     },
+    ...(values.ca !== undefined && { authorities: values.ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }

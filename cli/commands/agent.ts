@@ -14,6 +14,7 @@ interface RunOptions {
   readonly codeFile?: string;
   readonly installation?: string;
   readonly oidcTokenFile?: string;
+  readonly ca?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -40,6 +41,7 @@ export function addAgentCommands(program: Command): void {
       '--oidc-token-file <file>',
       'enrol with the access token in the file (or COPILOT_OIDC_TOKEN) instead of a code',
     )
+    .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -61,7 +63,8 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { directory, code, codeFile, installation, oidcTokenFile, slots, isolation, drain, json } = options;
+  const { directory, code, codeFile, installation, oidcTokenFile, ca, slots, isolation, drain, json } =
+    options;
   return runAgentProgram({
     directory,
     slots: Number(slots),
@@ -75,6 +78,7 @@ async function run(options: RunOptions): Promise<number> {
       ...(installation !== undefined && { installation }),
       ...(oidcTokenFile !== undefined && { oidcTokenFile }),
     },
+    ...(ca !== undefined && { authorities: ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }

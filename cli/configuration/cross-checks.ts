@@ -22,7 +22,8 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
-    ...enrolmentFaults(settings.enrolment),
+    ...providerFaults(settings.enrolment),
+    ...tlsFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -119,7 +120,7 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
 }
 
 /** An owner's name begins with the provider's, and tokens tell providers apart by the issuer. */
-function enrolmentFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
+function providerFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
   return oidc.flatMap(({ name, issuer }, at) => {
     const earlier = oidc.slice(0, at);
     const path = (key: string): FieldPath => ['enrolment', 'oidc', at, key];
@@ -135,6 +136,15 @@ function enrolmentFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[
         : [{ path: path('issuer'), message: 'is reached without TLS; write https://' }]),
     ];
   });
+}
+
+function tlsFaults({ tls }: EnrolmentSettings): readonly CrossFault[] {
+  const said = Object.keys(tls).length > 0;
+  const missing = (['certificate', 'key'] as const).filter((key) => said && tls[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'tls', key],
+    message: 'is needed: TLS takes a certificate and its key',
+  }));
 }
 
 function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {
