@@ -6,9 +6,15 @@ import {
   isRenewedIdentity,
   proofBytes,
 } from '../protocol/enrolment.ts';
-import type { EnrolmentChallenge, EnrolmentCode, ProofPurpose } from '../protocol/enrolment.ts';
+import type {
+  EnrolmentChallenge,
+  EnrolmentRequest,
+  ProofFields,
+  ProofPurpose,
+} from '../protocol/enrolment.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import type { Crypto, PrivateKey } from '../protocol/runtime/runtime.ts';
+import type { EnrolmentWay } from './enrolment-way.ts';
 import type { PostJson } from './http-json.ts';
 
 /** An agent's two key pairs; they are made here and never leave. */
@@ -41,30 +47,26 @@ export interface EnrolOptions {
 }
 
 /**
- * Spends a one-use code. Rejects with `ENROLMENT_REFUSED` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
- * not the one the code pins, `UNREACHABLE` where asking again may help.
+ * Enrols by the way given. Rejects with `ENROLMENT_REFUSED` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
+ * not the one that is pinned, `UNREACHABLE` where asking again may help.
  */
-export async function enrol(code: EnrolmentCode, options: EnrolOptions): Promise<Membership> {
-  const { keys, signal, post } = options;
-  const certifier = base64url(code.certifier);
-  const challenge = await askChallenge(code.url, options);
-  const { status, body } = await post(
-    code.url + ENROLMENT_PATHS.enrol,
-    {
-      method: 'code',
-      code: code.secret,
-      challenge: challenge.challenge,
-      sig: base64url(keys.signing.publicKey.raw),
-      kex: base64url(keys.session.publicKey.raw),
-      proof: proofOf('enrol', challenge, options),
-    },
-    signal,
-  );
+export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<Membership> {
+  const { signal, post } = options;
+  const certifier = base64url(way.certifier);
+  const fields = proofFields(await askChallenge(way.url, options), options);
+  const request: EnrolmentRequest = {
+    ...(await way.credential(fields)),
+    challenge: fields.challenge,
+    sig: fields.sig,
+    kex: fields.kex,
+    proof: proofOf('enrol', fields, options),
+  };
+  const { status, body } = await post(way.url + ENROLMENT_PATHS.enrol, request, signal);
   if (!isEnrolled(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, certifier);
   const { identity, installation, bus, expiresInSeconds } = body;
   return {
-    url: code.url,
+    url: way.url,
     installation,
     certifier,
     bus,
@@ -84,7 +86,7 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
     {
       identity: membership.identity,
       challenge: challenge.challenge,
-      proof: proofOf('renew', challenge, options),
+      proof: proofOf('renew', proofFields(challenge, options), options),
     },
     options.signal,
   );
@@ -100,22 +102,21 @@ async function askChallenge(url: string, { post, signal }: EnrolOptions): Promis
   return body;
 }
 
-function proofOf(
-  purpose: ProofPurpose,
-  { installation, challenge }: EnrolmentChallenge,
-  { keys, crypto }: EnrolOptions,
-): string {
+function proofFields({ installation, challenge }: EnrolmentChallenge, { keys }: EnrolOptions): ProofFields {
   const sig = base64url(keys.signing.publicKey.raw);
   const kex = base64url(keys.session.publicKey.raw);
-  const statement = proofBytes(purpose, { installation, challenge, sig, kex });
-  return base64url(crypto.sign(keys.signing, statement));
+  return { installation, challenge, sig, kex };
+}
+
+function proofOf(purpose: ProofPurpose, fields: ProofFields, { keys, crypto }: EnrolOptions): string {
+  return base64url(crypto.sign(keys.signing, proofBytes(purpose, fields)));
 }
 
 function checkCertifier(answered: string, pinned: string): void {
   if (answered === pinned) return;
   throw new CoPilotError(
     'NOT_AUTHORIZED',
-    'the enrolment answered with another certifier than the code pins',
+    'the enrolment answered with another certifier than the one that is pinned',
   );
 }
 

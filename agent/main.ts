@@ -11,6 +11,7 @@ import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { renewIdentity } from './enrol.ts';
 import type { AgentKeys, Membership } from './enrol.ts';
+import type { EnrolmentWay } from './enrolment-way.ts';
 import { AGENT_EXIT, endedBy, exitCodeOf } from './exit-codes.ts';
 import type { Ended } from './exit-codes.ts';
 import { detectIsolation } from './executors/detect-isolation.ts';
@@ -36,6 +37,10 @@ export interface RunAgentOptions {
   readonly directory: string;
   /** A one-use code; needed once. */
   readonly code?: string;
+  /** Another way to enrol, instead of a code. */
+  readonly way?: () => Promise<EnrolmentWay>;
+  /** Files that no job may read, beside those of the directory. */
+  readonly hiddenFiles?: readonly string[];
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */
@@ -241,7 +246,7 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: secretFiles(directory),
+    hiddenPaths: [...secretFiles(directory), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };

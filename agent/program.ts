@@ -1,15 +1,16 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { trustAuthorities } from './authority.ts';
+import { chosenWay, environmentWay, type WayArguments, wayFiles } from './chosen-way.ts';
 import type { IsolationMethod } from './executors/index.ts';
 import { runAgent } from './main.ts';
 
 /** What a person or a supervisor may say on the command line of an agent. */
 export interface AgentArguments {
   readonly directory: string;
-  readonly code?: string;
-  /** A file that holds the code: arguments are seen by everybody on the machine. */
-  readonly codeFile?: string;
+  readonly way: WayArguments;
+  /** A file of authorities to trust beside the system's. */
+  readonly authorities?: string;
   readonly slots: number;
   readonly isolation?: IsolationMethod;
   readonly drainSeconds: number;
@@ -28,9 +29,8 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
   if (options.withParent) process.stdin.on('end', onSignal).resume();
-  const { codeFile } = options;
-  const code = codeFile === undefined ? options.code : (await readFile(codeFile, 'utf8')).trim();
   try {
+    if (options.authorities !== undefined) trustAuthorities(options.authorities);
     return await runAgent({
       directory: resolve(options.directory),
       slots: options.slots,
@@ -39,7 +39,8 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
       signal: drain.signal,
       hurry: hurry.signal,
       write: (line) => process.stdout.write(`${line}\n`),
-      ...(code !== undefined && { code }),
+      way: () => chosenWay(options.way),
+      hiddenFiles: wayFiles(options.way).map((path) => resolve(path)),
       ...(options.isolation !== undefined && { isolation: options.isolation }),
     });
   } finally {
@@ -63,6 +64,9 @@ async function main(): Promise<void> {
     options: {
       directory: { type: 'string' },
       'code-file': { type: 'string' },
+      installation: { type: 'string' },
+      'oidc-token-file': { type: 'string' },
+      ca: { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -77,7 +81,13 @@ async function main(): Promise<void> {
     drainSeconds: Number(values.drain),
     json: values.json,
     withParent: values['with-parent'],
-    ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
+    way: {
+      ...environmentWay(process.env),
+      ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
+      ...(values.installation !== undefined && { installation: values.installation }),
+      ...(values['oidc-token-file'] !== undefined && { oidcTokenFile: values['oidc-token-file'] }),
+    },
+    ...(values.ca !== undefined && { authorities: values.ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }

@@ -7,10 +7,13 @@ import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metr
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
+import { challengeKeyOf } from './enrolment/challenge.ts';
+import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
-import { createEnrolmentServer } from './http/enrolment-routes.ts';
+import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
+import { createEnrolmentServer, showPair } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
 import type { LedgerKeeping } from './ledger/keeping.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -61,6 +64,8 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const { directory, configuration, log, openLedger = opensLedger(options.configuration) } = options;
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
+  const tlsFiles = configuration.enrolment?.tls;
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
   const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
@@ -109,7 +114,9 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     installation: configuration.installation,
     identityKey: keys.identity,
     certifier: keys.certifier.publicKey,
+    challengeKey: challengeKeyOf(runtime.crypto, keys.certifier),
     codes,
+    ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
     agent: (id) => ledger.agent(id),
@@ -119,7 +126,10 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     enrolment,
     clock: runtime.clock,
     log,
+    ...(tls && { tls }),
   });
+  const tlsWatch =
+    tlsFiles && tls && watchTlsFiles(tlsFiles, tls, runtime, (pair) => showPair(enrolmentServer, pair));
   const housekeeping = createHousekeeping({
     ...runtime,
     keeping: ledger,
@@ -146,6 +156,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const stop = async (): Promise<void> => {
     housekeeping.stop();
+    tlsWatch?.stop();
     await metricsServer?.stop();
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();

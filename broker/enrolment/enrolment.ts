@@ -2,17 +2,21 @@ import { agentIdOf } from '../../protocol/agent-id.ts';
 import { base64url, fromBase64url } from '../../protocol/encoding.ts';
 import type {
   EnrolmentRequest,
+  ProofFields,
   RenewalRequest,
   RenewedIdentity,
   Enrolled,
 } from '../../protocol/enrolment.ts';
-import { encodeEnrolmentCode, verifyProof } from '../../protocol/enrolment.ts';
+import { encodeEnrolmentCode, encodeInstallationPin, verifyProof } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { judgeIdentity, signIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import { codeDigest, createChallenges } from './challenge.ts';
+import { createCodeMethod } from './code-method.ts';
 import type { CodeStore, CodeTerms } from './code-store.ts';
+import type { EnrolmentTerms } from './method.ts';
+import { type EnrolmentMethods, judgeCredential } from './methods.ts';
 
 export interface EnrolmentOptions {
   readonly runtime: Runtime;
@@ -21,7 +25,11 @@ export interface EnrolmentOptions {
   readonly identityKey: PrivateKey;
   /** Ed25519; certifies broker instances. */
   readonly certifier: PublicKey;
+  /** The same in all brokers of the installation. Where it is left out, challenges hold at this one until its end. */
+  readonly challengeKey?: Uint8Array;
   readonly codes: CodeStore;
+  /** Ways to enrol beside one-use codes. */
+  readonly methods?: EnrolmentMethods;
   /** Where agents reach the enrolment, and the buses. */
   readonly publicUrl: () => string;
   readonly busUrls: () => readonly string[];
@@ -31,15 +39,17 @@ export interface EnrolmentOptions {
   readonly identitySeconds?: number;
 }
 
-/** Turns one-use codes into identities bound to keys, and renews them. */
+/** Turns credentials into identities bound to keys, and renews them. */
 export interface Enrolment {
   challenge(): { readonly challenge: string; readonly installation: string };
-  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed. */
+  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, or with `ENROLMENT_UNAVAILABLE`. */
   enrol(request: EnrolmentRequest): Promise<Enrolled>;
   /** Rejects with `ENROLMENT_REFUSED` or `REVOKED`. */
   renew(request: RenewalRequest): Promise<RenewedIdentity>;
   /** A new code as the text a person hands over; valid for `seconds`. */
   issueCode(terms: CodeTerms, seconds: number): Promise<string>;
+  /** What agents need that enrol without a code: where, and whom to believe. No secret. */
+  pin(): string;
 }
 
 const IDENTITY_SECONDS = 24 * 3600;
@@ -51,10 +61,11 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const { runtime, installation, identityKey, codes } = options;
   const { crypto, clock, random } = runtime;
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
-  const challenges = createChallenges(crypto, random, clock);
+  const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
   const certifier = base64url(options.certifier.raw);
+  const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
 
-  function identity(sig: string, kex: string, { owner, site, tier }: CodeTerms): string {
+  function identity(sig: string, kex: string, { owner, site, tier }: EnrolmentTerms): string {
     const iat = Math.floor(clock.wallMs() / 1000);
     const sub = agentId(sig);
     return signIdentity(crypto, identityKey, {
@@ -103,16 +114,23 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       throw new CoPilotError('REVOKED', 'this agent was revoked; it needs a new key and a new code');
   }
 
+  async function termsOf(request: EnrolmentRequest, fields: ProofFields): Promise<EnrolmentTerms> {
+    const judged = await judgeCredential(methods, request, fields);
+    if (judged.kind === 'known') return judged.terms;
+    runtime.log.info({ method: request.method, reason: judged.reason }, 'an enrolment was refused');
+    throw refusal();
+  }
+
   return {
     challenge: () => ({ challenge: challenges.issue(), installation }),
-    async enrol({ code, challenge, sig, kex, proof }) {
+    async enrol(request) {
+      const { challenge, sig, kex, proof } = request;
       checkProof('enrol', challenge, sig, kex, proof);
       await checkStanding(agentId(sig));
-      const spent = await codes.spend(codeDigest(crypto, code), sig, clock.wallMs());
-      if (spent.kind === 'refused') throw refusal();
+      const terms = await termsOf(request, { installation, challenge, sig, kex });
       await options.admit?.(agentId(sig));
       return {
-        identity: identity(sig, kex, spent.terms),
+        identity: identity(sig, kex, terms),
         installation,
         certifier,
         bus: options.busUrls(),
@@ -135,12 +153,13 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       await codes.add(codeDigest(crypto, secret), terms, clock.wallMs() + validSeconds * 1000);
       return encodeEnrolmentCode({ url: options.publicUrl(), certifier: options.certifier.raw, secret });
     },
+    pin: () => encodeInstallationPin({ url: options.publicUrl(), certifier: options.certifier.raw }),
   };
 }
 
 function refusal(): CoPilotError {
   return new CoPilotError(
     'ENROLMENT_REFUSED',
-    'the code is unknown, ended or spent, or the proof does not hold; ask for a new code',
+    'what was shown is unknown, ended, spent or not allowed here, or the proof does not hold; ask the operator',
   );
 }

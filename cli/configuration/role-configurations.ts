@@ -6,13 +6,14 @@ import type {
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
+import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
 import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { QueueSettings, SecretName, Settings } from './settings.ts';
+import type { EnrolmentSettings, QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -61,6 +62,7 @@ export function brokerOf(
     ...(settings.bus.brokers !== undefined && { otherBrokers: settings.bus.brokers }),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
+    enrolment: enrolmentOf(settings.enrolment),
     keys: generated.keys,
     services: generated.services.map((service) => ({
       ...service,
@@ -73,6 +75,13 @@ export function brokerOf(
     ...ledgerOf(settings, secrets),
     ...metricsOf(metrics.brokerPort),
     ...broker,
+  };
+}
+
+function enrolmentOf({ tls: { certificate, key }, oidc }: EnrolmentSettings): EnrolmentConfiguration {
+  return {
+    ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
+    oidc: oidc ?? [],
   };
 }
 
