@@ -89,6 +89,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     bus: programBus.bus,
     ledger,
     meter: metrics,
+    ...(programBus.evict && { evict: programBus.evict }),
     onOutcome: (outcome) => {
       countOutcome(metrics, outcome);
       if (configuration.log?.jobs !== false) logOutcome(log, outcome);

@@ -1,15 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { toCoPilotError } from '../protocol/errors.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
+import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
+import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
 import { listen } from './http/listen.ts';
+import type { Evict } from './service/evictions.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 
 /** The bus a broker program serves: embedded, or a server's. */
@@ -24,6 +29,8 @@ export interface ProgramBus {
   connectionCount(): number | undefined;
   /** Makes sure that the bus has room for the agent. */
   admit(agent: string): Promise<void>;
+  /** Closes connections of an agent; left out where the bus cannot. */
+  readonly evict?: Evict;
 }
 
 export interface ProgramBusOptions {
@@ -56,6 +63,7 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
     address: BROKER_ADDRESS,
     connectionCount: () => bus.connectionCount,
     admit: async () => undefined,
+    evict: async (_agent, addresses) => addresses.forEach((address) => bus.disconnect(address)),
   };
 }
 
@@ -63,7 +71,7 @@ const LOOPBACK = '127.0.0.1';
 
 function rabbitBus(
   options: ProgramBusOptions,
-  { url, password }: NonNullable<BrokerProgramConfiguration['busServer']>,
+  { url, password, managementUrl }: NonNullable<BrokerProgramConfiguration['busServer']>,
 ): ProgramBus {
   const { runtime, configuration, identityKey } = options;
   const { installation, instance, framesPerSecond } = configuration;
@@ -74,6 +82,16 @@ function rabbitBus(
     framesPerSecond,
     ...runtime,
   });
+  const evict = async (agent: string): Promise<void> => {
+    const credential = { user: agent, password: evictionPassword(runtime, identityKey, agent) };
+    const closed = await closeConnections(managementUrl, credential);
+    if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
+  };
+  const logins = createEndedLogins(runtime.clock, (agent) => {
+    evict(agent).catch((caught: unknown) =>
+      runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
+    );
+  });
   const decisions = createBusServer({
     access: createBusAccess({
       runtime,
@@ -82,27 +100,41 @@ function rabbitBus(
       identityKey: identityKey.publicKey,
       agent: options.agent,
       connections: (user) => amqp.connections(user),
+      onLogin: (user, endsSeconds) => logins.loggedIn(user, endsSeconds),
     }),
     log: runtime.log,
   });
   return {
-    bus: guarded(amqp, decisions, configuration.busPort, async () =>
-      refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
-    ),
+    bus: guarded({
+      amqp,
+      decisions,
+      logins,
+      port: configuration.busPort,
+      check: async () =>
+        refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
+    }),
     url: () => url,
     address: amqp.address,
     connectionCount: () => undefined,
     admit: (agent) => amqp.admit(agent),
+    evict,
   };
 }
 
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded(
-  amqp: AmqpBrokerBus,
-  decisions: FastifyInstance,
-  port: number,
-  check: () => Promise<void>,
-): Bus {
+function guarded({
+  amqp,
+  decisions,
+  logins,
+  port,
+  check,
+}: {
+  readonly amqp: AmqpBrokerBus;
+  readonly decisions: FastifyInstance;
+  readonly logins: EndedLogins;
+  readonly port: number;
+  readonly check: () => Promise<void>;
+}): Bus {
   let isChecked = false;
   return {
     ...amqp,
@@ -116,6 +148,7 @@ function guarded(
       amqp.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
+      logins.stop();
       await amqp.stop();
       await decisions.close();
     },

@@ -14,7 +14,12 @@ export interface BrokerProgramConfiguration {
   /** 0 for any free port. With a bus server it is where that server asks who may do what, on the loopback interface. */
   readonly busPort: number;
   /** A RabbitMQ server instead of the embedded bus. */
-  readonly busServer?: { readonly url: string; readonly password: string };
+  readonly busServer?: {
+    readonly url: string;
+    readonly password: string;
+    /** Where its management answers: agents' connections are closed there. */
+    readonly managementUrl: string;
+  };
   readonly enrolmentPort: number;
   /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicBusUrl?: string;

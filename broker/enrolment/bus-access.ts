@@ -8,6 +8,7 @@ import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { RateLimiter } from '../../protocol/session/rate-limiter.ts';
 import { judgeIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
+import { isEvictionPassword } from './eviction-login.ts';
 
 export interface BusAccessOptions {
   readonly runtime: Pick<Runtime, 'clock' | 'crypto'>;
@@ -17,6 +18,8 @@ export interface BusAccessOptions {
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
   /** Connections that a user has open, as far as is known. */
   readonly connections: (user: string) => number;
+  /** An agent is in, by an identity that ends then (seconds of wall time). */
+  readonly onLogin?: (user: string, endsSeconds: number) => void;
 }
 
 /** What a bus asks about one thing that a user wants to do. */
@@ -32,6 +35,8 @@ export interface BusQuestion {
 export interface BusAccess {
   /** The password is the agent's identity. */
   mayLogIn(user: string, password: string): Promise<boolean>;
+  /** Whether it is a broker of ours, which is about to close the user's connections. */
+  mayEvict(user: string, password: string): boolean;
   mayEnter(user: string, virtualHost: string): Promise<boolean>;
   mayUse(question: BusQuestion): Promise<boolean>;
   mayPublish(question: BusQuestion, routingKey: string): Promise<boolean>;
@@ -60,8 +65,13 @@ export function createBusAccess(options: BusAccessOptions): BusAccess {
       if (judged.kind !== 'valid' || judged.claims.sub !== user || judged.claims.iss !== installation)
         return false;
       if (options.connections(user) >= MAX_CONNECTIONS) return false;
-      return limiter.take(user, runtime.clock.monotonicMs()) && isWelcome(user, options.virtualHost);
+      const isIn =
+        limiter.take(user, runtime.clock.monotonicMs()) && (await isWelcome(user, options.virtualHost));
+      if (isIn) options.onLogin?.(user, judged.claims.exp);
+      return isIn;
     },
+    mayEvict: (user, password) =>
+      isAgentName(user) && isEvictionPassword(runtime, identityKey, user, password),
     mayEnter: isWelcome,
     async mayUse({ user, virtualHost, resource, name, permission }) {
       const isOwn =

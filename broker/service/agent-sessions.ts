@@ -11,7 +11,7 @@ import {
   PROTOCOL_VERSION,
 } from '../../protocol/messages.ts';
 import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
-import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { Cancel, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
 import type { SessionCounters } from '../../protocol/session/counters.ts';
 import type { Session } from '../../protocol/session/session.ts';
@@ -57,8 +57,8 @@ export interface AgentSessionsOptions {
   readonly follow: (outcome: Outcome) => void;
   /** A session is over; what its agent waits for it asks again on the next. */
   readonly onGone?: (caller: Caller) => void;
-  /** An agent hears its last word. */
-  readonly onFarewell?: (agent: string, owner: string, code: ErrorCode) => void;
+  /** An agent hears its last word, at this address. */
+  readonly onFarewell?: (agent: string, owner: string, code: ErrorCode, address: Address) => void;
   readonly meter?: Meter<SessionMetric>;
   readonly limits?: Partial<ResponderLimits>;
 }
@@ -79,6 +79,8 @@ export interface AgentSessions {
 }
 
 const CERTIFICATE_SECONDS = 86_400;
+/** How often those that say nothing are held against the end of their identity. */
+const LOOK_MS = 10_000;
 /** Messages of a session that wait while its agent is looked up in the ledger. */
 const MAX_EARLY_MESSAGES = 16;
 
@@ -110,6 +112,18 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     onEnd: forget,
     ...(options.limits && { limits: options.limits }),
   });
+
+  let cancelLook: Cancel | undefined;
+
+  /** Whoever speaks is judged at once; this is for those that only listen. */
+  function lookLater(): void {
+    cancelLook ??= runtime.clock.schedule(LOOK_MS, () => {
+      cancelLook = undefined;
+      for (const entry of [...entries.values()])
+        if (isOver(entry.caller.identity)) farewell(entry, 'IDENTITY_EXPIRED');
+      if (entries.size > 0) lookLater();
+    });
+  }
 
   async function greet(session: Session<AgentPrincipal>): Promise<void> {
     const entry = remember(session);
@@ -144,6 +158,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
         older.retire();
     }
     byAgent.set(agent, peers.add(entry));
+    lookLater();
     return entry;
   }
 
@@ -230,7 +245,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     forget(entry.session);
     responder.close(entry.session);
     const { sub, owner } = entry.caller.identity;
-    options.onFarewell?.(sub, owner, code);
+    options.onFarewell?.(sub, owner, code, entry.session.address);
   }
 
   return {
@@ -251,7 +266,10 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       return byAgent.size;
     },
     lastHeardMs: (agent) => presence.lastHeardMs(agent),
-    stop: () => responder.stop(),
+    stop() {
+      cancelLook?.();
+      responder.stop();
+    },
   };
 }
 

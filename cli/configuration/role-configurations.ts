@@ -85,7 +85,7 @@ function busServerOf(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  return { busServer: { url: bus.url, password } };
+  return { busServer: { url: bus.url, password, managementUrl: bus.managementUrl } };
 }
 
 /** The database of the ledger; nothing where that is a file. */

@@ -36,7 +36,11 @@ export interface IntakeSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
-  readonly bus: { readonly kind: 'websocket' | 'rabbitmq'; readonly url?: string };
+  readonly bus: {
+    readonly kind: 'websocket' | 'rabbitmq';
+    readonly url?: string;
+    readonly managementUrl: string;
+  };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {

@@ -8,6 +8,9 @@ import { serverFilesFor } from './installation-files.ts';
 import type { NodePorts } from './node-environment.ts';
 import { findRabbit, startPrivateServer } from './private-server.ts';
 
+/** Of a server whose ports were chosen before its management had one. */
+const USUAL_MANAGEMENT_PORT = 15_672;
+
 /** Servers that `co-pilot up` can start for itself. */
 export const PRIVATE_SERVERS: readonly string[] = ['rabbitmq'];
 
@@ -31,7 +34,12 @@ export async function startBusFor(
   const directory = join(parent, name);
   const place = join(directory, 'server');
   const ports = await portsIn(place);
-  const flags = [...chosen, 'bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${ports.bus}`];
+  const flags = [
+    ...chosen,
+    'bus.kind=rabbitmq',
+    `bus.url=amqp://127.0.0.1:${ports.bus}`,
+    `bus.managementUrl=http://127.0.0.1:${ports.management}`,
+  ];
   const configuration = await loadConfiguration({ directory, environment: process.env, flags });
   const installation = await openInstallation({ directory, configuration });
   const server = await startPrivateServer(place, ports, serverFilesFor(installation, place));
@@ -39,15 +47,16 @@ export async function startBusFor(
 }
 
 /** Chosen once: agents that enrolled know where the bus is. */
-async function portsIn(place: string): Promise<NodePorts> {
+async function portsIn(place: string): Promise<NodePorts & { readonly management: number }> {
   const file = join(place, 'ports.json');
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as NodePorts; // written by us, below
+    return { management: USUAL_MANAGEMENT_PORT, ...(JSON.parse(await readFile(file, 'utf8')) as NodePorts) }; // written by us, below
   } catch (caught) {
     if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
   }
   const [bus, distribution, mapper] = await choosePorts('127.0.0.1', undefined);
-  const ports = { bus, distribution, mapper };
+  const [management] = await choosePorts('127.0.0.1', undefined);
+  const ports = { bus, distribution, mapper, management };
   await mkdir(place, { recursive: true, mode: 0o700 });
   await writeFile(file, JSON.stringify(ports), { mode: 0o600 });
   return ports;

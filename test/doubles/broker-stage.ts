@@ -6,6 +6,7 @@ import { answerStorageItem } from '../../adapters/storage/serve.ts';
 import { createMemoryLedger, createMemoryStore } from '../../broker/ledger/memory.ts';
 import type { LedgerKeeping } from '../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../broker/ledger/ledger.ts';
+import type { Evict } from '../../broker/service/evictions.ts';
 import { type Broker, createBroker } from '../../broker/service/broker.ts';
 import { type BrokerConfiguration, DEFAULT_LIMITS } from '../../broker/service/configuration.ts';
 import { createMemoryNetwork, type MemoryNetwork } from '../../protocol/bindings/memory.ts';
@@ -28,6 +29,7 @@ export type Party = 'agent' | 'broker' | 'jobs' | 'storage';
 export interface BrokerStageOptions {
   readonly seed: number;
   readonly configuration?: Partial<BrokerConfiguration>;
+  readonly evict?: Evict;
   /** Stands before one program's cryptography, to see every plaintext. */
   readonly wrapCrypto?: (party: Party, crypto: Crypto, clock: ManualClock) => Crypto;
 }
@@ -130,6 +132,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
       configuration: { ...configuration(), ...options.configuration },
       bus: network.bus('broker'),
       ledger,
+      ...(options.evict && { evict: options.evict }),
       sessionLimits: { handshakes: { burst: 100, everyMs: 100 } },
     });
     await started.start();

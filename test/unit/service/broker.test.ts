@@ -425,15 +425,6 @@ describe('an agent that is taken out', () => {
     expect(stage.broker.status().connectedAgents).toBe(1);
   });
 
-  it('by the end of its identity in the middle of a session hears so at its next word', async () => {
-    const iat = Math.floor(stage.clock.wallMs() / 1000);
-    const brief = await createRawAgent(stage, stage.enrol({ exp: iat + 100 }), STAGE);
-    await brief.hear('welcome');
-    await stage.clock.run(170_000);
-    brief.say(request());
-    expect(await brief.hear('farewell')).toMatchObject({ code: 'IDENTITY_EXPIRED' });
-  });
-
   it.each<[string, (held: Lease) => object]>([
     ['request', () => request({ slot: 2 })],
     ['renew', ({ job, attempt }) => renew([{ job, attempt, progress: 0.5 }])],
