@@ -5,7 +5,7 @@ import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { toCoPilotError } from '../protocol/errors.ts';
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
@@ -68,6 +68,18 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 }
 
 const LOOPBACK = '127.0.0.1';
+/** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
+const CAN_SHARE_PORTS = process.platform === 'linux';
+
+function explainConflict(caught: unknown): never {
+  const { code, message } = toCoPilotError(caught);
+  if (code !== 'CONFLICT') throw caught;
+  throw new CoPilotError(
+    'LEDGER_IN_USE',
+    `another broker serves this bus (${message}); brokers that share one need names of their own and a ledger of kind postgres`,
+    { cause: caught },
+  );
+}
 
 function rabbitBus(
   options: ProgramBusOptions,
@@ -75,11 +87,13 @@ function rabbitBus(
 ): ProgramBus {
   const { runtime, configuration, identityKey } = options;
   const { installation, instance, framesPerSecond } = configuration;
+  const isShared = configuration.ledger !== undefined;
   const amqp = createAmqpBrokerBus({
     url,
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
+    isAlone: !isShared,
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => {
@@ -110,6 +124,7 @@ function rabbitBus(
       decisions,
       logins,
       port: configuration.busPort,
+      isShared,
       check: async () =>
         refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
     }),
@@ -127,20 +142,23 @@ function guarded({
   decisions,
   logins,
   port,
+  isShared,
   check,
 }: {
   readonly amqp: AmqpBrokerBus;
   readonly decisions: FastifyInstance;
   readonly logins: EndedLogins;
   readonly port: number;
+  /** Other brokers may be on the bus. */
+  readonly isShared: boolean;
   readonly check: () => Promise<void>;
 }): Bus {
   let isChecked = false;
   return {
     ...amqp,
     async start() {
-      await listen(decisions, LOOPBACK, port);
-      await amqp.start();
+      await listen(decisions, LOOPBACK, port, isShared && CAN_SHARE_PORTS);
+      await amqp.start().catch(explainConflict);
       await check();
       isChecked = true;
     },

@@ -71,6 +71,8 @@ export interface AgentSessions {
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
   isConnected(agent: string): boolean;
+  /** Ids of those that have a session here. */
+  ids(): readonly string[];
   /** What became of handshakes and frames since the start. */
   readonly events: Readonly<SessionCounters>;
   /** When it was last heard, by this machine's clock; undefined where not since this start, or too long ago. */
@@ -259,6 +261,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     },
     dismiss,
     isConnected: (agent) => byAgent.has(agent),
+    ids: () => [...byAgent.keys()],
     get events() {
       return responder.counters;
     },

@@ -11,6 +11,7 @@ import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts
 import type { ResponderLimits } from '../../protocol/session/responder.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
+import { createAgentNews } from './agent-news.ts';
 import { createAgentSessions, type SessionMetric } from './agent-sessions.ts';
 import { createWeights } from '../matching/weights.ts';
 import { type AskMetric, meteredAsk } from './metered-ask.ts';
@@ -267,11 +268,19 @@ export function createBroker(options: BrokerOptions): Broker {
     }
   }
 
+  const agentNews = createAgentNews({
+    ledger,
+    agents,
+    evict: (agent) => evictions.evict(agent),
+    isStopped: () => stopped,
+  });
   const news = createNewsReader({
     ...runtime,
     ledger,
     queued: offer,
+    concerned: (agent) => agentNews.changed(agent),
     lookAgain: async () => {
+      await agentNews.missed();
       await offerQueued();
       await duties.resume();
     },
