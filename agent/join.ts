@@ -1,4 +1,5 @@
-import { decodeEnrolmentCode } from '../protocol/enrolment.ts';
+import { base64url } from '../protocol/encoding.ts';
+import { decodeEnrolmentCode, type EnrolmentCode } from '../protocol/enrolment.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { enrol } from './enrol.ts';
@@ -10,7 +11,10 @@ import { loadMembership, saveMembership } from './store/agent-files.ts';
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
-/** The identity kept, or one got with the code; undefined where the signal came first. Tries while nobody answers. */
+/**
+ * The identity kept, or one got with the code: where there is none, and where the code names a certifier that what is kept does not
+ * believe, since the installation had to replace it at once. Undefined where the signal came first. Tries while nobody answers.
+ */
 export async function join(
   directory: string,
   keys: AgentKeys,
@@ -18,10 +22,12 @@ export async function join(
   options: { readonly code?: string; readonly signal: AbortSignal },
 ): Promise<Membership | undefined> {
   const kept = await loadMembership(directory);
-  if (kept !== undefined) return kept;
-  if (options.code === undefined)
+  if (options.code === undefined) {
+    if (kept !== undefined) return kept;
     throw new CoPilotError('INVALID_CODE', 'this agent has not enrolled yet: it needs a one-use code');
+  }
   const code = decodeEnrolmentCode(options.code);
+  if (kept !== undefined && believes(kept, code)) return kept;
   for (let tries = 0; !options.signal.aborted; tries++) {
     try {
       const membership = await enrol(code, enrolOptions(keys, runtime, options.signal));
@@ -38,6 +44,10 @@ export async function join(
     }
   }
   return undefined;
+}
+
+function believes({ certifier, nextCertifier }: Membership, code: EnrolmentCode): boolean {
+  return [certifier, nextCertifier].includes(base64url(code.certifier));
 }
 
 export function enrolOptions(keys: AgentKeys, runtime: Runtime, signal: AbortSignal): EnrolOptions {

@@ -6,13 +6,14 @@ import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
-import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
+import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
 import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
 import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
 import type { Evict } from './service/evictions.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
@@ -36,7 +37,7 @@ export interface ProgramBus {
 export interface ProgramBusOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerProgramConfiguration;
-  readonly identityKey: PrivateKey;
+  readonly keys: Pick<LiveKeys, 'identity' | 'identities'>;
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
@@ -85,7 +86,7 @@ function rabbitBus(
   options: ProgramBusOptions,
   { url, password, managementUrl }: NonNullable<BrokerProgramConfiguration['busServer']>,
 ): ProgramBus {
-  const { runtime, configuration, identityKey } = options;
+  const { runtime, configuration, keys } = options;
   const { installation, instance, framesPerSecond } = configuration;
   const isShared = configuration.ledger !== undefined;
   const amqp = createAmqpBrokerBus({
@@ -97,24 +98,29 @@ function rabbitBus(
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => {
-    const credential = { user: agent, password: evictionPassword(runtime, identityKey, agent) };
+    const credential = { user: agent, password: evictionPassword(runtime, keys.identity(), agent) };
     const closed = await closeConnections(managementUrl, credential);
     if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
   };
-  const logins = createEndedLogins(runtime.clock, (agent) => {
-    evict(agent).catch((caught: unknown) =>
-      runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
-    );
-  });
+  const logins = createEndedLogins(
+    runtime.clock,
+    (signer) => keys.identities().includes(signer),
+    (agent) => {
+      evict(agent).catch((caught: unknown) =>
+        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
+      );
+    },
+  );
   const decisions = createBusServer({
     access: createBusAccess({
       runtime,
       installation,
       virtualHost: VIRTUAL_HOST,
-      identityKey: identityKey.publicKey,
+      identityKey: keys.identity().publicKey,
+      identityKeys: () => keys.identities(),
       agent: options.agent,
       connections: (user) => amqp.connections(user),
-      onLogin: (user, endsSeconds) => logins.loggedIn(user, endsSeconds),
+      onLogin: (user, login) => logins.loggedIn(user, login),
     }),
     log: runtime.log,
   });
@@ -126,7 +132,9 @@ function rabbitBus(
       port: configuration.busPort,
       isShared,
       check: async () =>
-        refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
+        refuseLeaks(
+          await checkBus({ runtime, installation, identityKey: keys.identity(), url, admission: amqp }),
+        ),
     }),
     url: () => url,
     address: amqp.address,

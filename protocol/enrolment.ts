@@ -64,6 +64,8 @@ export interface Enrolled {
   readonly certifier: string;
   readonly bus: readonly string[];
   readonly expiresInSeconds: number;
+  /** The certifier's signed word for the one that will follow it (protocol/endorsement.ts). */
+  readonly endorsement?: string;
 }
 
 /** Body of a renewal: the identity that ends, and proof that its keys are still in the same hands. */
@@ -78,6 +80,7 @@ export interface RenewedIdentity {
   readonly identity: string;
   readonly certifier: string;
   readonly expiresInSeconds: number;
+  readonly endorsement?: string;
 }
 
 /** The two statements a proof of possession is made over. */
@@ -170,6 +173,7 @@ export function isRenewedIdentity(value: unknown): value is RenewedIdentity {
   return (
     isIdentityText(value['identity']) &&
     isMatch(value['certifier'], KEY) &&
+    (value['endorsement'] === undefined || isMatch(value['endorsement'], IDENTITY)) &&
     typeof seconds === 'number' &&
     seconds > 0 &&
     seconds <= 31_536_000

@@ -15,7 +15,7 @@ import type { Cancel, PublicKey, Runtime } from '../../protocol/runtime/runtime.
 import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
 import type { SessionCounters } from '../../protocol/session/counters.ts';
 import type { Session } from '../../protocol/session/session.ts';
-import { CLOCK_TOLERANCE_SECONDS, judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
+import { CLOCK_TOLERANCE_SECONDS, judgeIdentityBy, signCertificate } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import type { Outcome } from '../core/command.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -30,6 +30,8 @@ export interface AgentPrincipal {
   readonly signingKey: PublicKey;
   readonly start: string;
   readonly isExpired: boolean;
+  /** Whose signature the identity has. */
+  readonly signer: PublicKey;
 }
 
 /** One agent as the broker hears it now. */
@@ -122,7 +124,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     cancelLook ??= runtime.clock.schedule(LOOK_MS, () => {
       cancelLook = undefined;
       for (const entry of [...entries.values()])
-        if (isOver(entry.caller.identity)) farewell(entry, 'IDENTITY_EXPIRED');
+        if (isOver(entry.session.principal)) farewell(entry, 'IDENTITY_EXPIRED');
       if (entries.size > 0) lookLater();
     });
   }
@@ -189,7 +191,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
 
   function hear(entry: Entry, bytes: Uint8Array): void {
     presence.heard(entry.caller.agent, runtime.clock.wallMs());
-    if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
+    if (isOver(entry.session.principal)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
       meter.add('copilot_agent_messages_total', message.kind);
@@ -200,9 +202,10 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     }
   }
 
-  /** An identity ends in the middle of a session too. */
-  function isOver({ exp }: Identity): boolean {
-    return runtime.clock.wallMs() / 1000 > exp + CLOCK_TOLERANCE_SECONDS;
+  /** An identity ends in the middle of a session too, by its time or with the key that signed it. */
+  function isOver({ identity, signer }: AgentPrincipal): boolean {
+    const isLate = runtime.clock.wallMs() / 1000 > identity.exp + CLOCK_TOLERANCE_SECONDS;
+    return isLate || !identityKeys(configuration).includes(signer);
   }
 
   function answerFault(entry: Entry, message: AgentMessage, caught: unknown): void {
@@ -320,6 +323,10 @@ function brokerHello(
   return bytesOf(JSON.stringify(hello));
 }
 
+function identityKeys({ keys }: BrokerConfiguration): readonly PublicKey[] {
+  return keys.identities?.() ?? [keys.identity];
+}
+
 /** Identity before anything else: its signature, its installation, and that its key is the handshake's own. */
 function authenticate(
   runtime: Runtime,
@@ -329,14 +336,16 @@ function authenticate(
 ): { readonly principal: AgentPrincipal; readonly peerSessionId: Uint8Array } | undefined {
   try {
     const hello = decodeAs(payload, isAgentHello);
-    const judged = judgeIdentity(
+    const good = identityKeys(configuration);
+    const { judged, signer } = judgeIdentityBy(
       runtime.crypto,
-      configuration.keys.identity,
+      [...good, ...(configuration.keys.formerIdentities?.() ?? [])],
       hello.identity,
       runtime.clock.wallMs(),
     );
     if (judged.kind === 'invalid' || judged.kind === 'early' || hello.version !== PROTOCOL_VERSION)
       return undefined;
+    if (signer === undefined) return undefined;
     const { claims } = judged;
     if (claims.iss !== configuration.installation || claims.kex !== base64url(remoteStatic)) return undefined;
     const signingKey = runtime.crypto.importPublic('ed25519', fromBase64url(claims.sig) ?? new Uint8Array());
@@ -344,7 +353,8 @@ function authenticate(
       identity: claims,
       signingKey,
       start: hello.start,
-      isExpired: judged.kind === 'expired',
+      isExpired: judged.kind === 'expired' || !good.includes(signer),
+      signer,
     };
     return { principal, peerSessionId: fromHex(hello.session) };
   } catch {

@@ -60,6 +60,7 @@ export function brokerOf(
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     keys: generated.keys,
+    ...(generated.keyRing !== undefined && { keyRing: generated.keyRing }),
     services: generated.services.map((service) => ({
       ...service,
       secret: chosen[service.name] ?? service.secret,

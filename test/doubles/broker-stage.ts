@@ -30,6 +30,8 @@ export interface BrokerStageOptions {
   readonly seed: number;
   readonly configuration?: Partial<BrokerConfiguration>;
   readonly evict?: Evict;
+  /** Instead of the stage's own. */
+  readonly keys?: Partial<BrokerConfiguration['keys']>;
   /** Stands before one program's cryptography, to see every plaintext. */
   readonly wrapCrypto?: (party: Party, crypto: Crypto, clock: ManualClock) => Crypto;
 }
@@ -102,7 +104,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
           : { op: 'available', queue: work.queue, count: work.count },
       ),
     );
-    const desk = { grantKey: keys.grant.publicKey, crypto: plain, clock, log: silentLog };
+    const desk = { grantKeys: () => [keys.grant.publicKey], crypto: plain, clock, log: silentLog };
     const files = createAdapterHost({
       ...hostParts('storage', 2),
       onAsk: (item) => answerStorageItem(storage, item, desk),
@@ -145,7 +147,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
       installation: STAGE,
       instance: 'broker-1',
       start: newId(random),
-      keys: { session, grant, certifier, identity: identity.publicKey },
+      keys: { session, grant, certifier, identity: identity.publicKey, ...options.keys },
       queues: [
         {
           name: QUEUE,

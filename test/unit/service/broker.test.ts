@@ -472,6 +472,37 @@ describe('what adapters ask', () => {
     await host.stop();
   }
 
+  it('an adapter hears a broker no more whose key was taken from it, on the session that is there', async () => {
+    const asked: string[] = [];
+    let believed = true;
+    stage.network.kill('service.jobs');
+    const host = createAdapterHost({
+      runtime: stage.runtimeOf('jobs'),
+      bus: stage.network.bus('service.jobs'),
+      installation: STAGE,
+      name: 'jobs',
+      start: 'b'.repeat(26),
+      staticKey: stage.adapterKeys.jobs,
+      keyId: 1,
+      brokers: [],
+      isBroker: () => believed,
+      onAsk: async ({ op }) => {
+        asked.push(op);
+        return { result: 'jobs', jobs: [], more: false };
+      },
+      onBroker: () => host.tell({ op: 'available', queue: QUEUE.name, count: 1 }),
+    });
+    await host.start();
+    await stage.clock.run(60_000);
+    expect(asked).toContain('fetch');
+    believed = false;
+    asked.length = 0;
+    host.tell({ op: 'available', queue: QUEUE.name, count: 1 });
+    await stage.clock.run(60_000);
+    expect([asked, host.isConnected]).toEqual([[], false]);
+    await host.stop();
+  });
+
   it('a job is ended by the adapter it came from', async () => {
     const job = stage.submit();
     await stage.clock.run(1_000);
