@@ -29,6 +29,8 @@ export interface AdapterHostOptions {
   readonly keyId: number;
   /** Session keys of the brokers it serves, raw; nobody else gets an answer. */
   readonly brokers: readonly Uint8Array[];
+  /** Whether a key is one of those now, where that may change. */
+  readonly isBroker?: (key: Uint8Array) => boolean;
   readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
   /** A broker is there: whatever it should know is said again. */
   readonly onBroker: () => void;
@@ -46,6 +48,7 @@ export interface AdapterHost {
 
 interface Peer {
   readonly start: string;
+  readonly key: Uint8Array;
 }
 
 type Line = { readonly session: Session<Peer>; readonly link: TrustedLink };
@@ -70,12 +73,19 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
     ...(options.limits && { limits: options.limits }),
   });
 
+  function isBroker(key: Uint8Array): boolean {
+    return options.isBroker?.(key) ?? options.brokers.some((known) => sameBytes(known, key));
+  }
+
   function authenticate(payload: Uint8Array, remoteStatic: Uint8Array) {
-    if (!options.brokers.some((key) => sameBytes(key, remoteStatic))) return undefined;
+    if (!isBroker(remoteStatic)) return undefined;
     try {
       const hello = decodeAs(payload, isServiceHello);
       if (!hello.versions.includes(PROTOCOL_VERSION)) return undefined;
-      return { principal: { start: hello.start }, peerSessionId: fromHex(hello.session) };
+      return {
+        principal: { start: hello.start, key: new Uint8Array(remoteStatic) },
+        peerSessionId: fromHex(hello.session),
+      };
     } catch {
       return undefined; // not a broker of ours, whatever key it holds
     }
@@ -95,6 +105,8 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
   }
 
   function hear(session: Session<Peer>, message: Uint8Array): void {
+    // A key may be taken from the list while its session is there.
+    if (!isBroker(session.principal.key)) return responder.close(session);
     try {
       lines.get(session)?.link.receive(message);
     } catch (caught) {

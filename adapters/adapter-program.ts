@@ -10,6 +10,7 @@ import { loadKey } from '../protocol/runtime/key-file.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskItem } from '../protocol/session/trusted-link.ts';
 import type { AdapterConfiguration } from './adapter-configuration.ts';
+import type { Trust } from './trust.ts';
 import { type AdapterHost, createAdapterHost } from './adapter-host.ts';
 
 export type AnswerAsk = (item: AskItem) => Promise<AnswerBody>;
@@ -17,12 +18,20 @@ export type AnswerAsk = (item: AskItem) => Promise<AnswerBody>;
 export interface AdapterConnection {
   readonly runtime: Runtime;
   readonly configuration: AdapterConfiguration;
+  /** Whom it believes; those of the configuration where it is left out. */
+  readonly trust?: Trust;
   readonly onAsk: AnswerAsk;
   readonly onBroker: () => void;
 }
 
 /** Wires an adapter program to the bus. */
-export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
+export function connectAdapter({
+  runtime,
+  configuration,
+  trust,
+  onAsk,
+  onBroker,
+}: AdapterConnection): AdapterHost {
   const { installation, name, keyId, busUrl, busSecret } = configuration;
   return createAdapterHost({
     runtime,
@@ -33,6 +42,7 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
     staticKey: loadKey(runtime.crypto, configuration.key),
     keyId,
     brokers: configuration.brokers.map(fromHex),
+    ...(trust && { isBroker: (key) => trust.isBroker(key) }),
     onAsk,
     onBroker,
   });

@@ -1,4 +1,5 @@
-import { base64url } from '../protocol/encoding.ts';
+import { base64url, fromBase64url } from '../protocol/encoding.ts';
+import { endorsedCertifier } from '../protocol/endorsement.ts';
 import {
   ENROLMENT_PATHS,
   isEnrolled,
@@ -11,6 +12,7 @@ import type {
   EnrolmentRequest,
   ProofFields,
   ProofPurpose,
+  RenewedIdentity,
 } from '../protocol/enrolment.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import type { Crypto, PrivateKey } from '../protocol/runtime/runtime.ts';
@@ -31,6 +33,8 @@ export interface Membership {
   readonly installation: string;
   /** The certifier's raw Ed25519 key in base64url. */
   readonly certifier: string;
+  /** The one that will follow it, as it said itself. */
+  readonly nextCertifier?: string;
   readonly bus: readonly string[];
   readonly identity: string;
   readonly expiresInSeconds: number;
@@ -68,7 +72,7 @@ export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<M
   return {
     url: way.url,
     installation,
-    certifier,
+    ...certifiersAfter(body, { installation, certifier }, options),
     bus,
     identity,
     expiresInSeconds,
@@ -91,9 +95,18 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
     options.signal,
   );
   if (!isRenewedIdentity(body)) throw refusalOf(status, body);
-  checkCertifier(body.certifier, membership.certifier);
+  checkCertifier(body.certifier, membership.certifier, membership.nextCertifier);
   const { identity, expiresInSeconds } = body;
-  return { ...membership, identity, expiresInSeconds, obtainedMs: options.nowMs() };
+  const { url, installation, bus } = membership;
+  return {
+    url,
+    installation,
+    bus,
+    ...certifiersAfter(body, membership, options),
+    identity,
+    expiresInSeconds,
+    obtainedMs: options.nowMs(),
+  };
 }
 
 async function askChallenge(url: string, { post, signal }: EnrolOptions): Promise<EnrolmentChallenge> {
@@ -112,8 +125,20 @@ function proofOf(purpose: ProofPurpose, fields: ProofFields, { keys, crypto }: E
   return base64url(crypto.sign(keys.signing, proofBytes(purpose, fields)));
 }
 
-function checkCertifier(answered: string, pinned: string): void {
-  if (answered === pinned) return;
+/** Whom to believe from now on: the certifier that answered, and the one that it says will follow it. */
+function certifiersAfter(
+  { certifier, endorsement }: Pick<RenewedIdentity, 'certifier' | 'endorsement'>,
+  { installation }: Pick<Membership, 'installation' | 'certifier'>,
+  { crypto, nowMs }: EnrolOptions,
+): Pick<Membership, 'certifier' | 'nextCertifier'> {
+  if (endorsement === undefined) return { certifier };
+  const key = crypto.importPublic('ed25519', fromBase64url(certifier) ?? new Uint8Array());
+  const next = endorsedCertifier(crypto, key, { token: endorsement, installation, wallMs: nowMs() });
+  return next === undefined ? { certifier } : { certifier, nextCertifier: next };
+}
+
+function checkCertifier(answered: string, ...pinned: readonly (string | undefined)[]): void {
+  if (pinned.includes(answered)) return;
   throw new CoPilotError(
     'NOT_AUTHORIZED',
     'the enrolment answered with another certifier than the one that is pinned',

@@ -1,4 +1,5 @@
-import { decodeEnrolmentCode } from '../protocol/enrolment.ts';
+import { base64url } from '../protocol/encoding.ts';
+import { decodeEnrolmentCode, type EnrolmentCode } from '../protocol/enrolment.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { enrol } from './enrol.ts';
@@ -18,7 +19,10 @@ export interface JoinOptions {
   readonly signal: AbortSignal;
 }
 
-/** The identity kept, or one got anew; undefined where the signal came first. Tries while nobody answers. */
+/**
+ * The identity kept, or one got anew: where there is none, and where a code names a certifier that what is kept does not believe,
+ * since the installation had to replace it at once. Undefined where the signal came first. Tries while nobody answers.
+ */
 export async function join(
   directory: string,
   keys: AgentKeys,
@@ -26,8 +30,10 @@ export async function join(
   options: JoinOptions,
 ): Promise<Membership | undefined> {
   const kept = await loadMembership(directory);
-  if (kept !== undefined) return kept;
-  const way = await wayOf(options);
+  const code =
+    options.way === undefined && options.code !== undefined ? decodeEnrolmentCode(options.code) : undefined;
+  if (kept !== undefined && (code === undefined || believes(kept, code))) return kept;
+  const way = await wayOf(code, options.way);
   for (let tries = 0; !options.signal.aborted; tries++) {
     try {
       const membership = await enrol(way, enrolOptions(keys, runtime, options.signal));
@@ -46,10 +52,14 @@ export async function join(
   return undefined;
 }
 
-async function wayOf({ code, way }: JoinOptions): Promise<EnrolmentWay> {
+async function wayOf(code: EnrolmentCode | undefined, way: JoinOptions['way']): Promise<EnrolmentWay> {
   if (way !== undefined) return way();
-  if (code !== undefined) return codeWay(decodeEnrolmentCode(code));
+  if (code !== undefined) return codeWay(code);
   throw new CoPilotError('INVALID_CODE', 'this agent has not enrolled yet: it needs a one-use code');
+}
+
+function believes({ certifier, nextCertifier }: Membership, code: EnrolmentCode): boolean {
+  return [certifier, nextCertifier].includes(base64url(code.certifier));
 }
 
 export function enrolOptions(keys: AgentKeys, runtime: Runtime, signal: AbortSignal): EnrolOptions {

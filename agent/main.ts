@@ -8,7 +8,7 @@ import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
 import type { LogLevel } from '../protocol/runtime/log.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
-import type { Runtime } from '../protocol/runtime/runtime.ts';
+import type { Crypto, PublicKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { renewIdentity } from './enrol.ts';
 import type { AgentKeys, Membership } from './enrol.ts';
 import type { EnrolmentWay } from './enrolment-way.ts';
@@ -153,6 +153,11 @@ interface Parts {
   readonly method: IsolationMethod;
 }
 
+/** As its membership has it, which was checked when it was got. */
+function certifierIn(crypto: Crypto, key: string): PublicKey {
+  return crypto.importPublic('ed25519', fromBase64url(key) ?? new Uint8Array());
+}
+
 /** The loop over its real ports. */
 async function serve(
   parts: Parts,
@@ -210,7 +215,11 @@ async function serve(
     {
       keys,
       installation: membership.installation,
-      certifier: crypto.importPublic('ed25519', fromBase64url(membership.certifier) ?? new Uint8Array()),
+      certifier: certifierIn(crypto, membership.certifier),
+      certifiers: () =>
+        [membership.certifier, membership.nextCertifier].flatMap((key) =>
+          key === undefined ? [] : [certifierIn(crypto, key)],
+        ),
       identity: () => membership.identity,
       renewIdentity: () => keeper.renewNow(),
       slots: options.slots,

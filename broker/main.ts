@@ -15,6 +15,8 @@ import { createControlServer } from './http/control-routes.ts';
 import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
 import { createEnrolmentServer, showPair } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
+import { firstRing, RING_FILE } from './keys/key-ring.ts';
+import { type LiveKeys, openLiveKeys } from './keys/live-keys.ts';
 import type { LedgerKeeping } from './ledger/keeping.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { openPostgresLedger } from './ledger/postgres.ts';
@@ -63,7 +65,7 @@ export interface BrokerProgram {
 export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
   const { directory, configuration, log, openLedger = opensLedger(options.configuration) } = options;
   const runtime = createNodeRuntime(log);
-  const keys = mapKeys(runtime, configuration.keys);
+  const keys = await openKeys(runtime, directory, configuration);
   const tlsFiles = configuration.enrolment?.tls;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
@@ -80,12 +82,13 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     ...(options.onFatal && { onDeath: options.onFatal }),
   }).catch(async (caught: unknown) => {
     await codes.close();
+    keys.stop();
     throw caught;
   });
   const programBus = createProgramBus({
     runtime,
     configuration,
-    identityKey: keys.identity,
+    keys,
     agent: (id) => ledger.agent(id),
   });
   const broker = createBroker({
@@ -94,6 +97,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     bus: programBus.bus,
     ledger,
     meter: metrics,
+    ...(programBus.evict && { evict: programBus.evict }),
     onOutcome: (outcome) => {
       countOutcome(metrics, outcome);
       if (configuration.log?.jobs !== false) logOutcome(log, outcome);
@@ -112,9 +116,16 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const enrolment = createEnrolment({
     runtime,
     installation: configuration.installation,
-    identityKey: keys.identity,
-    certifier: keys.certifier.publicKey,
-    challengeKey: challengeKeyOf(runtime.crypto, keys.certifier),
+    get identityKey() {
+      return keys.identity();
+    },
+    get certifier() {
+      return keys.certifier().publicKey;
+    },
+    renewableKeys: () => keys.renewable(),
+    droppedKeys: () => keys.dropped(),
+    endorsement: () => keys.endorsement(),
+    challengeKey: challengeKeyOf(runtime.crypto, keys.certifier()),
     codes,
     ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
@@ -161,6 +172,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();
     await codes.close();
+    keys.stop();
   };
   try {
     enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
@@ -182,28 +194,38 @@ function opensLedger({ ledger, instance }: BrokerProgramConfiguration): OpenLedg
   return (options) => openPostgresLedger({ ...options, ...ledger, instance });
 }
 
-type Keys = ReturnType<typeof mapKeys>;
-
-function mapKeys({ crypto }: Runtime, stored: BrokerProgramConfiguration['keys']) {
-  return {
-    session: loadKey(crypto, stored.session),
-    grant: loadKey(crypto, stored.grant),
-    certifier: loadKey(crypto, stored.certifier),
-    identity: loadKey(crypto, stored.identity),
-  };
+function openKeys(
+  runtime: Runtime,
+  directory: string,
+  { installation, keys, keyRing = join(directory, RING_FILE) }: BrokerProgramConfiguration,
+): Promise<LiveKeys> {
+  return openLiveKeys({ runtime, installation, path: keyRing, first: firstRing(keys) });
 }
 
 function brokerConfiguration(
   program: BrokerProgramConfiguration,
   runtime: Runtime,
-  keys: Keys,
+  keys: LiveKeys,
 ): BrokerConfiguration {
   const { installation, instance, queues, limits, sweepMs, parkMs, verdictWaitMs, maxParked } = program;
   return {
     installation,
     instance,
     start: newId(runtime.random),
-    keys: { ...keys, identity: keys.identity.publicKey },
+    keys: {
+      session: loadKey(runtime.crypto, program.keys.session),
+      get grant() {
+        return keys.grant();
+      },
+      get certifier() {
+        return keys.certifier();
+      },
+      get identity() {
+        return keys.identity().publicKey;
+      },
+      identities: () => keys.identities(),
+      formerIdentities: () => keys.former(),
+    },
     services: program.services.map(({ name, key, keyId }) => ({
       name,
       keyId,

@@ -1,15 +1,21 @@
 import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
-import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
+import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
+import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
+import type { Evict } from './service/evictions.ts';
 import type { BrokerProgramConfiguration, BusServerConfiguration } from './program-configuration.ts';
 
 /** The bus a broker program serves: embedded, or a server's. */
@@ -24,12 +30,14 @@ export interface ProgramBus {
   connectionCount(): number | undefined;
   /** Makes sure that the bus has room for the agent. */
   admit(agent: string): Promise<void>;
+  /** Closes connections of an agent; left out where the bus cannot. */
+  readonly evict?: Evict;
 }
 
 export interface ProgramBusOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerProgramConfiguration;
-  readonly identityKey: PrivateKey;
+  readonly keys: Pick<LiveKeys, 'identity' | 'identities'>;
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
@@ -59,27 +67,60 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
     address: BROKER_ADDRESS,
     connectionCount: () => bus.connectionCount,
     admit: async () => undefined,
+    evict: async (_agent, addresses) => addresses.forEach((address) => bus.disconnect(address)),
   };
 }
 
 const LOOPBACK = '127.0.0.1';
+/** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
+const CAN_SHARE_PORTS = process.platform === 'linux';
 
-function rabbitBus(options: ProgramBusOptions, { url, password }: BusServerConfiguration): ProgramBus {
-  const { runtime, configuration } = options;
+/** Other brokers may be on the bus. */
+function isShared({ ledger }: BrokerProgramConfiguration): boolean {
+  return ledger !== undefined;
+}
+
+function explainConflict(caught: unknown): never {
+  const { code, message } = toCoPilotError(caught);
+  if (code !== 'CONFLICT') throw caught;
+  throw new CoPilotError(
+    'LEDGER_IN_USE',
+    `another broker serves this bus (${message}); brokers that share one need names of their own and a ledger of kind postgres`,
+    { cause: caught },
+  );
+}
+
+function rabbitBus(
+  options: ProgramBusOptions,
+  { url, password, managementUrl }: BusServerConfiguration,
+): ProgramBus {
+  const { runtime, configuration, keys } = options;
   const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
     url,
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
+    isAlone: !isShared(configuration),
     ...runtime,
   });
+  const evict = async (agent: string): Promise<void> => {
+    const credential = { user: agent, password: evictionPassword(runtime, keys.identity(), agent) };
+    const closed = await closeConnections(managementUrl, credential);
+    if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
+  };
   return {
-    bus: guarded(options, amqp, { kind: 'amqp', url, admission: amqp }, (user) => amqp.connections(user)),
+    bus: guarded(options, {
+      bus: amqp,
+      server: { kind: 'amqp', url, admission: amqp },
+      connections: (user) => amqp.connections(user),
+      evict,
+    }),
     url: () => url,
     address: amqp.address,
     connectionCount: () => undefined,
     admit: (agent) => amqp.admit(agent),
+    evict,
   };
 }
 
@@ -101,7 +142,11 @@ function xmppBus(
     ...runtime,
   });
   return {
-    bus: guarded(options, xmpp, { kind: 'xmpp', url, componentUrl }, NO_COUNT),
+    bus: guarded(options, {
+      bus: xmpp,
+      server: { kind: 'xmpp', url, componentUrl },
+      connections: NO_COUNT,
+    }),
     url: () => url,
     address: xmpp.address,
     connectionCount: () => undefined,
@@ -109,37 +154,61 @@ function xmppBus(
   };
 }
 
+/** Closes connections whose identity has ended or is believed no more. */
+function endedLogins(
+  { runtime, keys }: ProgramBusOptions,
+  evict: (agent: string) => Promise<void>,
+): EndedLogins {
+  return createEndedLogins(
+    runtime.clock,
+    (signer) => keys.identities().includes(signer),
+    (agent) => {
+      evict(agent).catch((caught: unknown) =>
+        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
+      );
+    },
+  );
+}
+
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded(
-  options: ProgramBusOptions,
-  bus: Bus,
-  server: CheckedServer,
-  connections: (user: string) => number,
-): Bus {
-  const { runtime, configuration, identityKey, agent } = options;
+interface Guarded {
+  readonly bus: Bus;
+  readonly server: CheckedServer;
+  /** Connections that an agent has open, as far as is known. */
+  readonly connections: (user: string) => number;
+  /** Left out where the bus cannot. */
+  readonly evict?: (agent: string) => Promise<void>;
+}
+
+function guarded(options: ProgramBusOptions, { bus, server, connections, evict }: Guarded): Bus {
+  const { runtime, configuration, keys, agent } = options;
   const { installation, busPort } = configuration;
+  const logins = evict && endedLogins(options, evict);
   const access = createBusAccess({
     runtime,
     installation,
     virtualHost: VIRTUAL_HOST,
-    identityKey: identityKey.publicKey,
+    identityKey: keys.identity().publicKey,
+    identityKeys: () => keys.identities(),
     agent,
     connections,
+    ...(logins && { onLogin: (user, login) => logins.loggedIn(user, login) }),
   });
   const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
     ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, busPort);
-      await bus.start();
-      refuseLeaks(await checkBus({ runtime, installation, identityKey, server }));
+      await listen(decisions, LOOPBACK, busPort, isShared(configuration) && CAN_SHARE_PORTS);
+      await bus.start().catch(explainConflict);
+      refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
       isChecked = true;
     },
     onFrame(handler) {
       bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
+      logins?.stop();
       await bus.stop();
       await decisions.close();
     },

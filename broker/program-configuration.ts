@@ -30,6 +30,8 @@ export interface BrokerProgramConfiguration {
     readonly certifier: StoredKey;
     readonly identity: StoredKey;
   };
+  /** Where the signing keys lie once one was rolled; a file of the broker's directory where it is left out. */
+  readonly keyRing?: string;
   /** Adapters: name, session key (raw, hex), and the secret that admits it to the embedded bus. */
   readonly services: readonly {
     readonly name: string;
@@ -59,6 +61,8 @@ export interface BusServerConfiguration {
   readonly url: string;
   readonly password: string;
   readonly componentUrl?: string;
+  /** Where RabbitMQ's management answers: agents' connections are closed there. */
+  readonly managementUrl: string;
 }
 
 export interface PostgresLedgerConfiguration {

@@ -40,7 +40,10 @@ async function portsIn(place: string, { portNames }: BusServer): Promise<Ports> 
   } catch (caught) {
     if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
   }
-  const chosen = await choosePorts('127.0.0.1', undefined);
+  const chosen = [
+    ...(await choosePorts('127.0.0.1', undefined)),
+    ...(await choosePorts('127.0.0.1', undefined)),
+  ];
   const ports = Object.fromEntries(portNames.map((name, at) => [name, chosen[at] ?? 0]));
   await mkdir(place, { recursive: true, mode: 0o700 });
   await writeFile(file, JSON.stringify(ports), { mode: 0o600 });

@@ -84,6 +84,8 @@ export interface Enrolled {
   readonly certifier: string;
   readonly bus: readonly string[];
   readonly expiresInSeconds: number;
+  /** The certifier's signed word for the one that will follow it (protocol/endorsement.ts). */
+  readonly endorsement?: string;
 }
 
 /** Body of a renewal: the identity that ends, and proof that its keys are still in the same hands. */
@@ -98,6 +100,7 @@ export interface RenewedIdentity {
   readonly identity: string;
   readonly certifier: string;
   readonly expiresInSeconds: number;
+  readonly endorsement?: string;
 }
 
 /** The two statements a proof of possession is made over. */
@@ -228,6 +231,7 @@ export function isRenewedIdentity(value: unknown): value is RenewedIdentity {
   return (
     isIdentityText(value['identity']) &&
     isMatch(value['certifier'], KEY) &&
+    (value['endorsement'] === undefined || isIdentityText(value['endorsement'])) &&
     typeof seconds === 'number' &&
     seconds > 0 &&
     seconds <= 31_536_000

@@ -1,4 +1,5 @@
 import { agentIdOf } from '../../protocol/agent-id.ts';
+import type { Identity } from '../../protocol/generated/types.ts';
 import { base64url, fromBase64url } from '../../protocol/encoding.ts';
 import type {
   EnrolmentRequest,
@@ -10,7 +11,7 @@ import type {
 import { encodeEnrolmentCode, encodeInstallationPin, verifyProof } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
-import { judgeIdentity, signIdentity } from '../../protocol/tokens.ts';
+import { judgeIdentityBy, signIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import { codeDigest, createChallenges } from './challenge.ts';
 import { createCodeMethod } from './code-method.ts';
@@ -21,7 +22,7 @@ import { type EnrolmentMethods, judgeCredential } from './methods.ts';
 export interface EnrolmentOptions {
   readonly runtime: Runtime;
   readonly installation: string;
-  /** P-256; its public half is what brokers and buses check identities with. */
+  /** P-256; its public half is what brokers and buses check identities with. It may be another each time it is read. */
   readonly identityKey: PrivateKey;
   /** Ed25519; certifies broker instances. */
   readonly certifier: PublicKey;
@@ -37,6 +38,12 @@ export interface EnrolmentOptions {
   /** Makes room on the bus for an agent that has just shown to be one. */
   readonly admit?: (agent: string) => Promise<void>;
   readonly identitySeconds?: number;
+  /** Keys whose identities may be renewed; the one that signs where it is left out. */
+  readonly renewableKeys?: () => readonly PublicKey[];
+  /** Keys that an emergency took away: what they signed is renewed to what the ledger knows, and to nothing else. */
+  readonly droppedKeys?: () => readonly PublicKey[];
+  /** The certifier's word for the one that will follow it. */
+  readonly endorsement?: () => string | undefined;
 }
 
 /** Turns credentials into identities bound to keys, and renews them. */
@@ -58,17 +65,21 @@ const RENEWABLE_SECONDS = 7 * 24 * 3600;
 const SECRET_BYTES = 18;
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
-  const { runtime, installation, identityKey, codes } = options;
+  const { runtime, installation, codes } = options;
   const { crypto, clock, random } = runtime;
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
   const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
-  const certifier = base64url(options.certifier.raw);
   const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
+  /** Whom an agent is to believe, now and next. */
+  const certifiers = (): { readonly certifier: string; readonly endorsement?: string } => {
+    const endorsement = options.endorsement?.();
+    return { certifier: base64url(options.certifier.raw), ...(endorsement !== undefined && { endorsement }) };
+  };
 
   function identity(sig: string, kex: string, { owner, site, tier }: EnrolmentTerms): string {
     const iat = Math.floor(clock.wallMs() / 1000);
     const sub = agentId(sig);
-    return signIdentity(crypto, identityKey, {
+    return signIdentity(crypto, options.identityKey, {
       iss: installation,
       sub,
       owner,
@@ -121,6 +132,24 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
     throw refusal();
   }
 
+  function judgeRenewal(token: string): { readonly claims?: Identity; readonly isDropped: boolean } {
+    const keys = options.renewableKeys?.() ?? [options.identityKey.publicKey];
+    const { judged } = judgeIdentityBy(crypto, keys, token, clock.wallMs());
+    if (judged.kind === 'valid' || judged.kind === 'expired')
+      return { claims: judged.claims, isDropped: false };
+    const { judged: old } = judgeIdentityBy(crypto, options.droppedKeys?.() ?? [], token, clock.wallMs());
+    return old.kind === 'valid' || old.kind === 'expired'
+      ? { claims: old.claims, isDropped: true }
+      : { isDropped: true };
+  }
+
+  /** Anybody may have made an identity with a key that was dropped: what counts is whom the ledger knew. */
+  async function knownTerms(agent: string): Promise<CodeTerms> {
+    const row = await options.agent(agent);
+    if (row === undefined) throw refusal();
+    return row;
+  }
+
   return {
     challenge: () => ({ challenge: challenges.issue(), installation }),
     async enrol(request) {
@@ -132,21 +161,22 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       return {
         identity: identity(sig, kex, terms),
         installation,
-        certifier,
+        ...certifiers(),
         bus: options.busUrls(),
         expiresInSeconds: seconds,
       };
     },
     async renew(request) {
       const early = clock.wallMs() - RENEWABLE_SECONDS * 1000;
-      const judged = judgeIdentity(crypto, identityKey.publicKey, request.identity, clock.wallMs());
-      if (judged.kind === 'invalid' || judged.kind === 'early' || judged.claims.exp * 1000 < early)
-        throw refusal();
-      const { sig, kex, sub, owner, site, tier } = judged.claims;
+      const { claims, isDropped } = judgeRenewal(request.identity);
+      if (claims === undefined || claims.exp * 1000 < early) throw refusal();
+      const { sig, kex } = claims;
       checkProof('renew', request.challenge, sig, kex, request.proof);
+      const sub = agentId(sig);
       await checkStanding(sub);
+      const terms = isDropped ? await knownTerms(sub) : claims;
       await options.admit?.(sub);
-      return { identity: identity(sig, kex, { owner, site, tier }), certifier, expiresInSeconds: seconds };
+      return { identity: identity(sig, kex, terms), ...certifiers(), expiresInSeconds: seconds };
     },
     async issueCode(terms, validSeconds) {
       const secret = base64url(random.bytes(SECRET_BYTES));

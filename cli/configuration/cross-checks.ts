@@ -119,6 +119,7 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
       (name) => ['publicUrls', name, publicUrls[name]] as const,
     ),
     ['bus', 'url', bus.url] as const,
+    ['bus', 'managementUrl', bus.managementUrl] as const,
     ['adapters', 'busUrl', adapters.busUrl] as const,
     ['intake.bridge', 'url', intake.bridge.url] as const,
   ];

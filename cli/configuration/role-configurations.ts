@@ -64,6 +64,7 @@ export function brokerOf(
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     enrolment: enrolmentOf(settings.enrolment),
     keys: generated.keys,
+    ...(generated.keyRing !== undefined && { keyRing: generated.keyRing }),
     services: generated.services.map((service) => ({
       ...service,
       secret: chosen[service.name] ?? service.secret,
@@ -98,7 +99,12 @@ function busServerOf(
     );
   const { url } = bus;
   return {
-    busServer: { url, password, ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }) },
+    busServer: {
+      url,
+      password,
+      managementUrl: bus.managementUrl,
+      ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
+    },
   };
 }
 

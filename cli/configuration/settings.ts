@@ -54,6 +54,7 @@ export interface Settings {
     readonly url?: string;
     readonly componentPort: number;
     readonly brokers?: readonly string[];
+    readonly managementUrl: string;
   };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };

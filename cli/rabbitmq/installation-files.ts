@@ -4,7 +4,7 @@ import { type RabbitListener, rabbitFiles } from './server-files.ts';
 
 /** Beside the agents there is room for brokers, adapters and probes. */
 const CONNECTIONS = 20_000;
-const DEFAULT_PORT = { amqp: 5672, amqps: 5671 } as const;
+const DEFAULT_PORT = { amqp: 5672, amqps: 5671, management: 15672 } as const;
 
 export interface CertificatePaths {
   readonly authority: string;
@@ -31,10 +31,16 @@ export function serverFilesFor(
     directory,
     listen: listenerOf(new URL(busServer.url), directory, paths),
     decisionsUrl: `http://127.0.0.1:${busPort}`,
+    managementPort: managementPortOf(new URL(busServer.managementUrl)),
     brokerPassword: busServer.password,
     servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
     connections: CONNECTIONS,
   });
+}
+
+/** Behind a proxy with TLS it listens at its usual port. */
+function managementPortOf({ protocol, port }: URL): number {
+  return protocol === 'http:' ? Number(port || 80) : DEFAULT_PORT.management;
 }
 
 function listenerOf(

@@ -21,10 +21,17 @@ export function findRabbit(
   return { server, mapper };
 }
 
+/** Of a server whose ports were chosen before its management had one. */
+const USUAL_MANAGEMENT_PORT = 15_672;
+
 export const rabbitServer: BusServer = {
   find: () => void findRabbit(),
-  portNames: ['bus', 'distribution', 'mapper'],
-  settings: ({ bus }) => ['bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${bus}`],
+  portNames: ['bus', 'distribution', 'mapper', 'management'],
+  settings: ({ bus, management = USUAL_MANAGEMENT_PORT }) => [
+    'bus.kind=rabbitmq',
+    `bus.url=amqp://127.0.0.1:${bus}`,
+    `bus.managementUrl=http://127.0.0.1:${management}`,
+  ],
   files: serverFilesFor,
   start(directory, { bus = 0, distribution = 0, mapper = 0 }, files) {
     const ports = { bus, distribution, mapper };

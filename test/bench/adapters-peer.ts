@@ -51,7 +51,7 @@ async function connect({ busUrl, stage }: Parameters<AdapterQuestions['connect']
     return created.start();
   };
   const desk = {
-    grantKey: keys.grant.publicKey,
+    grantKeys: () => [keys.grant.publicKey],
     crypto: runtime.crypto,
     clock: runtime.clock,
     log: silentLog,

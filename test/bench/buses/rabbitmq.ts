@@ -16,11 +16,14 @@ export async function startBenchRabbit(directory: string, stage: Stage): Promise
   const folder = join(directory, 'server');
   const password = base64url(nodeRandom.bytes(24));
   const busPort = await freePort();
+  const managementPort = await freePort();
+  const managementUrl = `http://127.0.0.1:${managementPort}`;
   const server = await startRabbit(folder, (port) =>
     withRawUser({
       directory: folder,
       listen: { kind: 'plain', host: '127.0.0.1', port },
       decisionsUrl: `http://127.0.0.1:${busPort}`,
+      managementPort,
       brokerPassword: password,
       servicePasswords: stage.secrets,
       connections: 1_000,
@@ -29,7 +32,7 @@ export async function startBenchRabbit(directory: string, stage: Stage): Promise
   const url = `amqp://127.0.0.1:${server.port}`;
   return {
     url,
-    broker: { busServer: { url, password }, busPort },
+    broker: { busServer: { url, password, managementUrl }, busPort },
     raw: { kind: 'amqp', url, user: RAW_USER, password },
     async admit(agents) {
       const admission = await openAdmission(url, { user: BROKER_USER, password });

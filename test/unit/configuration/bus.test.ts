@@ -52,7 +52,8 @@ describe('bus config rabbitmq', () => {
     expect(conf).toContain(
       `auth_http.user_path = http://127.0.0.1:${configurations.broker.busPort}/v1/bus/user\n`,
     );
-    expect(plugins).toBe('[rabbitmq_auth_backend_http,rabbitmq_event_exchange].\n');
+    expect(plugins).toBe('[rabbitmq_auth_backend_http,rabbitmq_event_exchange,rabbitmq_management].\n');
+    expect(conf).toContain('management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = 15672\n');
     const { users } = JSON.parse(definitions) as { users: { name: string; tags: string[] }[] };
     expect(users.map(({ name }) => name)).toEqual(['broker', 'service.local', 'service.bridge']);
     expect(users.flatMap(({ tags }) => tags)).toEqual([]);
