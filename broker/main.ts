@@ -5,11 +5,12 @@ import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
-import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
+import type { Clock, Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
 import { challengeKeyOf } from './enrolment/challenge.ts';
 import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
+import { createPostgresCodeStore } from './enrolment/postgres-code-store.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
 import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
@@ -66,7 +67,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const keys = mapKeys(runtime, configuration.keys);
   const tlsFiles = configuration.enrolment?.tls;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
-  const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const codes = opensCodes(configuration, directory, runtime.clock);
   const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
     onGroup: (commands, seconds, failure) => {
@@ -180,6 +181,13 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
 function opensLedger({ ledger, instance }: BrokerProgramConfiguration): OpenLedger {
   if (ledger === undefined) return openSqliteLedger;
   return (options) => openPostgresLedger({ ...options, ...ledger, instance });
+}
+
+/** Beside the ledger: codes that several brokers take are in the database that they share. */
+function opensCodes({ ledger, instance }: BrokerProgramConfiguration, directory: string, clock: Clock) {
+  return ledger === undefined
+    ? openCodeStore(join(directory, 'codes.sqlite'))
+    : createPostgresCodeStore(ledger.place, `co-pilot ${instance} codes`, clock);
 }
 
 type Keys = ReturnType<typeof mapKeys>;
