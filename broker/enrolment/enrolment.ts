@@ -10,6 +10,7 @@ import type {
 import { encodeEnrolmentCode, encodeInstallationPin, verifyProof } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
 import { judgeIdentity, signIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import { codeDigest, createChallenges } from './challenge.ts';
@@ -37,12 +38,14 @@ export interface EnrolmentOptions {
   /** Makes room on the bus for an agent that has just shown to be one. */
   readonly admit?: (agent: string) => Promise<void>;
   readonly identitySeconds?: number;
+  /** Enrolments of one owner: a burst, then one more each interval. */
+  readonly ownerLimit?: RateLimit;
 }
 
 /** Turns credentials into identities bound to keys, and renews them. */
 export interface Enrolment {
   challenge(): { readonly challenge: string; readonly installation: string };
-  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, or with `ENROLMENT_UNAVAILABLE`. */
+  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, `ENROLMENT_UNAVAILABLE` or `RATE_LIMITED`. */
   enrol(request: EnrolmentRequest): Promise<Enrolled>;
   /** Rejects with `ENROLMENT_REFUSED` or `REVOKED`. */
   renew(request: RenewalRequest): Promise<RenewedIdentity>;
@@ -56,6 +59,8 @@ const IDENTITY_SECONDS = 24 * 3600;
 /** An identity may be renewed this long after its end. */
 const RENEWABLE_SECONDS = 7 * 24 * 3600;
 const SECRET_BYTES = 18;
+/** A site may start a whole cluster at once; nobody makes agents without end. */
+const OWNER_LIMIT: RateLimit = { burst: 1_000, everyMs: 1_000 };
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const { runtime, installation, identityKey, codes } = options;
@@ -63,6 +68,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
   const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
   const certifier = base64url(options.certifier.raw);
+  const owners = new RateLimiter(options.ownerLimit ?? OWNER_LIMIT);
   const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
 
   function identity(sig: string, kex: string, { owner, site, tier }: EnrolmentTerms): string {
@@ -116,7 +122,11 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
 
   async function termsOf(request: EnrolmentRequest, fields: ProofFields): Promise<EnrolmentTerms> {
     const judged = await judgeCredential(methods, request, fields);
-    if (judged.kind === 'known') return judged.terms;
+    if (judged.kind === 'known') {
+      // Told to whoever has shown to be the owner, and nobody else.
+      if (owners.take(judged.terms.owner, clock.monotonicMs())) return judged.terms;
+      throw new CoPilotError('RATE_LIMITED', 'too many agents of this owner enrol at once; try again later');
+    }
     runtime.log.info({ method: request.method, reason: judged.reason }, 'an enrolment was refused');
     throw refusal();
   }

@@ -43,7 +43,7 @@ beforeAll(async () => {
     revocationLists: 'if-there' as const,
     rules: [{ subject: 'DC=org,CN=Jane', owner: 'jane', site: 'lab', tier: 'trusted' as const }],
   };
-  broker = await openLiveBroker({ enrolment: { oidc: [oidc], x509 } });
+  broker = await openLiveBroker({ configuration: { enrolment: { oidc: [oidc], x509 } } });
   pin = (await runCommand(['agent', 'pin', '--data', broker.directory])).out.trim();
 });
 
