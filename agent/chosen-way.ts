@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { decodeEnrolmentCode, decodeInstallationPin, type InstallationPin } from '../protocol/enrolment.ts';
 import { CoPilotError } from '../protocol/errors.ts';
+import { certificateWay } from './certificate-way.ts';
 import { codeWay, type EnrolmentWay } from './enrolment-way.ts';
 import { oidcWay } from './oidc-way.ts';
 
@@ -12,17 +13,21 @@ export interface WayArguments {
   /** Where to enrol without a code: what `co-pilot agent pin` prints. */
   readonly installation?: string;
   readonly oidcTokenFile?: string;
+  /** Certificates in PEM; the key lies there too, as in a proxy's file, or in a file of its own. */
+  readonly certificateFile?: string;
+  readonly certificateKeyFile?: string;
   /** From the environment; counts where nothing else is said. */
   readonly oidcToken?: string;
 }
 
 /** Rejects with `INVALID_REQUEST` where it is not clear which way is meant, `INVALID_CODE` where there is none. */
 export async function chosenWay(given: WayArguments): Promise<EnrolmentWay> {
-  const { code, codeFile, oidcTokenFile, oidcToken } = given;
+  const { code, codeFile, oidcTokenFile, oidcToken, certificateFile } = given;
   const hasCode = code !== undefined || codeFile !== undefined;
-  if (hasCode && oidcTokenFile !== undefined)
+  if ([hasCode, oidcTokenFile !== undefined, certificateFile !== undefined].filter(Boolean).length > 1)
     throw new CoPilotError('INVALID_REQUEST', 'an agent enrols in one way: say one alone');
   if (hasCode) return codeWay(decodeEnrolmentCode(await textOf(codeFile, code)));
+  if (certificateFile !== undefined) return certificateWay(pinOf(given), () => readCertificates(given));
   if (oidcTokenFile !== undefined || oidcToken !== undefined)
     return oidcWay(pinOf(given), () => textOf(oidcTokenFile, oidcToken));
   throw new CoPilotError(
@@ -38,8 +43,9 @@ export function environmentWay(environment: NodeJS.ProcessEnv): WayArguments {
 }
 
 /** Files that no job may read. */
-export function wayFiles({ codeFile, oidcTokenFile }: WayArguments): readonly string[] {
-  return [codeFile, oidcTokenFile].filter((path) => path !== undefined);
+export function wayFiles(given: WayArguments): readonly string[] {
+  const { codeFile, oidcTokenFile, certificateFile, certificateKeyFile } = given;
+  return [codeFile, oidcTokenFile, certificateFile, certificateKeyFile].filter((path) => path !== undefined);
 }
 
 function pinOf({ installation }: WayArguments): InstallationPin {
@@ -48,6 +54,14 @@ function pinOf({ installation }: WayArguments): InstallationPin {
     'INVALID_REQUEST',
     'say where to enrol: --installation and what `co-pilot agent pin` prints at the broker',
   );
+}
+
+async function readCertificates({ certificateFile, certificateKeyFile }: WayArguments) {
+  const certificates = await textOf(certificateFile);
+  return {
+    certificates,
+    key: certificateKeyFile === undefined ? certificates : await textOf(certificateKeyFile),
+  };
 }
 
 /** A file goes before a text. */

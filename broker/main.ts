@@ -5,11 +5,12 @@ import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
-import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
+import type { Clock, Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
 import { challengeKeyOf } from './enrolment/challenge.ts';
 import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
+import { createPostgresCodeStore } from './enrolment/postgres-code-store.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
 import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
@@ -68,7 +69,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const keys = await openKeys(runtime, directory, configuration);
   const tlsFiles = configuration.enrolment?.tls;
   const tls = tlsFiles && (await readTlsFiles(tlsFiles));
-  const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const codes = opensCodes(configuration, directory, runtime.clock);
   const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
     onGroup: (commands, seconds, failure) => {
@@ -125,7 +126,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     renewableKeys: () => keys.renewable(),
     droppedKeys: () => keys.dropped(),
     endorsement: () => keys.endorsement(),
-    challengeKey: challengeKeyOf(runtime.crypto, keys.certifier()),
+    challengeKey: challengeKeyOf(runtime.crypto, loadKey(runtime.crypto, configuration.keys.certifier)),
     codes,
     ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
@@ -200,6 +201,13 @@ function openKeys(
   { installation, keys, keyRing = join(directory, RING_FILE) }: BrokerProgramConfiguration,
 ): Promise<LiveKeys> {
   return openLiveKeys({ runtime, installation, path: keyRing, first: firstRing(keys) });
+}
+
+/** Beside the ledger: codes that several brokers take are in the database that they share. */
+function opensCodes({ ledger, instance }: BrokerProgramConfiguration, directory: string, clock: Clock) {
+  return ledger === undefined
+    ? openCodeStore(join(directory, 'codes.sqlite'))
+    : createPostgresCodeStore(ledger.place, `co-pilot ${instance} codes`, clock);
 }
 
 function brokerConfiguration(

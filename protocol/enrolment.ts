@@ -26,6 +26,9 @@ const KEY = /^[A-Za-z0-9_-]{43}$/;
 const INSTALLATION = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_IDENTITY_LENGTH = 900;
+/** Most certificates that are shown at once. */
+export const MAX_CHAIN = 8;
+const MAX_CERTIFICATE_LENGTH = 8 * 1024;
 const MAX_TOKEN_LENGTH = 8 * 1024;
 const MAX_URL_LENGTH = 512;
 const MAX_BUSES = 8;
@@ -55,6 +58,14 @@ export interface EnrolmentCredentials {
   readonly code: { readonly code: string };
   /** An OpenID Connect access token. */
   readonly oidc: { readonly token: string };
+  readonly x509: CertificateCredential;
+}
+
+/** A client certificate, and what its key signed (`certificateStatement`). */
+export interface CertificateCredential {
+  /** DER in base64url: the certificate, then those between it and its authority, each signed by the next. */
+  readonly chain: readonly string[];
+  readonly signature: string;
 }
 
 export type EnrolmentMethodName = keyof EnrolmentCredentials;
@@ -120,6 +131,11 @@ export function proofBytes(purpose: ProofPurpose, fields: ProofFields): Uint8Arr
   return bytesOf(`co-pilot-${purpose}-1\n${installation}\n${challenge}\n${sig}\n${kex}\n`);
 }
 
+/** What the key of a certificate signs: the fields of the proof, under a name of its own. */
+export function certificateStatement({ installation, challenge, sig, kex }: ProofFields): string {
+  return `co-pilot-certificate-1\n${installation}\n${challenge}\n${sig}\n${kex}\n`;
+}
+
 /** Whether the proof was made by the key over exactly these fields; false for anything malformed. */
 export function verifyProof(
   crypto: Crypto,
@@ -181,7 +197,17 @@ export function isEnrolmentChallenge(value: unknown): value is EnrolmentChalleng
 const CREDENTIALS: Readonly<Record<EnrolmentMethodName, (fields: Fields) => boolean>> = {
   code: ({ code }) => isMatch(code, SECRET),
   oidc: ({ token }) => isAccessToken(token),
+  x509: ({ chain, signature }) =>
+    Array.isArray(chain) &&
+    chain.length > 0 &&
+    chain.length <= MAX_CHAIN &&
+    chain.every((text) => isBase64url(text, MAX_CERTIFICATE_LENGTH)) &&
+    isBase64url(signature, MAX_CERTIFICATE_LENGTH),
 };
+
+function isBase64url(value: unknown, max: number): boolean {
+  return typeof value === 'string' && value.length <= max && /^[A-Za-z0-9_-]+$/.test(value);
+}
 
 /** Whether a text may be an access token as an enrolment carries it: a compact JWS of at most 8 KiB. */
 export function isAccessToken(value: unknown): value is string {

@@ -11,6 +11,7 @@ import type {
 import { encodeEnrolmentCode, encodeInstallationPin, verifyProof } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
 import { judgeIdentityBy, signIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import { codeDigest, createChallenges } from './challenge.ts';
@@ -44,12 +45,14 @@ export interface EnrolmentOptions {
   readonly droppedKeys?: () => readonly PublicKey[];
   /** The certifier's word for the one that will follow it. */
   readonly endorsement?: () => string | undefined;
+  /** Enrolments of one owner: a burst, then one more each interval. */
+  readonly ownerLimit?: RateLimit;
 }
 
 /** Turns credentials into identities bound to keys, and renews them. */
 export interface Enrolment {
   challenge(): { readonly challenge: string; readonly installation: string };
-  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, or with `ENROLMENT_UNAVAILABLE`. */
+  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, `ENROLMENT_UNAVAILABLE` or `RATE_LIMITED`. */
   enrol(request: EnrolmentRequest): Promise<Enrolled>;
   /** Rejects with `ENROLMENT_REFUSED` or `REVOKED`. */
   renew(request: RenewalRequest): Promise<RenewedIdentity>;
@@ -63,12 +66,15 @@ const IDENTITY_SECONDS = 24 * 3600;
 /** An identity may be renewed this long after its end. */
 const RENEWABLE_SECONDS = 7 * 24 * 3600;
 const SECRET_BYTES = 18;
+/** A site may start a whole cluster at once; nobody makes agents without end. */
+const OWNER_LIMIT: RateLimit = { burst: 1_000, everyMs: 1_000 };
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const { runtime, installation, codes } = options;
   const { crypto, clock, random } = runtime;
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
   const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
+  const owners = new RateLimiter(options.ownerLimit ?? OWNER_LIMIT);
   const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
   /** Whom an agent is to believe, now and next. */
   const certifiers = (): { readonly certifier: string; readonly endorsement?: string } => {
@@ -127,7 +133,11 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
 
   async function termsOf(request: EnrolmentRequest, fields: ProofFields): Promise<EnrolmentTerms> {
     const judged = await judgeCredential(methods, request, fields);
-    if (judged.kind === 'known') return judged.terms;
+    if (judged.kind === 'known') {
+      // Told to whoever has shown to be the owner, and nobody else.
+      if (owners.take(judged.terms.owner, clock.monotonicMs())) return judged.terms;
+      throw new CoPilotError('RATE_LIMITED', 'too many agents of this owner enrol at once; try again later');
+    }
     runtime.log.info({ method: request.method, reason: judged.reason }, 'an enrolment was refused');
     throw refusal();
   }

@@ -35,6 +35,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   RATE_LIMITED: 429,
   NOT_FOUND: 404,
   ENROLMENT_UNAVAILABLE: 503,
+  LEDGER_UNAVAILABLE: 503,
 };
 
 /** The public HTTP face: enrolment and renewal of identities, nothing else. */

@@ -13,6 +13,8 @@ interface RunOptions {
   readonly codeFile?: string;
   readonly installation?: string;
   readonly oidcTokenFile?: string;
+  readonly certificate?: string;
+  readonly certificateKey?: string;
   readonly ca?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
@@ -40,6 +42,11 @@ export function addAgentCommands(program: Command): void {
       '--oidc-token-file <file>',
       'enrol with the access token in the file (or COPILOT_OIDC_TOKEN) instead of a code',
     )
+    .option(
+      '--certificate <file>',
+      'enrol with the client certificate or proxy in the file, instead of a code',
+    )
+    .option('--certificate-key <file>', 'its key, where that is not in the same file')
     .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
@@ -63,8 +70,8 @@ export function addAgentCommands(program: Command): void {
 
 async function run(options: RunOptions): Promise<number> {
   const { runAgentProgram } = await import('../../agent/program.ts');
-  const { directory, code, codeFile, installation, oidcTokenFile, ca, slots, isolation, drain, json } =
-    options;
+  const { directory, code, codeFile, installation, oidcTokenFile, certificate, certificateKey, ca } = options;
+  const { slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
     slots: Number(slots),
@@ -77,6 +84,8 @@ async function run(options: RunOptions): Promise<number> {
       ...(codeFile !== undefined && { codeFile }),
       ...(installation !== undefined && { installation }),
       ...(oidcTokenFile !== undefined && { oidcTokenFile }),
+      ...(certificate !== undefined && { certificateFile: certificate }),
+      ...(certificateKey !== undefined && { certificateKeyFile: certificateKey }),
     },
     ...(ca !== undefined && { authorities: ca }),
     ...(isolation !== undefined && { isolation }),

@@ -24,6 +24,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...addressFaults(settings),
     ...providerFaults(settings.enrolment),
     ...tlsFaults(settings.enrolment),
+    ...certificateFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -167,6 +168,17 @@ function tlsFaults({ tls }: EnrolmentSettings): readonly CrossFault[] {
     path: ['enrolment', 'tls', key],
     message: 'is needed: TLS takes a certificate and its key',
   }));
+}
+
+function certificateFaults({ x509 }: EnrolmentSettings): readonly CrossFault[] {
+  const keys = ['directory', 'rules'] as const;
+  const missing = keys.filter((key) => x509[key] === undefined);
+  return missing.length === keys.length
+    ? []
+    : missing.map((key) => ({
+        path: ['enrolment', 'x509', key],
+        message: 'is needed: certificates take a directory of authorities, and rules',
+      }));
 }
 
 function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {

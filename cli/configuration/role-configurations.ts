@@ -79,10 +79,13 @@ export function brokerOf(
   };
 }
 
-function enrolmentOf({ tls: { certificate, key }, oidc }: EnrolmentSettings): EnrolmentConfiguration {
+function enrolmentOf({ tls, oidc, x509 }: EnrolmentSettings): EnrolmentConfiguration {
+  const { certificate, key } = tls;
+  const { directory, rules } = x509;
   return {
     ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
     oidc: oidc ?? [],
+    ...(directory !== undefined && rules !== undefined && { x509: { ...x509, directory, rules } }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
 import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
+import type { X509Configuration } from '../../broker/enrolment/x509/x509-method.ts';
 import type { TlsFiles } from '../../broker/http/tls-files.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
@@ -42,6 +43,8 @@ export interface IntakeSettings {
 /** Ways to enrol beside one-use codes; one that says nothing is not offered. */
 export interface EnrolmentSettings {
   readonly tls: Partial<TlsFiles>;
+  readonly x509: Omit<X509Configuration, 'directory' | 'rules'> &
+    Partial<Pick<X509Configuration, 'directory' | 'rules'>>;
   readonly oidc?: readonly OidcProviderConfiguration[];
 }
 

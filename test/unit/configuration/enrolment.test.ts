@@ -68,3 +68,16 @@ it('TLS takes both files', async () => {
   const { broker } = (await openInstallation({ directory })).configurations;
   expect(broker.enrolment?.tls).toEqual({ certificate: '/etc/tls.pem', key: '/etc/tls.key' });
 });
+
+it('certificates take a directory and rules; revocation lists are needed and proxies refused unless it is said', async () => {
+  expect(await problems('enrolment: { x509: { directory: /etc/authorities } }\n')).toEqual([
+    expect.stringContaining('enrolment.x509.rules: is needed'),
+  ]);
+  const rules = [{ subject: 'DC=org,*', site: 'grid', tier: 'untrusted' }];
+  await set(JSON.stringify({ enrolment: { x509: { directory: '/etc/authorities', rules } } }));
+  const { broker } = (await openInstallation({ directory })).configurations;
+  const defaults = { proxies: 'none', revocationLists: 'required' };
+  expect(broker.enrolment?.x509).toEqual({ directory: '/etc/authorities', rules, ...defaults });
+  await set('');
+  expect((await openInstallation({ directory })).configurations.broker.enrolment).toEqual({ oidc: [] });
+});

@@ -1,14 +1,16 @@
 import { importJWK, SignJWT } from 'jose';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { chosenWay, environmentWay, wayFiles } from '../../../agent/chosen-way.ts';
+import { chosenWay, environmentWay, type WayArguments, wayFiles } from '../../../agent/chosen-way.ts';
 import { enrol } from '../../../agent/enrol.ts';
 import { postJson } from '../../../agent/http-json.ts';
 import type { Identity } from '../../../protocol/generated/types.ts';
 import { createCrypto } from '../../../protocol/runtime/node-runtime.ts';
+import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
 import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { type OidcProvider, startOidcProvider } from '../../servers/oidc-provider.ts';
 
 const AUDIENCE = 'https://broker.example.org';
@@ -17,6 +19,8 @@ const crypto = createCrypto();
 let provider: OidcProvider;
 let broker: LiveBroker;
 let pin: string;
+let folder: string;
+let jane: Issued;
 
 beforeAll(async () => {
   provider = await startOidcProvider(['/atlas']);
@@ -26,21 +30,37 @@ beforeAll(async () => {
     audiences: [AUDIENCE],
     rules: [{ group: '/atlas', site: 'grid', tier: 'semi-trusted' as const }],
   };
-  broker = await openLiveBroker({ enrolment: { oidc: [oidc] } });
+  folder = await temporaryDirectory('ways');
+  const issue = createIssuer(folder);
+  const authority = issue({ subject: '/DC=org/CN=Authority', extensions: AUTHORITY });
+  jane = issue({ subject: '/DC=org/CN=Jane', issuer: authority });
+  const directory = join(folder, 'authorities');
+  await mkdir(directory);
+  await copyFile(authority.certificateFile, join(directory, 'authority.pem'));
+  const x509 = {
+    directory,
+    proxies: 'none' as const,
+    revocationLists: 'if-there' as const,
+    rules: [{ subject: 'DC=org,CN=Jane', owner: 'jane', site: 'lab', tier: 'trusted' as const }],
+  };
+  broker = await openLiveBroker({ configuration: { enrolment: { oidc: [oidc], x509 } } });
   pin = (await runCommand(['agent', 'pin', '--data', broker.directory])).out.trim();
 });
 
 afterAll(async () => {
   await broker.close();
   await provider.stop();
+  await removeDirectory(folder);
 });
 
 /** What an agent of new keys becomes that enrols with the token in a file. */
 async function enrolled(token: string): Promise<Identity> {
   const oidcTokenFile = join(broker.directory, 'token');
   await writeFile(oidcTokenFile, `${token}\n`, { mode: 0o600 });
-  const given = { installation: pin, oidcTokenFile };
-  expect(wayFiles(given)).toEqual([oidcTokenFile]);
+  return enrolledBy({ installation: pin, oidcTokenFile });
+}
+
+async function enrolledBy(given: WayArguments): Promise<Identity> {
   const keys = { signing: crypto.generate('ed25519'), session: crypto.generate('x25519') };
   const { signal } = new AbortController();
   const way = await chosenWay(given);
@@ -63,6 +83,21 @@ it('a token of a real provider enrols its client, in the site and tier of its gr
     site: 'grid',
     tier: 'semi-trusted',
   });
+});
+
+it('a certificate of a trusted authority enrols who has its key, as the rule says; no job sees the files', async () => {
+  const files = { certificateFile: jane.certificateFile, certificateKeyFile: jane.keyFile };
+  const terms = { owner: 'jane', site: 'lab', tier: 'trusted' };
+  expect(await enrolledBy({ installation: pin, ...files })).toMatchObject(terms);
+  const proxyFile = join(folder, 'one-file.pem');
+  await writeFile(proxyFile, jane.pem + jane.key, { mode: 0o600 });
+  expect(await enrolledBy({ installation: pin, certificateFile: proxyFile })).toMatchObject(terms);
+  expect(wayFiles({ ...files, oidcTokenFile: '/t', codeFile: '/c' })).toEqual([
+    '/c',
+    '/t',
+    jane.certificateFile,
+    jane.keyFile,
+  ]);
 });
 
 it('a token for another audience, and an ID token, are refused; who holds them learns no more', async () => {
