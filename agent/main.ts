@@ -39,6 +39,8 @@ export interface RunAgentOptions {
   readonly code?: string;
   /** Another way to enrol, instead of a code. */
   readonly way?: () => Promise<EnrolmentWay>;
+  /** Where secrets of the machine's owner lie, besides its environment. With such an owner nothing runs without isolation. */
+  readonly ownersSecrets?: readonly string[];
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */
@@ -60,6 +62,8 @@ export interface RunAgentOptions {
 }
 
 const MAX_SLOTS = 63;
+const OWNERS_SECRETS =
+  'without isolation jobs could read the account that this machine was told of; it runs none with --context and --isolation none';
 const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Runs an agent until it has drained or the broker sends it away; resolves with the exit code. Never rejects. */
@@ -80,6 +84,8 @@ export async function runAgent(options: RunAgentOptions): Promise<number> {
 async function run(options: RunAgentOptions, say: (event: PresentedEvent) => void): Promise<Ended> {
   if (!Number.isInteger(options.slots) || options.slots < 1 || options.slots > MAX_SLOTS)
     throw new CoPilotError('INVALID_REQUEST', `an agent has 1 to ${MAX_SLOTS} slots`);
+  if (options.isolation === 'none' && options.ownersSecrets !== undefined)
+    return { code: AGENT_EXIT.noIsolation, reason: OWNERS_SECRETS };
   const runtime = createNodeRuntime(createLog('agent', { level: options.logLevel ?? 'warn' }));
   const directory = await openDirectory(options.directory);
   const lock = lockDirectory(directory);
@@ -113,6 +119,7 @@ async function runIn(
     clock: runtime.clock,
     directory,
     readOnly: surroundings.readOnly,
+    hiddenPaths: options.ownersSecrets ?? [],
   });
   if (found.kind === 'nothing-works')
     return { code: AGENT_EXIT.noIsolation, reason: noIsolationText(found.attempts, sameCommand()) };
@@ -244,7 +251,7 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: secretFiles(directory),
+    hiddenPaths: [...secretFiles(directory), ...(options.ownersSecrets ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };

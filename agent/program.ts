@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { IsolationMethod } from './executors/index.ts';
-import { runAgent } from './main.ts';
+import { runAgent, type RunAgentOptions } from './main.ts';
+import { toldAccount } from './vm/told-account.ts';
 
 /** What a person or a supervisor may say on the command line of an agent. */
 export interface AgentArguments {
@@ -10,6 +11,10 @@ export interface AgentArguments {
   readonly code?: string;
   /** A file that holds the code: arguments are seen by everybody on the machine. */
   readonly codeFile?: string;
+  /** Where a virtual machine was told of a BOINC account to enrol with, instead of a code. */
+  readonly context?: string;
+  /** Where to enrol and whom to believe then; else the context says it. */
+  readonly installation?: string;
   readonly slots: number;
   readonly isolation?: IsolationMethod;
   readonly drainSeconds: number;
@@ -32,6 +37,7 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   const code = codeFile === undefined ? options.code : (await readFile(codeFile, 'utf8')).trim();
   try {
     return await runAgent({
+      ...(await tellingOf(options)),
       directory: resolve(options.directory),
       slots: options.slots,
       drainSeconds: options.drainSeconds,
@@ -46,6 +52,15 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, onSignal);
     if (options.withParent) process.stdin.destroy();
   }
+}
+
+/** What a virtual machine was told, where it was. */
+async function tellingOf({
+  context,
+  installation,
+}: AgentArguments): Promise<Pick<RunAgentOptions, 'way' | 'ownersSecrets'>> {
+  if (context === undefined) return {};
+  return toldAccount({ context, ...(installation !== undefined && { installation }) }, process.env);
 }
 
 const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
@@ -63,6 +78,8 @@ async function main(): Promise<void> {
     options: {
       directory: { type: 'string' },
       'code-file': { type: 'string' },
+      context: { type: 'string' },
+      installation: { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -78,6 +95,8 @@ async function main(): Promise<void> {
     json: values.json,
     withParent: values['with-parent'],
     ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
+    ...(values.context !== undefined && { context: values.context }),
+    ...(values.installation !== undefined && { installation: values.installation }),
     ...(isolation !== undefined && { isolation }),
   });
 }

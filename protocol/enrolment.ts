@@ -1,3 +1,4 @@
+import { type BoincAccount, isBoincAccount } from './boinc-account.ts';
 import { base64url, bytesOf, fromBase64url, textOf } from './encoding.ts';
 import { CoPilotError } from './errors.ts';
 import type { Crypto, PublicKey } from './runtime/runtime.ts';
@@ -52,6 +53,7 @@ export interface EnrolmentChallenge {
 /** What shows who asks, by the method of showing it. */
 export interface EnrolmentCredentials {
   readonly code: { readonly code: string };
+  readonly boinc: BoincAccount;
 }
 
 export type EnrolmentMethodName = keyof EnrolmentCredentials;
@@ -174,6 +176,7 @@ export function isEnrolmentChallenge(value: unknown): value is EnrolmentChalleng
 /** Whether the fields are a credential of the method, by method. */
 const CREDENTIALS: Readonly<Record<EnrolmentMethodName, (fields: Fields) => boolean>> = {
   code: ({ code }) => isMatch(code, SECRET),
+  boinc: isBoincAccount,
 };
 
 export function isEnrolmentRequest(value: unknown): value is EnrolmentRequest {

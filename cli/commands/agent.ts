@@ -11,6 +11,8 @@ interface RunOptions {
   readonly directory: string;
   readonly code?: string;
   readonly codeFile?: string;
+  readonly context?: string;
+  readonly installation?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -32,6 +34,11 @@ export function addAgentCommands(program: Command): void {
     .requiredOption('--directory <directory>', 'where the agent keeps its keys and its jobs; its own, 0700')
     .option('--code <code>', 'one-use code from `co-pilot agent code`; needed once')
     .option('--code-file <file>', 'the same, from a file')
+    .option(
+      '--context <place>',
+      'where a virtual machine was told of a BOINC account: auto, environment, floppy:FILE, init-data:FILE, directory:DIR or file:FILE',
+    )
+    .option('--installation <text>', 'from `co-pilot agent installation`, where the context does not say it')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -46,11 +53,14 @@ export function addAgentCommands(program: Command): void {
     .option('--site <name>', 'where it runs', 'home')
     .option('--hours <hours>', 'how long the code is good', '24')
     .action(action(code));
+  withCommon(agent.command('installation'))
+    .description('print where agents without a code enrol, and whom they believe; no secret')
+    .action(action(installation));
   addAgentManagement(agent);
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { directory, code, codeFile, slots, isolation, drain, json } = options;
+  const { directory, code, codeFile, context, installation, slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
     slots: Number(slots),
@@ -59,6 +69,8 @@ async function run(options: RunOptions): Promise<number> {
     withParent: false,
     ...(code !== undefined && { code }),
     ...(codeFile !== undefined && { codeFile }),
+    ...(context !== undefined && { context }),
+    ...(installation !== undefined && { installation }),
     ...(isolation !== undefined && { isolation }),
   });
 }
@@ -73,5 +85,15 @@ async function code(options: CodeOptions): Promise<number> {
     body,
   );
   show(outputOf(options), made, () => [made.code]);
+  return EXIT.ok;
+}
+
+async function installation(options: CommonOptions): Promise<number> {
+  const told = await askBroker<{ readonly installation: string }>(
+    resolve(options.data),
+    'GET',
+    '/v1/installation',
+  );
+  show(outputOf(options), told, () => [told.installation]);
   return EXIT.ok;
 }
