@@ -1,9 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { CoPilotError } from '../protocol/errors.ts';
+import { createLog } from '../protocol/runtime/log.ts';
+import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { IsolationMethod } from './executors/index.ts';
 import { runAgent, type RunAgentOptions } from './main.ts';
 import { toldAccount } from './vm/told-account.ts';
+import { beginWrapperDuty, type WrapperDuty } from './vm/wrapper-duty.ts';
+import { createWrapperFiles } from './vm/wrapper-files.ts';
 
 /** What a person or a supervisor may say on the command line of an agent. */
 export interface AgentArguments {
@@ -15,6 +20,12 @@ export interface AgentArguments {
   readonly context?: string;
   /** Where to enrol and whom to believe then; else the context says it. */
   readonly installation?: string;
+  /** The directory that BOINC's vboxwrapper shares with this virtual machine. */
+  readonly boincShared?: string;
+  /** BOINC's task is done after so long; never where it is left out. */
+  readonly boincHours?: number;
+  /** Without a job for so long BOINC puts the machine away for an hour. */
+  readonly boincIdleMinutes?: number;
   readonly slots: number;
   readonly isolation?: IsolationMethod;
   readonly drainSeconds: number;
@@ -36,8 +47,10 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   const { codeFile } = options;
   const code = codeFile === undefined ? options.code : (await readFile(codeFile, 'utf8')).trim();
   try {
-    return await runAgent({
-      ...(await tellingOf(options)),
+    const duty = await wrapperDutyOf(options, () => drain.abort());
+    const exitCode = await runAgent({
+      ...(await ownerOf(options)),
+      ...(duty !== undefined && { onEvent: duty.onEvent }),
       directory: resolve(options.directory),
       slots: options.slots,
       drainSeconds: options.drainSeconds,
@@ -48,19 +61,46 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
       ...(code !== undefined && { code }),
       ...(options.isolation !== undefined && { isolation: options.isolation }),
     });
+    await duty?.finish();
+    return exitCode;
   } finally {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, onSignal);
     if (options.withParent) process.stdin.destroy();
   }
 }
 
-/** What a virtual machine was told, where it was. */
-async function tellingOf({
+/** Whose machine this is, where it is a volunteer's. */
+async function ownerOf({
   context,
   installation,
-}: AgentArguments): Promise<Pick<RunAgentOptions, 'way' | 'ownersSecrets'>> {
-  if (context === undefined) return {};
-  return toldAccount({ context, ...(installation !== undefined && { installation }) }, process.env);
+  boincShared,
+}: AgentArguments): Promise<Pick<RunAgentOptions, 'way' | 'ownersFiles'>> {
+  const shared = boincShared === undefined ? undefined : resolve(boincShared);
+  const files = shared === undefined ? [] : [shared];
+  if (context === undefined) return shared === undefined ? {} : { ownersFiles: files };
+  const told = await toldAccount(
+    { context, ...(installation !== undefined && { installation }), ...(shared !== undefined && { shared }) },
+    process.env,
+  );
+  return { way: told.way, ownersFiles: [...told.ownersFiles, ...files] };
+}
+
+const IDLE_MINUTES = 30;
+
+async function wrapperDutyOf(
+  { boincShared, boincHours, boincIdleMinutes = IDLE_MINUTES }: AgentArguments,
+  drain: () => void,
+): Promise<WrapperDuty | undefined> {
+  if (boincShared === undefined) return undefined;
+  if (!(boincIdleMinutes >= 1) || (boincHours !== undefined && !(boincHours > 0)))
+    throw new CoPilotError('INVALID_REQUEST', '--boinc-hours and --boinc-idle are numbers above 0');
+  return beginWrapperDuty({
+    runtime: createNodeRuntime(createLog('agent', { level: 'warn' })),
+    files: createWrapperFiles(resolve(boincShared)),
+    idleMinutes: boincIdleMinutes,
+    ...(boincHours !== undefined && { hours: boincHours }),
+    drain,
+  });
 }
 
 const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
@@ -72,6 +112,19 @@ function isolationOf(text: string | undefined): IsolationMethod | undefined {
   return method;
 }
 
+/** What is said of BOINC, as words of a command line. */
+export function boincArguments(
+  shared: string | undefined,
+  hours: string | undefined,
+  idle: string | undefined,
+): Pick<AgentArguments, 'boincShared' | 'boincHours' | 'boincIdleMinutes'> {
+  return {
+    ...(shared !== undefined && { boincShared: shared }),
+    ...(hours !== undefined && { boincHours: Number(hours) }),
+    ...(idle !== undefined && { boincIdleMinutes: Number(idle) }),
+  };
+}
+
 /** Started by itself, as a supervisor does in a jail where only the agent's own files are to be seen. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -80,6 +133,9 @@ async function main(): Promise<void> {
       'code-file': { type: 'string' },
       context: { type: 'string' },
       installation: { type: 'string' },
+      'boinc-shared': { type: 'string' },
+      'boinc-hours': { type: 'string' },
+      'boinc-idle': { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -97,6 +153,7 @@ async function main(): Promise<void> {
     ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
     ...(values.context !== undefined && { context: values.context }),
     ...(values.installation !== undefined && { installation: values.installation }),
+    ...boincArguments(values['boinc-shared'], values['boinc-hours'], values['boinc-idle']),
     ...(isolation !== undefined && { isolation }),
   });
 }

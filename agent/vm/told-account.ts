@@ -18,7 +18,7 @@ export interface ToldOptions {
 export interface ToldAccount {
   /** Reads it now. May reject with `INVALID_CONTEXT` or `INVALID_CODE`. */
   readonly way: () => Promise<EnrolmentWay>;
-  readonly ownersSecrets: readonly string[];
+  readonly ownersFiles: readonly string[];
 }
 
 /**
@@ -30,12 +30,12 @@ export async function toldAccount(
   environment: NodeJS.ProcessEnv,
 ): Promise<ToldAccount> {
   const places = contextPlaces(options.context, options.shared);
-  const ownersSecrets = places.flatMap((place) => (place.kind === 'environment' ? [] : [place.path]));
+  const ownersFiles = places.flatMap((place) => (place.kind === 'environment' ? [] : [place.path]));
   // Not there, somebody else's, or on a file system without modes: whether jobs can read it is tried before they run.
-  await Promise.allSettled(ownersSecrets.map((path) => chmod(path, 0o600)));
+  await Promise.allSettled(ownersFiles.map((path) => chmod(path, 0o600)));
   const variables = takeContext(environment);
   return {
-    ownersSecrets,
+    ownersFiles,
     async way() {
       const { account, installation } = await readContext(places, variables);
       const pin = decodeInstallationPin(options.installation ?? installation ?? nobodySaid());

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
-import { runAgentProgram } from '../../agent/program.ts';
+import { boincArguments, runAgentProgram } from '../../agent/program.ts';
 import { addAgentManagement } from './agent-manage.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
@@ -13,6 +13,9 @@ interface RunOptions {
   readonly codeFile?: string;
   readonly context?: string;
   readonly installation?: string;
+  readonly boincShared?: string;
+  readonly boincHours?: string;
+  readonly boincIdle?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -39,6 +42,12 @@ export function addAgentCommands(program: Command): void {
       'where a virtual machine was told of a BOINC account: auto, environment, floppy:FILE, init-data:FILE, directory:DIR or file:FILE',
     )
     .option('--installation <text>', 'from `co-pilot agent installation`, where the context does not say it')
+    .option(
+      '--boinc-shared <directory>',
+      'the directory that vboxwrapper shares with this machine: heartbeat, completion and so on go there',
+    )
+    .option('--boinc-hours <hours>', 'when the task of BOINC is done; never where left out')
+    .option('--boinc-idle <minutes>', 'without a job for so long BOINC puts the machine away', '30')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -71,6 +80,7 @@ async function run(options: RunOptions): Promise<number> {
     ...(codeFile !== undefined && { codeFile }),
     ...(context !== undefined && { context }),
     ...(installation !== undefined && { installation }),
+    ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
     ...(isolation !== undefined && { isolation }),
   });
 }

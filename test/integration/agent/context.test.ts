@@ -16,7 +16,7 @@ const ACCOUNT = { user: 4711, authenticator: 'fedcba98765432100123456789abcdef',
 const BOINC_KEYS = ['BOINC_USERID', 'BOINC_AUTHENTICATOR', 'BOINC_HOSTID'];
 /** Counts what shows the account: where it lay, and in every environment that can be read. */
 const LOOK =
-  "{ cat $1 $1/*; cat /proc/[0-9]*/environ; env; } 2>/dev/null | grep -a -c 'fedcba987654321[0]0123456789abcdef'; exit 0";
+  "{ cat $1 $1/*; echo 0 >$2/shutdown; cat /proc/[0-9]*/environ; env; } 2>/dev/null | grep -a -c 'fedcba987654321[0]0123456789abcdef'; exit 0";
 
 let world: World;
 afterEach(async () => {
@@ -78,12 +78,15 @@ it.for(CASES)('a job in %s cannot read the account that came by %s', async ([met
     context.skip(why);
   }
   const [path, option] = await (PLACES[place] ?? PLACES['floppy']!)();
+  const shared = join(world.directory, 'shared');
+  await mkdir(shared, { mode: 0o700 });
   const agent = world.launch(
     ...['--context', option, '--installation', world.enrolment.pin(), '--isolation', method],
+    ...['--boinc-shared', shared, '--boinc-hours', '12'],
   );
   const request = await world.hears('request');
   expect(shown).toEqual([ACCOUNT]);
-  const job = { command: 'sh', arguments: ['-c', LOOK, 'job', path], outputs: [] };
+  const job = { command: 'sh', arguments: ['-c', LOOK, 'job', path, shared], outputs: [] };
   const { slot, counter } = request;
   world.broker.say({
     kind: 'job',
@@ -94,8 +97,19 @@ it.for(CASES)('a job in %s cannot read the account that came by %s', async ([met
   });
   const report = await world.hears('report');
   expect(report).toMatchObject({ exit: { kind: 'exited', code: 0 }, job: jobId(0), logTail: '0' });
+  expect(await readdir(shared)).toEqual(['heartbeat']);
   // The same look from outside, as whoever runs the agent, sees it.
-  expect(Number(execFileSync('sh', ['-c', LOOK, 'look', path], { encoding: 'utf8' }))).toBeGreaterThan(0);
+  expect(
+    Number(execFileSync('sh', ['-c', LOOK, 'look', path, world.directory], { encoding: 'utf8' })),
+  ).toBeGreaterThan(0);
+  expect(await readdir(world.directory)).toContain('shutdown');
+  const verdict = { verdict: 'refused' as const, reason: 'seen', verdicts: [] };
+  const told = { slot: report.slot, counter: report.counter, job: report.job, attempt: report.attempt };
+  world.broker.say({ kind: 'reported', ...told, ...verdict });
+  await world.hears('request');
+  agent.child.kill('SIGTERM');
+  expect(await agent.ended).toBe(0);
+  expect(await readFile(join(shared, 'shutdown'), 'utf8')).toBe('0\n0\nco-pilot: drained\n');
   expect(JSON.stringify(agent.events) + agent.stderr()).not.toContain(ACCOUNT.authenticator);
   for (const file of await readdir(world.agentDirectory(), { recursive: true, withFileTypes: true }))
     if (file.isFile())

@@ -211,12 +211,12 @@ describe('how a machine enrols by what it was told', () => {
     const path = await put('init_data.xml', initData(ACCOUNT));
     await chmod(path, 0o666);
     const environment = { BOINC_USERID: '1', BOINC_AUTHENTICATOR: STRONG, BOINC_HOSTID: '2', PATH: '/bin' };
-    const { ownersSecrets, way } = await toldAccount(
+    const { ownersFiles, way } = await toldAccount(
       { context: 'auto', installation, shared: directory },
       environment,
     );
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect(ownersSecrets).toEqual(expect.arrayContaining([path, '/dev/fd0']));
+    expect(ownersFiles).toEqual(expect.arrayContaining([path, '/dev/fd0']));
     expect(environment).toEqual({ PATH: '/bin' });
     const shown = await (await way()).credential({ installation: '', challenge: '', sig: '', kex: '' });
     expect(shown).toEqual({ method: 'boinc', user: 1, authenticator: STRONG, host: 2 });
@@ -226,7 +226,7 @@ describe('how a machine enrols by what it was told', () => {
     const lines: string[] = [];
     const code = await runAgent({
       directory: join(directory, 'agent'),
-      ownersSecrets: [],
+      ownersFiles: [],
       slots: 1,
       isolation: 'none',
       drainSeconds: 0,
