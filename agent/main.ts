@@ -41,6 +41,8 @@ export interface RunAgentOptions {
   readonly way?: () => Promise<EnrolmentWay>;
   /** What is the machine's owner's alone, besides its environment. With such an owner nothing runs without isolation. */
   readonly ownersFiles?: readonly string[];
+  /** Files that no job may read, beside those of the directory. */
+  readonly hiddenFiles?: readonly string[];
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */
@@ -253,7 +255,7 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: [...secretFiles(directory), ...(options.ownersFiles ?? [])],
+    hiddenPaths: [...secretFiles(directory), ...(options.ownersFiles ?? []), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };

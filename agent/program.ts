@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { chosenWay, environmentWay, type WayArguments, wayFiles } from './chosen-way.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
@@ -13,13 +13,9 @@ import { createWrapperFiles } from './vm/wrapper-files.ts';
 /** What a person or a supervisor may say on the command line of an agent. */
 export interface AgentArguments {
   readonly directory: string;
-  readonly code?: string;
-  /** A file that holds the code: arguments are seen by everybody on the machine. */
-  readonly codeFile?: string;
-  /** Where a virtual machine was told of a BOINC account to enrol with, instead of a code. */
+  readonly way: WayArguments;
+  /** Where a virtual machine was told of a BOINC account to enrol with, instead. */
   readonly context?: string;
-  /** Where to enrol and whom to believe then; else the context says it. */
-  readonly installation?: string;
   /** The directory that BOINC's vboxwrapper shares with this virtual machine. */
   readonly boincShared?: string;
   /** BOINC's task is done after so long; never where it is left out. */
@@ -44,11 +40,11 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
   if (options.withParent) process.stdin.on('end', onSignal).resume();
-  const { codeFile } = options;
-  const code = codeFile === undefined ? options.code : (await readFile(codeFile, 'utf8')).trim();
   try {
     const duty = await wrapperDutyOf(options, () => drain.abort());
     const exitCode = await runAgent({
+      way: () => chosenWay(options.way),
+      hiddenFiles: wayFiles(options.way).map((path) => resolve(path)),
       ...(await ownerOf(options)),
       ...(duty !== undefined && { onEvent: duty.onEvent }),
       directory: resolve(options.directory),
@@ -58,7 +54,6 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
       signal: drain.signal,
       hurry: hurry.signal,
       write: (line) => process.stdout.write(`${line}\n`),
-      ...(code !== undefined && { code }),
       ...(options.isolation !== undefined && { isolation: options.isolation }),
     });
     await duty?.finish();
@@ -72,12 +67,14 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
 /** Whose machine this is, where it is a volunteer's. */
 async function ownerOf({
   context,
-  installation,
+  way: { installation, code, codeFile, oidcTokenFile },
   boincShared,
 }: AgentArguments): Promise<Pick<RunAgentOptions, 'way' | 'ownersFiles'>> {
   const shared = boincShared === undefined ? undefined : resolve(boincShared);
   const files = shared === undefined ? [] : [shared];
   if (context === undefined) return shared === undefined ? {} : { ownersFiles: files };
+  if (code !== undefined || codeFile !== undefined || oidcTokenFile !== undefined)
+    throw new CoPilotError('INVALID_REQUEST', 'an agent enrols in one way: say --context or the other');
   const told = await toldAccount(
     { context, ...(installation !== undefined && { installation }), ...(shared !== undefined && { shared }) },
     process.env,
@@ -131,8 +128,9 @@ async function main(): Promise<void> {
     options: {
       directory: { type: 'string' },
       'code-file': { type: 'string' },
-      context: { type: 'string' },
       installation: { type: 'string' },
+      'oidc-token-file': { type: 'string' },
+      context: { type: 'string' },
       'boinc-shared': { type: 'string' },
       'boinc-hours': { type: 'string' },
       'boinc-idle': { type: 'string' },
@@ -150,9 +148,13 @@ async function main(): Promise<void> {
     drainSeconds: Number(values.drain),
     json: values.json,
     withParent: values['with-parent'],
-    ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
+    way: {
+      ...environmentWay(process.env),
+      ...(values['code-file'] !== undefined && { codeFile: values['code-file'] }),
+      ...(values.installation !== undefined && { installation: values.installation }),
+      ...(values['oidc-token-file'] !== undefined && { oidcTokenFile: values['oidc-token-file'] }),
+    },
     ...(values.context !== undefined && { context: values.context }),
-    ...(values.installation !== undefined && { installation: values.installation }),
     ...boincArguments(values['boinc-shared'], values['boinc-hours'], values['boinc-idle']),
     ...(isolation !== undefined && { isolation }),
   });

@@ -7,6 +7,8 @@ import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metr
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
+import { challengeKeyOf } from './enrolment/challenge.ts';
+import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
@@ -109,7 +111,9 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     installation: configuration.installation,
     identityKey: keys.identity,
     certifier: keys.certifier.publicKey,
+    challengeKey: challengeKeyOf(runtime.crypto, keys.certifier),
     codes,
+    ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
     agent: (id) => ledger.agent(id),

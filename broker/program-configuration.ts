@@ -2,6 +2,7 @@ import type { StoredKey } from '../protocol/runtime/key-file.ts';
 import type { LogConfiguration } from '../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { PostgresPlace } from './ledger/postgres-place.ts';
+import type { EnrolmentConfiguration } from './enrolment/configured-methods.ts';
 import type { Limits } from './core/command.ts';
 import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
@@ -19,6 +20,8 @@ export interface BrokerProgramConfiguration {
   /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicBusUrl?: string;
   readonly publicEnrolmentUrl?: string;
+  /** Ways to enrol beside one-use codes; none where it is left out. */
+  readonly enrolment?: EnrolmentConfiguration;
   readonly keys: {
     readonly session: StoredKey;
     readonly grant: StoredKey;

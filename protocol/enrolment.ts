@@ -25,8 +25,9 @@ const SECRET = /^[A-Za-z0-9_-]{16,128}$/;
 const CHALLENGE = /^[A-Za-z0-9_-]{16,256}$/;
 const KEY = /^[A-Za-z0-9_-]{43}$/;
 const INSTALLATION = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
-const IDENTITY = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_IDENTITY_LENGTH = 900;
+const MAX_TOKEN_LENGTH = 8 * 1024;
 const MAX_URL_LENGTH = 512;
 const MAX_BUSES = 8;
 
@@ -53,6 +54,8 @@ export interface EnrolmentChallenge {
 /** What shows who asks, by the method of showing it. */
 export interface EnrolmentCredentials {
   readonly code: { readonly code: string };
+  /** An OpenID Connect access token. */
+  readonly oidc: { readonly token: string };
   readonly boinc: BoincAccount;
 }
 
@@ -176,8 +179,14 @@ export function isEnrolmentChallenge(value: unknown): value is EnrolmentChalleng
 /** Whether the fields are a credential of the method, by method. */
 const CREDENTIALS: Readonly<Record<EnrolmentMethodName, (fields: Fields) => boolean>> = {
   code: ({ code }) => isMatch(code, SECRET),
+  oidc: ({ token }) => isAccessToken(token),
   boinc: isBoincAccount,
 };
+
+/** Whether a text may be an access token as an enrolment carries it: a compact JWS of at most 8 KiB. */
+export function isAccessToken(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_TOKEN_LENGTH && COMPACT_JWS.test(value);
+}
 
 export function isEnrolmentRequest(value: unknown): value is EnrolmentRequest {
   if (!isRecord(value)) return false;
@@ -259,7 +268,7 @@ function isSignature(value: unknown): value is string {
 }
 
 function isIdentityText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_IDENTITY_LENGTH && IDENTITY.test(value);
+  return typeof value === 'string' && value.length <= MAX_IDENTITY_LENGTH && COMPACT_JWS.test(value);
 }
 
 function boundedString(value: unknown, max: number): string | undefined {

@@ -47,6 +47,6 @@ export async function toldAccount(
 function nobodySaid(): never {
   throw new CoPilotError(
     'INVALID_CONTEXT',
-    'neither --installation nor the context says where to enrol; the operator prints it with `co-pilot agent installation`',
+    'neither --installation nor the context says where to enrol; the operator prints it with `co-pilot agent pin`',
   );
 }

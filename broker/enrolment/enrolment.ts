@@ -25,6 +25,8 @@ export interface EnrolmentOptions {
   readonly identityKey: PrivateKey;
   /** Ed25519; certifies broker instances. */
   readonly certifier: PublicKey;
+  /** The same in all brokers of the installation. Where it is left out, challenges hold at this one until its end. */
+  readonly challengeKey?: Uint8Array;
   readonly codes: CodeStore;
   /** Ways to enrol beside one-use codes. */
   readonly methods?: EnrolmentMethods;
@@ -59,7 +61,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const { runtime, installation, identityKey, codes } = options;
   const { crypto, clock, random } = runtime;
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
-  const challenges = createChallenges(crypto, random, clock);
+  const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
   const certifier = base64url(options.certifier.raw);
   const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
 

@@ -76,7 +76,6 @@ export function createControlServer(options: ControlOptions): FastifyInstance {
     reply.type(metrics.contentType).send(await metrics.text()),
   );
   server.get('/v1/status', async () => ({ ...broker.status(), jobs: await ledger.count() }));
-  server.get('/v1/installation', async () => ({ installation: enrolment.pin() }));
   server.get('/v1/queues', async () => ({ queues }));
   server.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => {
     const stored = await ledger.job(params.id);
@@ -95,6 +94,7 @@ export function createControlServer(options: ControlOptions): FastifyInstance {
       return { code: await enrolment.issueCode({ owner, site, tier: 'untrusted' }, seconds), seconds };
     },
   );
+  server.get('/v1/pin', async () => ({ pin: enrolment.pin() }));
   addAgentRoutes(server, { broker, ledger, clock });
   addWhyRoute(server, broker);
   if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
+import { environmentWay } from '../../agent/chosen-way.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
 import { boincArguments, runAgentProgram } from '../../agent/program.ts';
 import { addAgentManagement } from './agent-manage.ts';
@@ -11,8 +12,9 @@ interface RunOptions {
   readonly directory: string;
   readonly code?: string;
   readonly codeFile?: string;
-  readonly context?: string;
   readonly installation?: string;
+  readonly oidcTokenFile?: string;
+  readonly context?: string;
   readonly boincShared?: string;
   readonly boincHours?: string;
   readonly boincIdle?: string;
@@ -37,11 +39,15 @@ export function addAgentCommands(program: Command): void {
     .requiredOption('--directory <directory>', 'where the agent keeps its keys and its jobs; its own, 0700')
     .option('--code <code>', 'one-use code from `co-pilot agent code`; needed once')
     .option('--code-file <file>', 'the same, from a file')
+    .option('--installation <pin>', 'where to enrol without a code: what `co-pilot agent pin` prints')
+    .option(
+      '--oidc-token-file <file>',
+      'enrol with the access token in the file (or COPILOT_OIDC_TOKEN) instead of a code',
+    )
     .option(
       '--context <place>',
       'where a virtual machine was told of a BOINC account: auto, environment, floppy:FILE, init-data:FILE, directory:DIR or file:FILE',
     )
-    .option('--installation <text>', 'from `co-pilot agent installation`, where the context does not say it')
     .option(
       '--boinc-shared <directory>',
       'the directory that vboxwrapper shares with this machine: heartbeat, completion and so on go there',
@@ -62,24 +68,29 @@ export function addAgentCommands(program: Command): void {
     .option('--site <name>', 'where it runs', 'home')
     .option('--hours <hours>', 'how long the code is good', '24')
     .action(action(code));
-  withCommon(agent.command('installation'))
-    .description('print where agents without a code enrol, and whom they believe; no secret')
-    .action(action(installation));
+  withCommon(agent.command('pin'))
+    .description('print what agents need to enrol without a code: where, and whom to believe; no secret')
+    .action(action(pin));
   addAgentManagement(agent);
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { directory, code, codeFile, context, installation, slots, isolation, drain, json } = options;
+  const { directory, code, codeFile, installation, oidcTokenFile, context } = options;
+  const { slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
     slots: Number(slots),
     drainSeconds: Number(drain),
     json: json === true,
     withParent: false,
-    ...(code !== undefined && { code }),
-    ...(codeFile !== undefined && { codeFile }),
+    way: {
+      ...environmentWay(process.env),
+      ...(code !== undefined && { code }),
+      ...(codeFile !== undefined && { codeFile }),
+      ...(installation !== undefined && { installation }),
+      ...(oidcTokenFile !== undefined && { oidcTokenFile }),
+    },
     ...(context !== undefined && { context }),
-    ...(installation !== undefined && { installation }),
     ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
     ...(isolation !== undefined && { isolation }),
   });
@@ -98,12 +109,8 @@ async function code(options: CodeOptions): Promise<number> {
   return EXIT.ok;
 }
 
-async function installation(options: CommonOptions): Promise<number> {
-  const told = await askBroker<{ readonly installation: string }>(
-    resolve(options.data),
-    'GET',
-    '/v1/installation',
-  );
-  show(outputOf(options), told, () => [told.installation]);
+async function pin(options: CommonOptions): Promise<number> {
+  const answer = await askBroker<{ readonly pin: string }>(resolve(options.data), 'GET', '/v1/pin');
+  show(outputOf(options), answer, () => [answer.pin]);
   return EXIT.ok;
 }

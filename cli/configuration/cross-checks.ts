@@ -1,6 +1,6 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
-import type { QueueSettings, Settings } from './settings.ts';
+import type { EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
 export interface CrossFault {
@@ -11,6 +11,8 @@ export interface CrossFault {
 const DAY_MS = 86_400_000;
 const JOB_ADAPTERS = ['local'];
 const STORAGE_ADAPTERS = ['bridge'];
+/** What owners' names of other ways to enrol begin with. */
+const OTHER_REALMS = ['boinc', 'x509'];
 
 /** What does not go together, each at the value that is best changed. */
 export function crossFaults(settings: Settings): readonly CrossFault[] {
@@ -20,6 +22,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
+    ...enrolmentFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -112,6 +115,25 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
               'leaves this machine without TLS; put a proxy in front and write https://, wss:// or amqps://',
           },
         ];
+  });
+}
+
+/** An owner's name begins with the provider's, and tokens tell providers apart by the issuer. */
+function enrolmentFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
+  return oidc.flatMap(({ name, issuer }, at) => {
+    const earlier = oidc.slice(0, at);
+    const path = (key: string): FieldPath => ['enrolment', 'oidc', at, key];
+    return [
+      ...(earlier.some((other) => other.name === name) || OTHER_REALMS.includes(name)
+        ? [{ path: path('name'), message: `is taken: owners that begin with ${name} are others already` }]
+        : []),
+      ...(earlier.some((other) => other.issuer === issuer)
+        ? [{ path: path('issuer'), message: 'is that of another provider too' }]
+        : []),
+      ...(isSafe(issuer)
+        ? []
+        : [{ path: path('issuer'), message: 'is reached without TLS; write https://' }]),
+    ];
   });
 }
 

@@ -59,6 +59,7 @@ export function brokerOf(
     ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
+    enrolment: { oidc: settings.enrolment.oidc ?? [] },
     keys: generated.keys,
     services: generated.services.map((service) => ({
       ...service,

@@ -4,6 +4,7 @@ import type { BridgeRetentionDays } from '../../adapters/storage/bridge/main.ts'
 import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
 import type { LogLevel } from '../../protocol/runtime/log.ts';
@@ -32,6 +33,11 @@ export interface IntakeSettings {
   readonly bridge: { readonly url?: string };
 }
 
+/** Ways to enrol beside one-use codes; one that says nothing is not offered. */
+export interface EnrolmentSettings {
+  readonly oidc?: readonly OidcProviderConfiguration[];
+}
+
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */
 export interface Settings {
   readonly host: string;
@@ -46,6 +52,7 @@ export interface Settings {
     readonly maxParked: number;
     readonly framesPerSecond: number;
   };
+  readonly enrolment: EnrolmentSettings;
   readonly limits: Limits;
   readonly queues: Readonly<Record<string, QueueSettings>>;
   readonly intake: IntakeSettings;

@@ -11,6 +11,7 @@ import { startLocalAdapter } from '../../adapters/jobs/local/main.ts';
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { type BridgeProgram, startBridge } from '../../adapters/storage/bridge/main.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
 import type { AgentDetail } from '../../broker/http/agent-routes.ts';
 import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
@@ -41,6 +42,8 @@ import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 export interface LiveBrokerOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueConfiguration>;
+  /** Ways to enrol beside one-use codes. */
+  readonly enrolment?: EnrolmentConfiguration;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
   /** Starts the broker, in another process for one; in this one where it is left out. */
   readonly start?: typeof startBroker;
@@ -111,6 +114,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
       .filter(({ name }) => name === QUEUE)
       .map((queue) => ({ ...queue, leaseMs: LEASE_MS, firstRenewMs: LEASE_MS, ...options.queue })),
     sweepMs: 100,
+    ...(options.enrolment && { enrolment: options.enrolment }),
   };
   const identityKey = loadKey(runtime.crypto, configuration.keys.identity);
   const framework = createMemoryJobAdapter({ clock: nodeClock, random: runtime.random });

@@ -1,0 +1,61 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { checkConfiguration, problemText } from '../../../cli/configuration/load.ts';
+import { openInstallation } from '../../../cli/installation.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+
+let directory: string;
+beforeEach(async () => {
+  directory = await temporaryDirectory('enrolment');
+});
+afterEach(() => removeDirectory(directory));
+
+function set(yaml: string): Promise<void> {
+  return writeFile(join(directory, 'co-pilot.yaml'), yaml, { mode: 0o600 });
+}
+
+async function problems(yaml: string): Promise<readonly string[]> {
+  await set(yaml);
+  const checked = await checkConfiguration({ directory, environment: {} });
+  return checked.kind === 'problems' ? checked.problems.map((problem) => problemText(problem)) : [];
+}
+
+const provider = (change: object = {}) => ({
+  name: 'atlas',
+  issuer: 'https://atlas.example.org/',
+  audiences: ['https://broker.example.org'],
+  rules: [{ group: '/atlas', site: 'grid', tier: 'untrusted' }],
+  ...change,
+});
+const oidc = (...providers: readonly object[]) => JSON.stringify({ enrolment: { oidc: providers } });
+
+it('providers reach the broker as they are written, and none is there unless one is', async () => {
+  await set(oidc(provider()));
+  const { broker } = (await openInstallation({ directory })).configurations;
+  expect(broker.enrolment?.oidc).toEqual([provider()]);
+  await set('');
+  expect((await openInstallation({ directory })).configurations.broker.enrolment?.oidc).toEqual([]);
+});
+
+it.each<[string, readonly object[], RegExp]>([
+  [
+    'two of one name',
+    [provider(), provider({ issuer: 'https://lhcb.example.org' })],
+    /oidc\[1\]\.name: is taken/,
+  ],
+  ['one named like another way to enrol', [provider({ name: 'boinc' })], /oidc\[0\]\.name: is taken/],
+  ['two of one issuer', [provider(), provider({ name: 'lhcb' })], /oidc\[1\]\.issuer: is that of another/],
+  ['one without TLS', [provider({ issuer: 'http://atlas.example.org' })], /oidc\[0\]\.issuer: .*https/],
+  ['a name with a dot', [provider({ name: 'a.b' })], /oidc\[0\]\.name/],
+  ['no audience', [provider({ audiences: [] })], /oidc\[0\]\.audiences/],
+  ['no rule', [provider({ rules: [] })], /oidc\[0\]\.rules/],
+  [
+    'a tier that is none',
+    [provider({ rules: [{ site: 'grid', tier: 'root' }] })],
+    /oidc\[0\]\.rules\[0\]\.tier/,
+  ],
+  ['a key that is none', [provider({ isuer: 'x' })], /isuer/],
+])('%s: refused where it stands', async (_what, providers, expected) => {
+  expect((await problems(oidc(...providers))).join('\n')).toMatch(expected);
+});
