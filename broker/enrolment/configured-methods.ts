@@ -1,4 +1,8 @@
+import type { BoincAccount } from '../../protocol/boinc-account.ts';
 import type { Runtime } from '../../protocol/runtime/runtime.ts';
+import { type BoincTerms, createBoincMethod } from './boinc/boinc-method.ts';
+import { createMariadbBoincProject, type MariadbPlace } from './boinc/mariadb-boinc-project.ts';
+import type { EnrolmentMethod } from './method.ts';
 import type { EnrolmentMethods } from './methods.ts';
 import { getJson } from './oidc/get-json.ts';
 import { createOidcMethod, type OidcProviderConfiguration } from './oidc/oidc-method.ts';
@@ -6,8 +10,27 @@ import { createOidcMethod, type OidcProviderConfiguration } from './oidc/oidc-me
 /** Ways to enrol beside one-use codes; each is offered where it is configured. */
 export interface EnrolmentConfiguration {
   readonly oidc: readonly OidcProviderConfiguration[];
+  readonly boinc?: BoincConfiguration;
 }
 
-export function configuredMethods({ oidc }: EnrolmentConfiguration, runtime: Runtime): EnrolmentMethods {
-  return { ...(oidc.length > 0 && { oidc: createOidcMethod(oidc, runtime, getJson) }) };
+/** A BOINC project whose volunteers enrol with their accounts. */
+export interface BoincConfiguration extends BoincTerms {
+  readonly place: MariadbPlace;
+}
+
+export function configuredMethods(
+  { oidc, boinc }: EnrolmentConfiguration,
+  runtime: Runtime,
+): EnrolmentMethods {
+  return {
+    ...(oidc.length > 0 && { oidc: createOidcMethod(oidc, runtime, getJson) }),
+    ...(boinc && { boinc: boincMethod(boinc, runtime) }),
+  };
+}
+
+function boincMethod(
+  { place, ...terms }: BoincConfiguration,
+  runtime: Runtime,
+): EnrolmentMethod<BoincAccount> {
+  return createBoincMethod(terms, createMariadbBoincProject({ place, log: runtime.log }), runtime);
 }

@@ -23,6 +23,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...busFaults(settings),
     ...addressFaults(settings),
     ...enrolmentFaults(settings.enrolment),
+    ...boincFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -135,6 +136,17 @@ function enrolmentFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[
         : [{ path: path('issuer'), message: 'is reached without TLS; write https://' }]),
     ];
   });
+}
+
+/** A project has a name and a database, or is not there. */
+function boincFaults({ boinc }: EnrolmentSettings): readonly CrossFault[] {
+  const { project, database, caFile } = boinc;
+  const isSaid = [project, database, caFile].some((value) => value !== undefined);
+  const missing = (['project', 'database'] as const).filter((key) => isSaid && boinc[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'boinc', key],
+    message: 'is needed: volunteers enrol with accounts of a project, which are in its database',
+  }));
 }
 
 function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {

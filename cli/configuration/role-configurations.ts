@@ -6,6 +6,7 @@ import type {
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
+import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
@@ -26,7 +27,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword'];
+      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword', 'boincPassword'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -59,7 +60,7 @@ export function brokerOf(
     ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
-    enrolment: { oidc: settings.enrolment.oidc ?? [] },
+    enrolment: enrolmentOf(settings, secrets),
     keys: generated.keys,
     services: generated.services.map((service) => ({
       ...service,
@@ -72,6 +73,21 @@ export function brokerOf(
     ...ledgerOf(settings, secrets),
     ...metricsOf(metrics.brokerPort),
     ...broker,
+  };
+}
+
+/** The ways to enrol that a person has set. */
+function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfiguration {
+  const { project, database, caFile, ...terms } = enrolment.boinc;
+  const { boincPassword: password } = secrets;
+  const place = database !== undefined && {
+    url: database,
+    ...(password !== undefined && { password }),
+    ...(caFile !== undefined && { caFile }),
+  };
+  return {
+    oidc: enrolment.oidc ?? [],
+    ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { BridgeRetentionDays } from '../../adapters/storage/bridge/main.ts'
 import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { BoincTerms } from '../../broker/enrolment/boinc/boinc-method.ts';
 import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
@@ -13,7 +14,13 @@ import type { LogBounds } from '../rotate-log.ts';
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
+export type SecretName =
+  | 'operatorToken'
+  | 'brokerBus'
+  | 'localBus'
+  | 'bridgeBus'
+  | 'ledgerPassword'
+  | 'boincPassword';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -36,6 +43,11 @@ export interface IntakeSettings {
 /** Ways to enrol beside one-use codes; one that says nothing is not offered. */
 export interface EnrolmentSettings {
   readonly oidc?: readonly OidcProviderConfiguration[];
+  readonly boinc: Omit<BoincTerms, 'project'> & {
+    readonly project?: string;
+    readonly database?: string;
+    readonly caFile?: string;
+  };
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */

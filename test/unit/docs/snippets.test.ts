@@ -25,6 +25,8 @@ const HELD: Readonly<Record<string, (block: Block) => boolean | Promise<boolean>
   text: (block) => isShown(block) || linesOf(block.body).every(isKnownLine),
   yaml: ({ body }) => isYaml(body),
   json: ({ body }) => isJson(JSON.parse(body) as Json),
+  // Run on a real server in test/integration/enrolment/boinc.test.ts.
+  sql: ({ path }) => path === 'docs/boinc.md',
   xml: ({ body }) => isVboxJob(body),
   // Held line by line in worked-example.test.ts.
   python: ({ path }) => path === 'docs/agent-author.md',
