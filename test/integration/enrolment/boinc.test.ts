@@ -172,7 +172,7 @@ it('without TLS, with another authority or another password it is not asked', as
 it('while the database is away or silent machines are told to try again, and codes go on', async () => {
   proxy.stall(true);
   const startedMs = performance.now();
-  const silent = project({}, 300);
+  const silent = project({}, 100);
   await expect(silent.user(4711)).rejects.toMatchObject({ code: 'ENROLMENT_UNAVAILABLE' });
   const many = await Promise.allSettled(Array.from({ length: 100 }, () => silent.user(4711)));
   expect(new Set(many.map(({ status }) => status))).toEqual(new Set(['rejected']));
