@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { trustAuthorities } from './authority.ts';
 import { chosenWay, environmentWay, type WayArguments, wayFiles } from './chosen-way.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
@@ -22,6 +23,8 @@ export interface AgentArguments {
   readonly boincHours?: number;
   /** Without a job for so long BOINC puts the machine away for an hour. */
   readonly boincIdleMinutes?: number;
+  /** A file of authorities to trust beside the system's. */
+  readonly authorities?: string;
   readonly slots: number;
   readonly isolation?: IsolationMethod;
   readonly drainSeconds: number;
@@ -41,6 +44,7 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, onSignal);
   if (options.withParent) process.stdin.on('end', onSignal).resume();
   try {
+    if (options.authorities !== undefined) trustAuthorities(options.authorities);
     const duty = await wrapperDutyOf(options, () => drain.abort());
     const exitCode = await runAgent({
       way: () => chosenWay(options.way),
@@ -134,6 +138,7 @@ async function main(): Promise<void> {
       'boinc-shared': { type: 'string' },
       'boinc-hours': { type: 'string' },
       'boinc-idle': { type: 'string' },
+      ca: { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -156,6 +161,7 @@ async function main(): Promise<void> {
     },
     ...(values.context !== undefined && { context: values.context }),
     ...boincArguments(values['boinc-shared'], values['boinc-hours'], values['boinc-idle']),
+    ...(values.ca !== undefined && { authorities: values.ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }

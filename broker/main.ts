@@ -12,7 +12,8 @@ import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
-import { createEnrolmentServer } from './http/enrolment-routes.ts';
+import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
+import { createEnrolmentServer, showPair } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
 import type { LedgerKeeping } from './ledger/keeping.ts';
 import type { Ledger } from './ledger/ledger.ts';
@@ -63,6 +64,8 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const { directory, configuration, log, openLedger = opensLedger(options.configuration) } = options;
   const runtime = createNodeRuntime(log);
   const keys = mapKeys(runtime, configuration.keys);
+  const tlsFiles = configuration.enrolment?.tls;
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
   const codes = openCodeStore(join(directory, 'codes.sqlite'));
   const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
@@ -123,7 +126,10 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     enrolment,
     clock: runtime.clock,
     log,
+    ...(tls && { tls }),
   });
+  const tlsWatch =
+    tlsFiles && tls && watchTlsFiles(tlsFiles, tls, runtime, (pair) => showPair(enrolmentServer, pair));
   const housekeeping = createHousekeeping({
     ...runtime,
     keeping: ledger,
@@ -150,6 +156,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const stop = async (): Promise<void> => {
     housekeeping.stop();
+    tlsWatch?.stop();
     await metricsServer?.stop();
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();

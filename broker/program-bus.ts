@@ -1,16 +1,16 @@
-import type { FastifyInstance } from 'fastify';
-import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
-import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
+import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
-import { checkBus } from './bus-check.ts';
+import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
 import { createBusServer } from './http/bus-routes.ts';
 import { listen } from './http/listen.ts';
-import type { BrokerProgramConfiguration } from './program-configuration.ts';
+import type { BrokerProgramConfiguration, BusServerConfiguration } from './program-configuration.ts';
 
 /** The bus a broker program serves: embedded, or a server's. */
 export interface ProgramBus {
@@ -34,9 +34,12 @@ export interface ProgramBusOptions {
 }
 
 export function createProgramBus(options: ProgramBusOptions): ProgramBus {
-  return options.configuration.busServer === undefined
-    ? embeddedBus(options)
-    : rabbitBus(options, options.configuration.busServer);
+  const { busServer } = options.configuration;
+  if (busServer === undefined) return embeddedBus(options);
+  const { componentUrl } = busServer;
+  return componentUrl === undefined
+    ? rabbitBus(options, busServer)
+    : xmppBus(options, busServer, componentUrl);
 }
 
 function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus {
@@ -61,12 +64,9 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 
 const LOOPBACK = '127.0.0.1';
 
-function rabbitBus(
-  options: ProgramBusOptions,
-  { url, password }: NonNullable<BrokerProgramConfiguration['busServer']>,
-): ProgramBus {
-  const { runtime, configuration, identityKey } = options;
-  const { installation, instance, framesPerSecond } = configuration;
+function rabbitBus(options: ProgramBusOptions, { url, password }: BusServerConfiguration): ProgramBus {
+  const { runtime, configuration } = options;
+  const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
     url,
     credential: { user: BROKER_ADDRESS, password },
@@ -74,21 +74,8 @@ function rabbitBus(
     framesPerSecond,
     ...runtime,
   });
-  const decisions = createBusServer({
-    access: createBusAccess({
-      runtime,
-      installation,
-      virtualHost: VIRTUAL_HOST,
-      identityKey: identityKey.publicKey,
-      agent: options.agent,
-      connections: (user) => amqp.connections(user),
-    }),
-    log: runtime.log,
-  });
   return {
-    bus: guarded(amqp, decisions, configuration.busPort, async () =>
-      refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
-    ),
+    bus: guarded(options, amqp, { kind: 'amqp', url, admission: amqp }, (user) => amqp.connections(user)),
     url: () => url,
     address: amqp.address,
     connectionCount: () => undefined,
@@ -96,27 +83,64 @@ function rabbitBus(
   };
 }
 
+/** The server itself keeps each agent to one connection. */
+const NO_COUNT = (): number => 0;
+
+function xmppBus(
+  options: ProgramBusOptions,
+  { url, password }: BusServerConfiguration,
+  componentUrl: string,
+): ProgramBus {
+  const { runtime, configuration } = options;
+  const { instance, framesPerSecond } = configuration;
+  const xmpp = createXmppBrokerBus({
+    url: componentUrl,
+    secret: password,
+    instance,
+    framesPerSecond,
+    ...runtime,
+  });
+  return {
+    bus: guarded(options, xmpp, { kind: 'xmpp', url, componentUrl }, NO_COUNT),
+    url: () => url,
+    address: xmpp.address,
+    connectionCount: () => undefined,
+    admit: async () => undefined,
+  };
+}
+
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
 function guarded(
-  amqp: AmqpBrokerBus,
-  decisions: FastifyInstance,
-  port: number,
-  check: () => Promise<void>,
+  options: ProgramBusOptions,
+  bus: Bus,
+  server: CheckedServer,
+  connections: (user: string) => number,
 ): Bus {
+  const { runtime, configuration, identityKey, agent } = options;
+  const { installation, busPort } = configuration;
+  const access = createBusAccess({
+    runtime,
+    installation,
+    virtualHost: VIRTUAL_HOST,
+    identityKey: identityKey.publicKey,
+    agent,
+    connections,
+  });
+  const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
-    ...amqp,
+    ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, port);
-      await amqp.start();
-      await check();
+      await listen(decisions, LOOPBACK, busPort);
+      await bus.start();
+      refuseLeaks(await checkBus({ runtime, installation, identityKey, server }));
       isChecked = true;
     },
     onFrame(handler) {
-      amqp.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
+      bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
-      await amqp.stop();
+      await bus.stop();
       await decisions.close();
     },
   };

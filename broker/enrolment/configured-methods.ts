@@ -3,12 +3,15 @@ import type { Runtime } from '../../protocol/runtime/runtime.ts';
 import { type BoincTerms, createBoincMethod } from './boinc/boinc-method.ts';
 import { createMariadbBoincProject, type MariadbPlace } from './boinc/mariadb-boinc-project.ts';
 import type { EnrolmentMethod } from './method.ts';
+import type { TlsFiles } from '../http/tls-files.ts';
 import type { EnrolmentMethods } from './methods.ts';
 import { getJson } from './oidc/get-json.ts';
 import { createOidcMethod, type OidcProviderConfiguration } from './oidc/oidc-method.ts';
 
 /** Ways to enrol beside one-use codes; each is offered where it is configured. */
 export interface EnrolmentConfiguration {
+  /** What the enrolment shows of itself; without it, it listens in the clear. */
+  readonly tls?: TlsFiles;
   readonly oidc: readonly OidcProviderConfiguration[];
   readonly boinc?: BoincConfiguration;
 }

@@ -4,7 +4,6 @@ import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import { environmentWay } from '../../agent/chosen-way.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
-import { boincArguments, runAgentProgram } from '../../agent/program.ts';
 import { addAgentManagement } from './agent-manage.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
@@ -18,6 +17,7 @@ interface RunOptions {
   readonly boincShared?: string;
   readonly boincHours?: string;
   readonly boincIdle?: string;
+  readonly ca?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -54,6 +54,7 @@ export function addAgentCommands(program: Command): void {
     )
     .option('--boinc-hours <hours>', 'when the task of BOINC is done; never where left out')
     .option('--boinc-idle <minutes>', 'without a job for so long BOINC puts the machine away', '30')
+    .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -75,7 +76,8 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { directory, code, codeFile, installation, oidcTokenFile, context } = options;
+  const { boincArguments, runAgentProgram } = await import('../../agent/program.ts');
+  const { directory, code, codeFile, installation, oidcTokenFile, ca, context } = options;
   const { slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
@@ -92,6 +94,7 @@ async function run(options: RunOptions): Promise<number> {
     },
     ...(context !== undefined && { context }),
     ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
+    ...(ca !== undefined && { authorities: ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }

@@ -1,6 +1,6 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
-import type { EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
+import type { BusKind, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
 export interface CrossFault {
@@ -22,8 +22,9 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
-    ...enrolmentFaults(settings.enrolment),
     ...boincFaults(settings.enrolment),
+    ...providerFaults(settings.enrolment),
+    ...tlsFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -63,20 +64,41 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
+/** How addresses of a bus begin. Where agents come by a WebSocket, adapters still do not. */
+const SCHEMES: Readonly<Record<BusKind, { readonly agents: RegExp; readonly trusted: RegExp }>> = {
+  websocket: { agents: /^wss?:/, trusted: /^wss?:/ },
+  rabbitmq: { agents: /^amqps?:/, trusted: /^amqps?:/ },
+  prosody: { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ },
+};
+
 /** A server has an address, and everybody is on the same bus. */
 function busFaults({ bus, adapters, publicUrls }: Settings): readonly CrossFault[] {
-  if (bus.kind === 'rabbitmq' && bus.url === undefined)
+  if (bus.kind !== 'websocket' && bus.url === undefined)
     return [{ path: ['bus', 'url'], message: 'is needed: a bus server is reached by its address' }];
-  const isServer = bus.kind === 'rabbitmq';
+  const { agents, trusted } = SCHEMES[bus.kind];
   const urls = [
-    [['adapters', 'busUrl'], adapters.busUrl],
-    [['publicUrls', 'bus'], publicUrls.bus],
+    [['bus', 'url'], bus.kind === 'websocket' ? undefined : bus.url, agents],
+    [['adapters', 'busUrl'], adapters.busUrl, trusted],
+    [['publicUrls', 'bus'], publicUrls.bus, agents],
   ] as const;
-  return urls.flatMap(([path, url]) =>
-    url === undefined || url.startsWith('amqp') === isServer
-      ? []
-      : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
-  );
+  return [
+    ...urls.flatMap(([path, url, scheme]) =>
+      url === undefined || scheme.test(url)
+        ? []
+        : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
+    ),
+    ...componentFaults(adapters.busUrl, bus.kind),
+  ];
+}
+
+function componentFaults(url: string | undefined, kind: BusKind): readonly CrossFault[] {
+  if (kind !== 'prosody' || url === undefined || isLoopback(new URL(url).hostname)) return [];
+  return [
+    {
+      path: ['adapters', 'busUrl'],
+      message: 'is on another machine, and adapters reach an XMPP server in the clear; make a tunnel',
+    },
+  ];
 }
 
 /** What is kept must outlive what may still ask for it. */
@@ -113,14 +135,14 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
           {
             path,
             message:
-              'leaves this machine without TLS; put a proxy in front and write https://, wss:// or amqps://',
+              'leaves this machine without TLS; put a proxy in front and write https://, wss://, amqps:// or xmpps://',
           },
         ];
   });
 }
 
 /** An owner's name begins with the provider's, and tokens tell providers apart by the issuer. */
-function enrolmentFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
+function providerFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
   return oidc.flatMap(({ name, issuer }, at) => {
     const earlier = oidc.slice(0, at);
     const path = (key: string): FieldPath => ['enrolment', 'oidc', at, key];
@@ -146,6 +168,15 @@ function boincFaults({ boinc }: EnrolmentSettings): readonly CrossFault[] {
   return missing.map((key) => ({
     path: ['enrolment', 'boinc', key],
     message: 'is needed: volunteers enrol with accounts of a project, which are in its database',
+  }));
+}
+
+function tlsFaults({ tls }: EnrolmentSettings): readonly CrossFault[] {
+  const said = Object.keys(tls).length > 0;
+  const missing = (['certificate', 'key'] as const).filter((key) => said && tls[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'tls', key],
+    message: 'is needed: TLS takes a certificate and its key',
   }));
 }
 
@@ -204,7 +235,8 @@ function known(name: string, adapters: readonly string[], path: FieldPath): read
 
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return ['https:', 'wss:', 'amqps:'].includes(protocol) || isLoopback(hostname);
+  // An XMPP server off this machine is asked for TLS before a login.
+  return ['https:', 'wss:', 'amqps:', 'xmpps:', 'xmpp:'].includes(protocol) || isLoopback(hostname);
 }
 
 export function isLoopback(host: string): boolean {

@@ -8,11 +8,12 @@ import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
 import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
+import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { QueueSettings, SecretName, Settings } from './settings.ts';
+import type { EnrolmentSettings, QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -58,6 +59,7 @@ export function brokerOf(
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
     ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
+    ...(settings.bus.brokers !== undefined && { otherBrokers: settings.bus.brokers }),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     enrolment: enrolmentOf(settings, secrets),
@@ -79,6 +81,7 @@ export function brokerOf(
 /** The ways to enrol that a person has set. */
 function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfiguration {
   const { project, database, caFile, ...terms } = enrolment.boinc;
+  const { certificate, key } = enrolment.tls;
   const { boincPassword: password } = secrets;
   const place = database !== undefined && {
     url: database,
@@ -86,6 +89,7 @@ function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfig
     ...(caFile !== undefined && { caFile }),
   };
   return {
+    ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
     oidc: enrolment.oidc ?? [],
     ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
   };
@@ -102,7 +106,15 @@ function busServerOf(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  return { busServer: { url: bus.url, password } };
+  const { url } = bus;
+  return {
+    busServer: { url, password, ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }) },
+  };
+}
+
+/** Of the domain whose agents come by `url`; its components come to this machine. */
+function componentUrlOf({ componentPort }: Settings['bus'], url: string): string {
+  return `xmpp://127.0.0.1:${componentPort}/${agentPlace(url).domain}`;
 }
 
 /** The database of the ledger; nothing where that is a file. */
@@ -197,10 +209,16 @@ function adapterOf(
     key,
     keyId,
     brokers,
-    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : (bus.url ?? embedded)),
+    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : trustedUrlOf(bus, embedded)),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };
+}
+
+/** Where whoever is trusted reaches a bus server. */
+function trustedUrlOf(bus: Settings['bus'], embedded: string): string {
+  const { url = embedded } = bus;
+  return isXmppUrl(url) ? componentUrlOf(bus, url) : url;
 }
 
 function logOf({ log: { level, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {

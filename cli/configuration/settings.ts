@@ -6,10 +6,14 @@ import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
 import type { BoincTerms } from '../../broker/enrolment/boinc/boinc-method.ts';
 import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
+import type { TlsFiles } from '../../broker/http/tls-files.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
 import type { LogLevel } from '../../protocol/runtime/log.ts';
 import type { LogBounds } from '../rotate-log.ts';
+
+/** Names another file than the installation's `co-pilot.yaml`. */
+export const FILE_VARIABLE = 'COPILOT_CONFIG';
 
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
@@ -21,6 +25,8 @@ export type SecretName =
   | 'bridgeBus'
   | 'ledgerPassword'
   | 'boincPassword';
+
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -42,6 +48,7 @@ export interface IntakeSettings {
 
 /** Ways to enrol beside one-use codes; one that says nothing is not offered. */
 export interface EnrolmentSettings {
+  readonly tls: Partial<TlsFiles>;
   readonly oidc?: readonly OidcProviderConfiguration[];
   readonly boinc: Omit<BoincTerms, 'project'> & {
     readonly project?: string;
@@ -54,7 +61,12 @@ export interface EnrolmentSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
-  readonly bus: { readonly kind: 'websocket' | 'rabbitmq'; readonly url?: string };
+  readonly bus: {
+    readonly kind: BusKind;
+    readonly url?: string;
+    readonly componentPort: number;
+    readonly brokers?: readonly string[];
+  };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, rootCertificates } from 'node:tls';
-import { type Connection, createConnection, SqlError } from 'mariadb';
+import type { Connection } from 'mariadb';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { BoincProject } from './boinc-project.ts';
@@ -85,6 +85,8 @@ async function connect({ place, patienceMs = PATIENCE_MS }: MariadbOptions): Pro
   const { hostname, port, username, pathname, searchParams } = new URL(place.url);
   const socketPath = searchParams.get('socket');
   const isHere = socketPath !== null || LOOPBACK.test(hostname);
+  // Loaded where it is used: most brokers never do.
+  const { createConnection } = await import('mariadb');
   const isSealed = place.caFile !== undefined || !isHere;
   const connection = await createConnection({
     ...(socketPath === null
@@ -140,6 +142,7 @@ function createTurns(): <T>(action: () => Promise<T>) => Promise<T> {
 function reasonOf(caught: unknown): string {
   if (!(caught instanceof Error)) return 'unknown';
   const code = 'code' in caught ? String(caught.code) : caught.name;
-  const text = caught instanceof SqlError ? (caught.sqlMessage ?? '') : caught.message;
+  const text =
+    'sqlMessage' in caught && typeof caught.sqlMessage === 'string' ? caught.sqlMessage : caught.message;
   return `${code}: ${text}`.slice(0, 300);
 }

@@ -93,3 +93,12 @@ it.each([
 ])('a BOINC project with %s is refused where it stands', async (_what, boinc, expected) => {
   expect((await problems(JSON.stringify({ enrolment: { boinc } }))).join('\n')).toMatch(expected);
 });
+
+it('TLS takes both files', async () => {
+  expect(await problems('enrolment: { tls: { certificate: /etc/tls.pem } }\n')).toEqual([
+    expect.stringContaining('enrolment.tls.key: is needed'),
+  ]);
+  await set('enrolment: { tls: { certificate: /etc/tls.pem, key: /etc/tls.key } }\n');
+  const { broker } = (await openInstallation({ directory })).configurations;
+  expect(broker.enrolment?.tls).toEqual({ certificate: '/etc/tls.pem', key: '/etc/tls.key' });
+});
