@@ -13,7 +13,7 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { EnrolmentSettings, QueueSettings, SecretName, Settings } from './settings.ts';
+import type { QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
