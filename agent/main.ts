@@ -39,6 +39,8 @@ export interface RunAgentOptions {
   readonly code?: string;
   /** Another way to enrol, instead of a code. */
   readonly way?: () => Promise<EnrolmentWay>;
+  /** What is the machine's owner's alone, besides its environment. With such an owner nothing runs without isolation. */
+  readonly ownersFiles?: readonly string[];
   /** Files that no job may read, beside those of the directory. */
   readonly hiddenFiles?: readonly string[];
   /** Jobs at once, 1 to 63. */
@@ -59,9 +61,13 @@ export interface RunAgentOptions {
   readonly hurry?: AbortSignal;
   /** Takes the lines that people or programs read. */
   readonly write: (line: string) => void;
+  /** Is told everything that people are. */
+  readonly onEvent?: (event: PresentedEvent) => void;
 }
 
 const MAX_SLOTS = 63;
+const OWNERS_FILES =
+  'without isolation jobs could read the account of this machine\u2019s owner; with --context or --boinc-shared it runs none';
 const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Runs an agent until it has drained or the broker sends it away; resolves with the exit code. Never rejects. */
@@ -82,6 +88,8 @@ export async function runAgent(options: RunAgentOptions): Promise<number> {
 async function run(options: RunAgentOptions, say: (event: PresentedEvent) => void): Promise<Ended> {
   if (!Number.isInteger(options.slots) || options.slots < 1 || options.slots > MAX_SLOTS)
     throw new CoPilotError('INVALID_REQUEST', `an agent has 1 to ${MAX_SLOTS} slots`);
+  if (options.isolation === 'none' && options.ownersFiles !== undefined)
+    return { code: AGENT_EXIT.noIsolation, reason: OWNERS_FILES };
   const runtime = createNodeRuntime(createLog('agent', { level: options.logLevel ?? 'warn' }));
   const directory = await openDirectory(options.directory);
   const lock = lockDirectory(directory);
@@ -115,6 +123,7 @@ async function runIn(
     clock: runtime.clock,
     directory,
     readOnly: surroundings.readOnly,
+    hiddenPaths: options.ownersFiles ?? [],
   });
   if (found.kind === 'nothing-works')
     return { code: AGENT_EXIT.noIsolation, reason: noIsolationText(found.attempts, sameCommand()) };
@@ -255,13 +264,14 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: [...secretFiles(directory), ...(options.hiddenFiles ?? [])],
+    hiddenPaths: [...secretFiles(directory), ...(options.ownersFiles ?? []), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };
 }
 
-function present({ json, write }: RunAgentOptions, event: PresentedEvent): void {
+function present({ json, write, onEvent }: RunAgentOptions, event: PresentedEvent): void {
+  onEvent?.(event);
   const line = json ? JSON.stringify(event) : lineOf(event);
   if (line !== undefined) write(line);
 }

@@ -1,3 +1,4 @@
+import { type BoincAccount, isBoincAccount } from './boinc-account.ts';
 import { base64url, bytesOf, fromBase64url, textOf } from './encoding.ts';
 import { CoPilotError } from './errors.ts';
 import type { Crypto, PublicKey } from './runtime/runtime.ts';
@@ -59,6 +60,7 @@ export interface EnrolmentCredentials {
   /** An OpenID Connect access token. */
   readonly oidc: { readonly token: string };
   readonly x509: CertificateCredential;
+  readonly boinc: BoincAccount;
 }
 
 /** A client certificate, and what its key signed (`certificateStatement`). */
@@ -203,6 +205,7 @@ const CREDENTIALS: Readonly<Record<EnrolmentMethodName, (fields: Fields) => bool
     chain.length <= MAX_CHAIN &&
     chain.every((text) => isBase64url(text, MAX_CERTIFICATE_LENGTH)) &&
     isBase64url(signature, MAX_CERTIFICATE_LENGTH),
+  boinc: isBoincAccount,
 };
 
 function isBase64url(value: unknown, max: number): boolean {

@@ -15,6 +15,10 @@ interface RunOptions {
   readonly oidcTokenFile?: string;
   readonly certificate?: string;
   readonly certificateKey?: string;
+  readonly context?: string;
+  readonly boincShared?: string;
+  readonly boincHours?: string;
+  readonly boincIdle?: string;
   readonly ca?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
@@ -47,6 +51,16 @@ export function addAgentCommands(program: Command): void {
       'enrol with the client certificate or proxy in the file, instead of a code',
     )
     .option('--certificate-key <file>', 'its key, where that is not in the same file')
+    .option(
+      '--context <place>',
+      'where a virtual machine was told of a BOINC account: auto, environment, floppy:FILE, init-data:FILE, directory:DIR or file:FILE',
+    )
+    .option(
+      '--boinc-shared <directory>',
+      'the directory that vboxwrapper shares with this machine: heartbeat, completion and so on go there',
+    )
+    .option('--boinc-hours <hours>', 'when the task of BOINC is done; never where left out')
+    .option('--boinc-idle <minutes>', 'without a job for so long BOINC puts the machine away', '30')
     .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
@@ -69,8 +83,9 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { runAgentProgram } = await import('../../agent/program.ts');
-  const { directory, code, codeFile, installation, oidcTokenFile, certificate, certificateKey, ca } = options;
+  const { boincArguments, runAgentProgram } = await import('../../agent/program.ts');
+  const { directory, code, codeFile, installation, oidcTokenFile, certificate, certificateKey } = options;
+  const { ca, context } = options;
   const { slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
@@ -87,6 +102,8 @@ async function run(options: RunOptions): Promise<number> {
       ...(certificate !== undefined && { certificateFile: certificate }),
       ...(certificateKey !== undefined && { certificateKeyFile: certificateKey }),
     },
+    ...(context !== undefined && { context }),
+    ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
     ...(ca !== undefined && { authorities: ca }),
     ...(isolation !== undefined && { isolation }),
   });

@@ -22,6 +22,7 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
+    ...boincFaults(settings.enrolment),
     ...providerFaults(settings.enrolment),
     ...tlsFaults(settings.enrolment),
     ...certificateFaults(settings.enrolment),
@@ -159,6 +160,17 @@ function providerFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[]
         : [{ path: path('issuer'), message: 'is reached without TLS; write https://' }]),
     ];
   });
+}
+
+/** A project has a name and a database, or is not there. */
+function boincFaults({ boinc }: EnrolmentSettings): readonly CrossFault[] {
+  const { project, database, caFile } = boinc;
+  const isSaid = [project, database, caFile].some((value) => value !== undefined);
+  const missing = (['project', 'database'] as const).filter((key) => isSaid && boinc[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'boinc', key],
+    message: 'is needed: volunteers enrol with accounts of a project, which are in its database',
+  }));
 }
 
 function tlsFaults({ tls }: EnrolmentSettings): readonly CrossFault[] {

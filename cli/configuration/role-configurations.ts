@@ -13,7 +13,7 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { EnrolmentSettings, QueueSettings, SecretName, Settings } from './settings.ts';
+import type { QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -28,7 +28,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword'];
+      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword', 'boincPassword'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -62,7 +62,7 @@ export function brokerOf(
     ...(settings.bus.brokers !== undefined && { otherBrokers: settings.bus.brokers }),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
-    enrolment: enrolmentOf(settings.enrolment),
+    enrolment: enrolmentOf(settings, secrets),
     keys: generated.keys,
     ...(generated.keyRing !== undefined && { keyRing: generated.keyRing }),
     services: generated.services.map((service) => ({
@@ -79,13 +79,22 @@ export function brokerOf(
   };
 }
 
-function enrolmentOf({ tls, oidc, x509 }: EnrolmentSettings): EnrolmentConfiguration {
-  const { certificate, key } = tls;
-  const { directory, rules } = x509;
+/** The ways to enrol that a person has set. */
+function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfiguration {
+  const { project, database, caFile, ...terms } = enrolment.boinc;
+  const { certificate, key } = enrolment.tls;
+  const { directory, rules } = enrolment.x509;
+  const { boincPassword: password } = secrets;
+  const place = database !== undefined && {
+    url: database,
+    ...(password !== undefined && { password }),
+    ...(caFile !== undefined && { caFile }),
+  };
   return {
     ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
-    oidc: oidc ?? [],
-    ...(directory !== undefined && rules !== undefined && { x509: { ...x509, directory, rules } }),
+    oidc: enrolment.oidc ?? [],
+    ...(directory !== undefined && rules !== undefined && { x509: { ...enrolment.x509, directory, rules } }),
+    ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { BridgeRetentionDays } from '../../adapters/storage/bridge/main.ts'
 import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { BoincTerms } from '../../broker/enrolment/boinc/boinc-method.ts';
 import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
 import type { X509Configuration } from '../../broker/enrolment/x509/x509-method.ts';
 import type { TlsFiles } from '../../broker/http/tls-files.ts';
@@ -18,7 +19,13 @@ export const FILE_VARIABLE = 'COPILOT_CONFIG';
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
+export type SecretName =
+  | 'operatorToken'
+  | 'brokerBus'
+  | 'localBus'
+  | 'bridgeBus'
+  | 'ledgerPassword'
+  | 'boincPassword';
 
 export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
 
@@ -46,6 +53,11 @@ export interface EnrolmentSettings {
   readonly x509: Omit<X509Configuration, 'directory' | 'rules'> &
     Partial<Pick<X509Configuration, 'directory' | 'rules'>>;
   readonly oidc?: readonly OidcProviderConfiguration[];
+  readonly boinc: Omit<BoincTerms, 'project'> & {
+    readonly project?: string;
+    readonly database?: string;
+    readonly caFile?: string;
+  };
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */

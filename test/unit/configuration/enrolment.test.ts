@@ -60,6 +60,40 @@ it.each<[string, readonly object[], RegExp]>([
   expect((await problems(oidc(...providers))).join('\n')).toMatch(expected);
 });
 
+it('a BOINC project reaches the broker with the password that lies elsewhere, and is not there unless it is set', async () => {
+  const password = join(directory, 'password');
+  await writeFile(password, 'a-password-of-the-database\n', { mode: 0o600 });
+  const url = 'mariadb://co-pilot@db.example.org/lhcathome';
+  await set(`
+enrolment: { boinc: { project: lhcathome, database: '${url}', tier: semi-trusted } }
+secrets: { boincPassword: { file: ${password} } }
+`);
+  const { broker } = (await openInstallation({ directory })).configurations;
+  expect(broker.enrolment?.boinc).toEqual({
+    project: 'lhcathome',
+    site: 'home',
+    tier: 'semi-trusted',
+    requireHost: true,
+    place: { url, password: 'a-password-of-the-database' },
+  });
+  await set('');
+  expect((await openInstallation({ directory })).configurations.broker.enrolment?.boinc).toBeUndefined();
+});
+
+it.each([
+  ['no database', { project: 'lhcathome' }, /boinc\.database: is needed/],
+  ['no name', { database: 'mariadb://co-pilot@127.0.0.1/lhcathome' }, /boinc\.project: is needed/],
+  ['a dot in its name', { project: 'a.b', database: 'mariadb://c@127.0.0.1/l' }, /boinc\.project/],
+  [
+    'a password in its address',
+    { project: 'a', database: 'mariadb://c:secret@127.0.0.1/l' },
+    /boinc\.database/,
+  ],
+  ['another kind of database', { project: 'a', database: 'postgres://c@127.0.0.1/l' }, /boinc\.database/],
+])('a BOINC project with %s is refused where it stands', async (_what, boinc, expected) => {
+  expect((await problems(JSON.stringify({ enrolment: { boinc } }))).join('\n')).toMatch(expected);
+});
+
 it('TLS takes both files', async () => {
   expect(await problems('enrolment: { tls: { certificate: /etc/tls.pem } }\n')).toEqual([
     expect.stringContaining('enrolment.tls.key: is needed'),

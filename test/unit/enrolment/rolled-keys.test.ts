@@ -154,7 +154,7 @@ describe('a certifier that is to follow', () => {
   };
   const renewableKeys = () => [newKey.publicKey, oldKey.publicKey];
 
-  // proves: E-17
+  // proves: E-18
   it('is believed by the word of the one that is, and takes its place when it answers', async () => {
     const wallMs = createManualClock().wallMs();
     const announced = await stage({ renewableKeys, endorsement: () => word(certifier, wallMs) }).renew();
