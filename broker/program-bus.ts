@@ -1,22 +1,22 @@
-import type { FastifyInstance } from 'fastify';
-import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
 import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
-import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
-import { checkBus } from './bus-check.ts';
+import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
-import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
+import { createEndedLogins } from './enrolment/ended-logins.ts';
 import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
-import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import type { Evict } from './service/evictions.ts';
-import type { BrokerProgramConfiguration } from './program-configuration.ts';
+import type { BrokerProgramConfiguration, BusServerConfiguration } from './program-configuration.ts';
 
 /** The bus a broker program serves: embedded, or a server's. */
 export interface ProgramBus {
@@ -42,9 +42,12 @@ export interface ProgramBusOptions {
 }
 
 export function createProgramBus(options: ProgramBusOptions): ProgramBus {
-  return options.configuration.busServer === undefined
-    ? embeddedBus(options)
-    : rabbitBus(options, options.configuration.busServer);
+  const { busServer } = options.configuration;
+  if (busServer === undefined) return embeddedBus(options);
+  const { componentUrl } = busServer;
+  return componentUrl === undefined
+    ? rabbitBus(options, busServer)
+    : xmppBus(options, busServer, componentUrl);
 }
 
 function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus {
@@ -69,6 +72,7 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 }
 
 const LOOPBACK = '127.0.0.1';
+
 /** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
 const CAN_SHARE_PORTS = process.platform === 'linux';
 
@@ -84,17 +88,16 @@ function explainConflict(caught: unknown): never {
 
 function rabbitBus(
   options: ProgramBusOptions,
-  { url, password, managementUrl }: NonNullable<BrokerProgramConfiguration['busServer']>,
+  { url, password, managementUrl }: BusServerConfiguration,
 ): ProgramBus {
   const { runtime, configuration, keys } = options;
-  const { installation, instance, framesPerSecond } = configuration;
-  const isShared = configuration.ledger !== undefined;
+  const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
     url,
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
-    isAlone: !isShared,
+    isAlone: configuration.ledger === undefined,
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => {
@@ -102,39 +105,11 @@ function rabbitBus(
     const closed = await closeConnections(managementUrl, credential);
     if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
   };
-  const logins = createEndedLogins(
-    runtime.clock,
-    (signer) => keys.identities().includes(signer),
-    (agent) => {
-      evict(agent).catch((caught: unknown) =>
-        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
-      );
-    },
-  );
-  const decisions = createBusServer({
-    access: createBusAccess({
-      runtime,
-      installation,
-      virtualHost: VIRTUAL_HOST,
-      identityKey: keys.identity().publicKey,
-      identityKeys: () => keys.identities(),
-      agent: options.agent,
-      connections: (user) => amqp.connections(user),
-      onLogin: (user, login) => logins.loggedIn(user, login),
-    }),
-    log: runtime.log,
-  });
   return {
-    bus: guarded({
-      amqp,
-      decisions,
-      logins,
-      port: configuration.busPort,
-      isShared,
-      check: async () =>
-        refuseLeaks(
-          await checkBus({ runtime, installation, identityKey: keys.identity(), url, admission: amqp }),
-        ),
+    bus: guarded(options, amqp, {
+      server: { kind: 'amqp', url, admission: amqp },
+      connections: (user) => amqp.connections(user),
+      evict,
     }),
     url: () => url,
     address: amqp.address,
@@ -144,38 +119,85 @@ function rabbitBus(
   };
 }
 
+/** The server itself keeps each agent to one connection. */
+const NO_COUNT = (): number => 0;
+
+function xmppBus(
+  options: ProgramBusOptions,
+  { url, password }: BusServerConfiguration,
+  componentUrl: string,
+): ProgramBus {
+  const { runtime, configuration } = options;
+  const { instance, framesPerSecond } = configuration;
+  const xmpp = createXmppBrokerBus({
+    url: componentUrl,
+    secret: password,
+    instance,
+    framesPerSecond,
+    ...runtime,
+  });
+  return {
+    bus: guarded(options, xmpp, {
+      server: { kind: 'xmpp', url, componentUrl },
+      connections: NO_COUNT,
+    }),
+    url: () => url,
+    address: xmpp.address,
+    connectionCount: () => undefined,
+    admit: async () => undefined,
+  };
+}
+
+interface Guard {
+  readonly server: CheckedServer;
+  /** How many an agent has. */
+  readonly connections: (user: string) => number;
+  readonly evict?: (agent: string) => Promise<void>;
+}
+
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded({
-  amqp,
-  decisions,
-  logins,
-  port,
-  isShared,
-  check,
-}: {
-  readonly amqp: AmqpBrokerBus;
-  readonly decisions: FastifyInstance;
-  readonly logins: EndedLogins;
-  readonly port: number;
-  /** Other brokers may be on the bus. */
-  readonly isShared: boolean;
-  readonly check: () => Promise<void>;
-}): Bus {
+function guarded(options: ProgramBusOptions, bus: Bus, { server, connections, evict }: Guard): Bus {
+  const { runtime, configuration, keys, agent } = options;
+  const { installation, busPort } = configuration;
+  const isShared = configuration.ledger !== undefined;
+  const logins = createEndedLogins(
+    runtime.clock,
+    (signer) => keys.identities().includes(signer),
+    (user) => {
+      evict?.(user).catch((caught: unknown) =>
+        runtime.log.warn(
+          { agent: user, errorCode: toCoPilotError(caught).code },
+          'a login outlives its identity',
+        ),
+      );
+    },
+  );
+  const access = createBusAccess({
+    runtime,
+    installation,
+    virtualHost: VIRTUAL_HOST,
+    identityKey: keys.identity().publicKey,
+    identityKeys: () => keys.identities(),
+    agent,
+    connections,
+    onLogin: (user, login) => logins.loggedIn(user, login),
+  });
+  const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
-    ...amqp,
+    ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, port, isShared && CAN_SHARE_PORTS);
-      await amqp.start().catch(explainConflict);
-      await check();
+      await listen(decisions, LOOPBACK, busPort, isShared && CAN_SHARE_PORTS);
+      await bus.start().catch(explainConflict);
+      refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
       isChecked = true;
     },
     onFrame(handler) {
-      amqp.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
+      bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
       logins.stop();
-      await amqp.stop();
+      await bus.stop();
       await decisions.close();
     },
   };

@@ -13,13 +13,10 @@ export interface BrokerProgramConfiguration {
   readonly host: string;
   /** 0 for any free port. With a bus server it is where that server asks who may do what, on the loopback interface. */
   readonly busPort: number;
-  /** A RabbitMQ server instead of the embedded bus. */
-  readonly busServer?: {
-    readonly url: string;
-    readonly password: string;
-    /** Where its management answers: agents' connections are closed there. */
-    readonly managementUrl: string;
-  };
+  /** A server instead of the embedded bus. */
+  readonly busServer?: BusServerConfiguration;
+  /** Names of other instances that a bus server must know. */
+  readonly otherBrokers?: readonly string[];
   readonly enrolmentPort: number;
   /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicBusUrl?: string;
@@ -54,6 +51,15 @@ export interface BrokerProgramConfiguration {
   readonly metrics?: MetricsConfiguration;
   /** How long what is over stays in the ledger; the defaults where left out. */
   readonly retention?: Partial<RetentionConfiguration>;
+}
+
+/** RabbitMQ, or an XMPP server, which brokers and adapters reach by a port of their own. */
+export interface BusServerConfiguration {
+  readonly url: string;
+  readonly password: string;
+  /** Where RabbitMQ's management answers: agents' connections are closed there. */
+  readonly managementUrl: string;
+  readonly componentUrl?: string;
 }
 
 export interface PostgresLedgerConfiguration {

@@ -126,6 +126,9 @@ export class Link {
       if (state === 'up') this.connect();
       else this.#disconnected();
     });
+    bus.onGone((address) => {
+      if (address === this.#brokerAddress && address !== BROKER_ADDRESS) this.#reconnect();
+    });
   }
 
   /** Most slots the broker serves; known from the first welcome on. */

@@ -1,9 +1,5 @@
-import {
-  isAgentKey,
-  AGENT_EXCHANGE,
-  agentAddress,
-  isAgentName,
-} from '../../protocol/bindings/amqp-topology.ts';
+import { isAgentKey, AGENT_EXCHANGE } from '../../protocol/bindings/amqp-topology.ts';
+import { agentAddress, isAgentName } from '../../protocol/bindings/parties.ts';
 import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { RateLimiter } from '../../protocol/session/rate-limiter.ts';
 import { judgeIdentityBy } from '../../protocol/tokens.ts';

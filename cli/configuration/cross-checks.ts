@@ -1,6 +1,6 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
-import type { QueueSettings, Settings } from './settings.ts';
+import type { BusKind, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
 export interface CrossFault {
@@ -59,20 +59,41 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
+/** How addresses of a bus begin. Where agents come by a WebSocket, adapters still do not. */
+const SCHEMES: Readonly<Record<BusKind, { readonly agents: RegExp; readonly trusted: RegExp }>> = {
+  websocket: { agents: /^wss?:/, trusted: /^wss?:/ },
+  rabbitmq: { agents: /^amqps?:/, trusted: /^amqps?:/ },
+  prosody: { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ },
+};
+
 /** A server has an address, and everybody is on the same bus. */
 function busFaults({ bus, adapters, publicUrls }: Settings): readonly CrossFault[] {
-  if (bus.kind === 'rabbitmq' && bus.url === undefined)
+  if (bus.kind !== 'websocket' && bus.url === undefined)
     return [{ path: ['bus', 'url'], message: 'is needed: a bus server is reached by its address' }];
-  const isServer = bus.kind === 'rabbitmq';
+  const { agents, trusted } = SCHEMES[bus.kind];
   const urls = [
-    [['adapters', 'busUrl'], adapters.busUrl],
-    [['publicUrls', 'bus'], publicUrls.bus],
+    [['bus', 'url'], bus.kind === 'websocket' ? undefined : bus.url, agents],
+    [['adapters', 'busUrl'], adapters.busUrl, trusted],
+    [['publicUrls', 'bus'], publicUrls.bus, agents],
   ] as const;
-  return urls.flatMap(([path, url]) =>
-    url === undefined || url.startsWith('amqp') === isServer
-      ? []
-      : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
-  );
+  return [
+    ...urls.flatMap(([path, url, scheme]) =>
+      url === undefined || scheme.test(url)
+        ? []
+        : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
+    ),
+    ...componentFaults(adapters.busUrl, bus.kind),
+  ];
+}
+
+function componentFaults(url: string | undefined, kind: BusKind): readonly CrossFault[] {
+  if (kind !== 'prosody' || url === undefined || isLoopback(new URL(url).hostname)) return [];
+  return [
+    {
+      path: ['adapters', 'busUrl'],
+      message: 'is on another machine, and adapters reach an XMPP server in the clear; make a tunnel',
+    },
+  ];
 }
 
 /** What is kept must outlive what may still ask for it. */
@@ -110,7 +131,7 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
           {
             path,
             message:
-              'leaves this machine without TLS; put a proxy in front and write https://, wss:// or amqps://',
+              'leaves this machine without TLS; put a proxy in front and write https://, wss://, amqps:// or xmpps://',
           },
         ];
   });
@@ -171,7 +192,8 @@ function known(name: string, adapters: readonly string[], path: FieldPath): read
 
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return ['https:', 'wss:', 'amqps:'].includes(protocol) || isLoopback(hostname);
+  // An XMPP server off this machine is asked for TLS before a login.
+  return ['https:', 'wss:', 'amqps:', 'xmpps:', 'xmpp:'].includes(protocol) || isLoopback(hostname);
 }
 
 export function isLoopback(host: string): boolean {

@@ -7,6 +7,7 @@ import type { LocalConfiguration } from '../../adapters/jobs/local/local-configu
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
+import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
@@ -57,6 +58,7 @@ export function brokerOf(
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
     ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
+    ...(settings.bus.brokers !== undefined && { otherBrokers: settings.bus.brokers }),
     ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     keys: generated.keys,
@@ -86,7 +88,20 @@ function busServerOf(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  return { busServer: { url: bus.url, password, managementUrl: bus.managementUrl } };
+  const { url, managementUrl } = bus;
+  return {
+    busServer: {
+      url,
+      password,
+      managementUrl,
+      ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
+    },
+  };
+}
+
+/** Of the domain whose agents come by `url`; its components come to this machine. */
+function componentUrlOf({ componentPort }: Settings['bus'], url: string): string {
+  return `xmpp://127.0.0.1:${componentPort}/${agentPlace(url).domain}`;
 }
 
 /** The database of the ledger; nothing where that is a file. */
@@ -181,10 +196,16 @@ function adapterOf(
     key,
     keyId,
     brokers,
-    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : (bus.url ?? embedded)),
+    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : trustedUrlOf(bus, embedded)),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };
+}
+
+/** Where whoever is trusted reaches a bus server. */
+function trustedUrlOf(bus: Settings['bus'], embedded: string): string {
+  const { url = embedded } = bus;
+  return isXmppUrl(url) ? componentUrlOf(bus, url) : url;
 }
 
 function logOf({ log: { level, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {

@@ -9,10 +9,15 @@ import type { RetentionConfiguration } from '../../broker/service/housekeeping.t
 import type { LogLevel } from '../../protocol/runtime/log.ts';
 import type { LogBounds } from '../rotate-log.ts';
 
+/** Names another file than the installation's `co-pilot.yaml`. */
+export const FILE_VARIABLE = 'COPILOT_CONFIG';
+
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
 export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
+
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -37,9 +42,11 @@ export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
   readonly bus: {
-    readonly kind: 'websocket' | 'rabbitmq';
+    readonly kind: BusKind;
     readonly url?: string;
     readonly managementUrl: string;
+    readonly componentPort: number;
+    readonly brokers?: readonly string[];
   };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };

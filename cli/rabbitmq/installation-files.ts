@@ -22,10 +22,10 @@ export function serverFilesFor(
   paths?: CertificatePaths,
 ): Readonly<Record<string, string>> {
   const { busServer, busPort } = broker;
-  if (busServer === undefined)
+  if (busServer === undefined || busServer.componentUrl !== undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
-      'this installation has the embedded bus; set bus.kind to rabbitmq and bus.url to the address of the server',
+      'this installation has another bus; set bus.kind to rabbitmq and bus.url to the address of the server',
     );
   return rabbitFiles({
     directory,

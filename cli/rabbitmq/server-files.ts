@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { BUS_PATHS } from '../../broker/http/bus-routes.ts';
 import {
-  instanceAddress,
   MAX_CHANNELS,
   MAX_MESSAGE_BYTES,
   VIRTUAL_HOST,
   wordOf,
 } from '../../protocol/bindings/amqp-topology.ts';
+import { instanceAddress } from '../../protocol/bindings/parties.ts';
 import { AGENT_EXCHANGE, EVENT_EXCHANGE, TRUSTED_EXCHANGE } from '../../protocol/bindings/amqp-topology.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 

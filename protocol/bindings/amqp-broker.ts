@@ -3,20 +3,20 @@ import { RateLimiter } from '../session/rate-limiter.ts';
 import { type Admission, admissionOver } from './amqp-admission.ts';
 import type { Credential } from './amqp-connect.ts';
 import { type AmqpOptions, AmqpPort, busOf, type Source } from './amqp-port.ts';
-import { CONNECTION_EVENTS, Gone, OpenConnections, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
+import { CONNECTION_EVENTS, OpenConnections, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
+import { Gone } from './gone.ts';
 import type { Route } from './amqp-publisher.ts';
 import {
   AGENT_EXCHANGE,
   EVENT_EXCHANGE,
   EVENT_QUEUE,
-  instanceAddress,
-  partyAt,
   readKey,
   TRUSTED_EXCHANGE,
   TRUSTED_QUEUE,
   trustedKey,
   wordOf,
 } from './amqp-topology.ts';
+import { instanceAddress, partyAt } from './parties.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from './bus.ts';
 
 export interface AmqpBrokerOptions extends AmqpOptions {

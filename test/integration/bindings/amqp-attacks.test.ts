@@ -7,14 +7,15 @@ import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
 import { closeConnections } from '../../../protocol/bindings/amqp-eviction.ts';
-import { probeAmqp, probeAsService, refuseLeaks } from '../../../protocol/bindings/amqp-probe.ts';
+import { probeAmqp, probeAsService } from '../../../protocol/bindings/amqp-probe.ts';
+import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
   MAX_CHANNELS,
   TRUSTED_EXCHANGE,
 } from '../../../protocol/bindings/amqp-topology.ts';
+import { agentAddress } from '../../../protocol/bindings/parties.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
