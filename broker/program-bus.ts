@@ -10,11 +10,11 @@ import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
-import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
+import { createEndedLogins } from './enrolment/ended-logins.ts';
 import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
-import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import type { Evict } from './service/evictions.ts';
 import type { BrokerProgramConfiguration, BusServerConfiguration } from './program-configuration.ts';
 
@@ -72,13 +72,9 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 }
 
 const LOOPBACK = '127.0.0.1';
+
 /** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
 const CAN_SHARE_PORTS = process.platform === 'linux';
-
-/** Other brokers may be on the bus. */
-function isShared({ ledger }: BrokerProgramConfiguration): boolean {
-  return ledger !== undefined;
-}
 
 function explainConflict(caught: unknown): never {
   const { code, message } = toCoPilotError(caught);
@@ -101,7 +97,7 @@ function rabbitBus(
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
-    isAlone: !isShared(configuration),
+    isAlone: configuration.ledger === undefined,
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => {
@@ -110,8 +106,7 @@ function rabbitBus(
     if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
   };
   return {
-    bus: guarded(options, {
-      bus: amqp,
+    bus: guarded(options, amqp, {
       server: { kind: 'amqp', url, admission: amqp },
       connections: (user) => amqp.connections(user),
       evict,
@@ -142,8 +137,7 @@ function xmppBus(
     ...runtime,
   });
   return {
-    bus: guarded(options, {
-      bus: xmpp,
+    bus: guarded(options, xmpp, {
       server: { kind: 'xmpp', url, componentUrl },
       connections: NO_COUNT,
     }),
@@ -154,36 +148,30 @@ function xmppBus(
   };
 }
 
-/** Closes connections whose identity has ended or is believed no more. */
-function endedLogins(
-  { runtime, keys }: ProgramBusOptions,
-  evict: (agent: string) => Promise<void>,
-): EndedLogins {
-  return createEndedLogins(
-    runtime.clock,
-    (signer) => keys.identities().includes(signer),
-    (agent) => {
-      evict(agent).catch((caught: unknown) =>
-        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
-      );
-    },
-  );
-}
-
-/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-interface Guarded {
-  readonly bus: Bus;
+interface Guard {
   readonly server: CheckedServer;
-  /** Connections that an agent has open, as far as is known. */
+  /** How many an agent has. */
   readonly connections: (user: string) => number;
-  /** Left out where the bus cannot. */
   readonly evict?: (agent: string) => Promise<void>;
 }
 
-function guarded(options: ProgramBusOptions, { bus, server, connections, evict }: Guarded): Bus {
+/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
+function guarded(options: ProgramBusOptions, bus: Bus, { server, connections, evict }: Guard): Bus {
   const { runtime, configuration, keys, agent } = options;
   const { installation, busPort } = configuration;
-  const logins = evict && endedLogins(options, evict);
+  const isShared = configuration.ledger !== undefined;
+  const logins = createEndedLogins(
+    runtime.clock,
+    (signer) => keys.identities().includes(signer),
+    (user) => {
+      evict?.(user).catch((caught: unknown) =>
+        runtime.log.warn(
+          { agent: user, errorCode: toCoPilotError(caught).code },
+          'a login outlives its identity',
+        ),
+      );
+    },
+  );
   const access = createBusAccess({
     runtime,
     installation,
@@ -192,14 +180,14 @@ function guarded(options: ProgramBusOptions, { bus, server, connections, evict }
     identityKeys: () => keys.identities(),
     agent,
     connections,
-    ...(logins && { onLogin: (user, login) => logins.loggedIn(user, login) }),
+    onLogin: (user, login) => logins.loggedIn(user, login),
   });
   const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
     ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, busPort, isShared(configuration) && CAN_SHARE_PORTS);
+      await listen(decisions, LOOPBACK, busPort, isShared && CAN_SHARE_PORTS);
       await bus.start().catch(explainConflict);
       refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
       isChecked = true;
@@ -208,7 +196,7 @@ function guarded(options: ProgramBusOptions, { bus, server, connections, evict }
       bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
-      logins?.stop();
+      logins.stop();
       await bus.stop();
       await decisions.close();
     },

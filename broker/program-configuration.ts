@@ -60,6 +60,8 @@ export interface BrokerProgramConfiguration {
 export interface BusServerConfiguration {
   readonly url: string;
   readonly password: string;
+  /** Where RabbitMQ's management answers: agents' connections are closed there. */
+  readonly managementUrl: string;
   readonly componentUrl?: string;
   /** Where RabbitMQ's management answers: agents' connections are closed there. */
   readonly managementUrl: string;

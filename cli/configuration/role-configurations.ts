@@ -109,12 +109,12 @@ function busServerOf(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  const { url } = bus;
+  const { url, managementUrl } = bus;
   return {
     busServer: {
       url,
       password,
-      managementUrl: bus.managementUrl,
+      managementUrl,
       ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
     },
   };

@@ -67,9 +67,9 @@ export interface Settings {
   readonly bus: {
     readonly kind: BusKind;
     readonly url?: string;
+    readonly managementUrl: string;
     readonly componentPort: number;
     readonly brokers?: readonly string[];
-    readonly managementUrl: string;
   };
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };

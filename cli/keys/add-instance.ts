@@ -68,7 +68,7 @@ function checkPlace({ to, name, settings }: InstanceOptions, first: GeneratedBro
     throw new CoPilotError('CONFLICT', `${to} has a broker already; choose another folder`);
 }
 
-/** What a person set counts for all brokers, but for the ports. */
+/** What a person set counts for all brokers; ports that are set must be others where they share a machine. */
 async function copySettings(directory: string, to: string): Promise<readonly string[]> {
   const [from, copy] = [join(directory, SETTINGS_FILE), join(to, SETTINGS_FILE)];
   if (!existsSync(from) || existsSync(copy)) return [];

@@ -100,6 +100,10 @@ function listenerLines(listen: RabbitListener): readonly string[] {
   ];
 }
 
+function exchangeOf(name: string): object {
+  return { name, type: 'topic', durable: true, auto_delete: false, internal: false, arguments: {} };
+}
+
 function definitionsOf({ brokerPassword, servicePasswords, connections }: RabbitOptions): object {
   const services = Object.entries(servicePasswords).map(([name, password]) => ({
     user: `service.${name}`,
@@ -107,6 +111,8 @@ function definitionsOf({ brokerPassword, servicePasswords, connections }: Rabbit
   }));
   return {
     vhosts: [{ name: VIRTUAL_HOST }],
+    // An adapter may come before the first broker.
+    exchanges: [AGENT_EXCHANGE, TRUSTED_EXCHANGE].map(exchangeOf).map(inVirtualHost),
     users: [{ user: BROKER_USER, password: brokerPassword }, ...services].map(userOf),
     permissions: [BROKER_PERMISSION, ...services.map(({ user }) => servicePermission(user))].map(
       inVirtualHost,

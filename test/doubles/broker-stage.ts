@@ -32,6 +32,8 @@ export interface BrokerStageOptions {
   readonly evict?: Evict;
   /** Instead of the stage's own. */
   readonly keys?: Partial<BrokerConfiguration['keys']>;
+  /** Stands between all parties. */
+  readonly tap?: (network: MemoryNetwork) => MemoryNetwork;
   /** Stands before one program's cryptography, to see every plaintext. */
   readonly wrapCrypto?: (party: Party, crypto: Crypto, clock: ManualClock) => Crypto;
 }
@@ -67,7 +69,8 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
   const clock = createManualClock();
   const random = createSeededRandom(options.seed);
   const plain = createCrypto(random);
-  const network = createMemoryNetwork({ clock, random, faults: { delayMs: [5, 5] } });
+  const made = createMemoryNetwork({ clock, random, faults: { delayMs: [5, 5] } });
+  const network = options.tap?.(made) ?? made;
   const keys = {
     session: plain.generate('x25519'),
     grant: plain.generate('ed25519'),

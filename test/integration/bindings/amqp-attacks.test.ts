@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { startBroker } from '../../../broker/main.ts';
 import { controlSocket, openInstallation, roleDirectory } from '../../../cli/installation.ts';
 import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
+import { openSqliteLedger } from '../../../broker/ledger/sqlite.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
 import { closeConnections } from '../../../protocol/bindings/amqp-eviction.ts';
@@ -366,6 +367,8 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
         configuration: {
           ...configurations.broker,
           instance: 'refusing',
+          // As one of several: those of the tests before are on the bus too.
+          ledger: { place: { url: 'postgres://127.0.0.1:1/none' }, failover: false },
           busPort: 0,
           busServer: {
             url: rabbit.url,
@@ -373,6 +376,7 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
             managementUrl: rabbit.managementUrl,
           },
         },
+        openLedger: openSqliteLedger,
         log: silentLog,
       });
       await expect(started).rejects.toMatchObject({

@@ -77,7 +77,12 @@ describe.skipIf(LACKS_PROSODY)('a Prosody (left out where it is not installed)',
         controlSocket: controlSocket(directory, 'broker'),
         configuration: {
           ...configurations.broker,
-          busServer: { url, componentUrl, password: BROKER_SECRET, managementUrl: 'http://127.0.0.1:15672' },
+          busServer: {
+            url,
+            componentUrl,
+            password: BROKER_SECRET,
+            managementUrl: 'http://127.0.0.1:1',
+          },
         },
         log: silentLog,
       });

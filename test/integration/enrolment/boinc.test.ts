@@ -70,7 +70,9 @@ beforeAll(async () => {
   );
   await server.run('CREATE DATABASE lhcathome', ...tables, ...toldStatements());
   const terms = { project: 'lhcathome', site: 'home', tier: 'untrusted' as const, requireHost: true };
-  broker = await openLiveBroker({ enrolment: { oidc: [], boinc: { ...terms, place: place() } } });
+  broker = await openLiveBroker({
+    configuration: { enrolment: { oidc: [], boinc: { ...terms, place: place() } } },
+  });
   pin = (await runCommand(['agent', 'pin', '--data', broker.directory])).out.trim();
 });
 afterAll(async () => {

@@ -87,7 +87,9 @@ describe('brokers that share a ledger', () => {
     const place = server().place();
     const [one, two] = [await open(place, 'one'), await open(place, 'two')];
     const heard: string[][] = [];
-    two.onNews((news) => void (news.kind === 'agents' && heard.push([...news.agents])));
+    two.onNews((news) => {
+      if (news.kind === 'agents') heard.push([...news.agents]);
+    });
     await one.apply([hello('a'), hello('b'), accept('j1'), accept('j2'), lease('a', 'j1', 1)]);
     await one.apply([lease('b', 'j2', 1)]);
     await one.apply([accept('j3')]);

@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventuallyTrue } from '../doubles/eventually.ts';
+import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
+import { createSeededRandom } from '../doubles/seeded-random.ts';
+import { FIRST, openSeveralBrokers, type SeveralBrokers } from '../doubles/several-brokers.ts';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 0x7fffffff);
+const OTHERS = ['broker-2', 'broker-3'];
+const AGENTS = 9;
+const JOBS = 400;
+const KILLS = 8;
+const WITHIN_MS = 600_000;
+
+describe.skipIf(LACKS_RABBIT)(
+  `three brokers that are killed in turn under load (SEED=${seed}; left out where RabbitMQ is not installed)`,
+  () => {
+    let stage: SeveralBrokers;
+    beforeAll(async () => {
+      stage = await openSeveralBrokers();
+    });
+    afterAll(() => stage.close());
+
+    it('I1 I3 I4 lose no job and commit none twice', async () => {
+      const random = createSeededRandom(seed);
+      const brokers = [FIRST, ...OTHERS];
+      await stage.start(FIRST);
+      for (const broker of OTHERS) {
+        await stage.add(broker);
+        await stage.start(broker);
+      }
+      for (let at = 0; at < AGENTS; at++) await stage.agent(brokers[at % brokers.length]!);
+      const jobs = await stage.submit(JOBS, 'echo event > events.dat; sleep 0.2');
+      const finished = async (count: number): Promise<void> =>
+        eventuallyTrue(
+          `${count} jobs to finish`,
+          async () => (await stage.finished(jobs)) >= count,
+          WITHIN_MS,
+        );
+      for (let kill = 1; kill <= KILLS; kill++) {
+        await finished(Math.floor((kill * JOBS) / (KILLS + 2)));
+        const victim = brokers[random.bytes(1)[0]! % brokers.length]!;
+        await stage.kill(victim);
+        await finished(Math.floor(((kill + 0.4) * JOBS) / (KILLS + 2)));
+        await stage.start(victim);
+      }
+      await finished(JOBS);
+      expect(await stage.faults(jobs)).toEqual([]);
+    });
+  },
+);
