@@ -63,8 +63,6 @@ export interface BusServerConfiguration {
   /** Where RabbitMQ's management answers: agents' connections are closed there. */
   readonly managementUrl: string;
   readonly componentUrl?: string;
-  /** Where RabbitMQ's management answers: agents' connections are closed there. */
-  readonly managementUrl: string;
 }
 
 export interface PostgresLedgerConfiguration {
