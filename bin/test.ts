@@ -10,6 +10,8 @@ import type { TestReport } from './test-report.ts';
 
 const checkout = join(import.meta.dirname, '..');
 const reportFile = join(checkout, '.run', 'test', 'report.json');
+/** Hundreds of programs are started, most of them many times. */
+const compiled = join(checkout, '.tools', 'compiled');
 const PROJECTS = ['unit', 'integration', 'simulation', 'e2e'];
 const LIMIT_MINUTES = { usual: 45, long: 80 };
 
@@ -72,7 +74,7 @@ function runVitest(chosen: Options): Promise<number | undefined> {
   const child = spawn(process.execPath, args, {
     cwd: checkout,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...seed(chosen), COPILOT_TEST_REPORT: reportFile },
+    env: { ...process.env, ...seed(chosen), NODE_COMPILE_CACHE: compiled, COPILOT_TEST_REPORT: reportFile },
     timeout: minutes * 60_000,
     killSignal: 'SIGKILL',
   });

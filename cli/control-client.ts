@@ -1,17 +1,17 @@
 import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { CampaignListing, Paced, QueueListing } from '../adapters/jobs/local/campaign-routes.ts';
-import { MAX_POSTED_JOBS } from '../adapters/jobs/local/control-schema.ts';
 import type { StreamLine } from '../adapters/jobs/local/event-stream.ts';
-import type {
-  CampaignCounts,
-  CampaignSummary,
-  CancelledPage,
-  JobDetail,
-  JobFilter,
-  JobPage,
-  Submission,
-  Submitted,
+import {
+  type CampaignCounts,
+  type CampaignSummary,
+  type CancelledPage,
+  type JobDetail,
+  type JobFilter,
+  type JobPage,
+  MAX_POSTED_JOBS,
+  type Submission,
+  type Submitted,
 } from '../adapters/jobs/local/queued-job.ts';
 import type { LocalState } from '../adapters/jobs/local/job-state.core.ts';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';

@@ -1,9 +1,5 @@
-import { startLocalAdapter } from '../adapters/jobs/local/main.ts';
-import { startBridge } from '../adapters/storage/bridge/main.ts';
-import { startBroker } from '../broker/main.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import { createLog, type LogConfiguration } from '../protocol/runtime/log.ts';
-import { dropReader } from './campaign/drop-reader.ts';
 import { outcomeEvents } from './broker-events.ts';
 import { type Configuration } from './configuration/load.ts';
 import type { RoleConfigurations } from './configuration/role-configurations.ts';
@@ -19,7 +15,7 @@ export interface RoleOptions {
   readonly onFatal: () => void;
 }
 
-/** Starts one role of an installation in this process. */
+/** Starts one role of an installation in this process, which loads nothing of the others. */
 export async function startRole({
   directory,
   role,
@@ -35,12 +31,15 @@ export async function startRole({
   });
   switch (role) {
     case 'broker': {
+      const { startBroker } = await import('../broker/main.ts');
       const place = at(await configured(directory, role, own));
       const broker = await startBroker({ ...place, onOutcome: outcomeEvents(onEvent), onFatal });
       onEvent({ event: 'ready', role, busUrl: broker.busUrl, enrolmentUrl: broker.enrolmentUrl });
       return broker;
     }
     case 'local': {
+      const { startLocalAdapter } = await import('../adapters/jobs/local/main.ts');
+      const { dropReader } = await import('./campaign/drop-reader.ts');
       const place = at(await configured(directory, role, own));
       const program = await startLocalAdapter({ ...place, reader: dropReader });
       const { intakeUrl } = program;
@@ -48,6 +47,7 @@ export async function startRole({
       return program;
     }
     case 'bridge': {
+      const { startBridge } = await import('../adapters/storage/bridge/main.ts');
       const program = await startBridge(at(await configured(directory, role, own)));
       onEvent({ event: 'ready', role, url: program.url });
       return program;

@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
-import { runAgentProgram } from '../../agent/program.ts';
 import { addAgentManagement } from './agent-manage.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
@@ -50,6 +49,7 @@ export function addAgentCommands(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<number> {
+  const { runAgentProgram } = await import('../../agent/program.ts');
   const { directory, code, codeFile, slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,

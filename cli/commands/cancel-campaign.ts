@@ -5,7 +5,7 @@ import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { EXIT, show } from '../command-line.ts';
 import { connect } from '../connection.ts';
 import { countText } from '../display/pace.ts';
-import { standardProgress } from './submit.ts';
+import { standardProgress } from './standard-progress.ts';
 
 export interface CancelCampaignOptions extends CommonOptions {
   readonly state?: LocalState | undefined;

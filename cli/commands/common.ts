@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { createOutput, EXIT, fail, type Output } from '../command-line.ts';
-import { FILE_VARIABLE } from '../configuration/load.ts';
+import { FILE_VARIABLE } from '../configuration/settings.ts';
 import { type Watched, watch } from '../watch.ts';
 
 /** Options every command has. */

@@ -8,7 +8,7 @@ import { type Connection, connect } from '../connection.ts';
 import { transferText } from '../display/pace.ts';
 import { jobPages } from '../job-pages.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
-import { standardProgress } from './submit.ts';
+import { standardProgress } from './standard-progress.ts';
 
 interface FetchOptions extends CommonOptions {
   readonly to: string;

@@ -3,14 +3,15 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { CampaignCounts } from '../../adapters/jobs/local/queued-job.ts';
 import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
-import { loadCampaign } from '../campaign/load.ts';
 import { EXIT, show } from '../command-line.ts';
 import { connect } from '../connection.ts';
 import { countText, transferText } from '../display/pace.ts';
-import { createProgressLine, type ProgressLine } from '../progress-line.ts';
-import { submitCampaign } from '../submit.ts';
 import { waitForCampaign } from '../wait.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
+import { standardProgress } from './standard-progress.ts';
+
+type Campaigns = Pick<typeof import('../campaign/load.ts'), 'loadCampaign'> &
+  Pick<typeof import('../submit.ts'), 'submitCampaign'>;
 
 interface SubmitOptions extends CommonOptions {
   readonly wait?: boolean;
@@ -26,6 +27,7 @@ export function addSubmitCommand(parent: Command): void {
 
 async function submit(file: string, options: SubmitOptions): Promise<number> {
   const output = outputOf(options);
+  const { loadCampaign, submitCampaign } = await campaigns();
   const campaign = await loadCampaign(resolve(file));
   const connection = await connect(resolve(options.data));
   const progress = standardProgress(output.quiet);
@@ -50,9 +52,13 @@ async function submit(file: string, options: SubmitOptions): Promise<number> {
   return counts.states.finished === counts.total - counts.retried ? EXIT.ok : EXIT.failed;
 }
 
-/** The progress of a command, on standard error. */
-export function standardProgress(quiet: boolean): ProgressLine {
-  return createProgressLine({ stream: process.stderr, clock: nodeClock, environment: process.env, quiet });
+/** Loaded when something is submitted: no other command of jobs and campaigns waits for it. */
+async function campaigns(): Promise<Campaigns> {
+  const [{ loadCampaign }, { submitCampaign }] = await Promise.all([
+    import('../campaign/load.ts'),
+    import('../submit.ts'),
+  ]);
+  return { loadCampaign, submitCampaign };
 }
 
 function waitText({ states, total, retried }: CampaignCounts, elapsedMs: number): string {

@@ -6,7 +6,6 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import { detectAgentIsolation } from '../agent-fleet.ts';
 import { EXIT } from '../command-line.ts';
 import { loadConfiguration } from '../configuration/load.ts';
-import { EXAMPLE_CAMPAIGN, runDemo } from '../demo.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
 import { PRIVATE_SERVERS, startBusFor } from '../rabbitmq/up.ts';
@@ -111,6 +110,8 @@ async function upIn(
   const method = await isolation(preferred, agents);
   if (method === undefined) return EXIT.configuration;
   const json = options.json === true;
+  // A single role loads nothing of the demo.
+  const { EXAMPLE_CAMPAIGN, runDemo } = await import('../demo.ts');
   return runDemo({
     directory,
     configuration,

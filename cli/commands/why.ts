@@ -5,7 +5,7 @@ import { askBroker, connect } from '../connection.ts';
 import type { JobDetail } from '../../adapters/jobs/local/queued-job.ts';
 import type { WhyFacts } from '../../broker/service/why-facts.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
-import { explain, type Explanation } from '../why/explain.ts';
+import type { Explanation } from '../why/explain.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
 
 /** `co-pilot job why`: one sentence, the facts behind it, and what to do. */
@@ -32,6 +32,7 @@ export async function explainJob(directory: string, job: string): Promise<Explan
     'UNREACHABLE',
     'INVALID_REQUEST',
   ]);
+  const { explain } = await import('../why/explain.ts');
   return explain({ job, local, broker, nowMs: Date.now() });
 }
 

@@ -3,13 +3,11 @@ import { join, resolve } from 'node:path';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { readBoundedText } from '../campaign/bounded-text.ts';
 import type { Problem } from '../campaign/problem.ts';
-import { createSchemaCheck } from '../campaign/schema-problems.ts';
-import { parseSource, type Source } from '../campaign/source.ts';
+import type { Source } from '../campaign/source.ts';
 import { crossFaults } from './cross-checks.ts';
 import { type ConfigurationProblem, layered, type Layers, settingsOf } from './layers.ts';
 import { environmentOverrides, flagOverrides, type ReadOverride } from './override.ts';
-import { type Setting, type Settings, originText } from './settings.ts';
-import schema from './configuration.schema.json' with { type: 'json' };
+import { FILE_VARIABLE, type Setting, type Settings, originText } from './settings.ts';
 
 export interface ConfigurationOptions {
   /** Of the installation; its `co-pilot.yaml` is read unless another file is named. */
@@ -32,13 +30,10 @@ export type ConfigurationCheck =
   | { readonly kind: 'configuration'; readonly configuration: Configuration }
   | { readonly kind: 'problems'; readonly problems: readonly ConfigurationProblem[] };
 
-export const FILE_VARIABLE = 'COPILOT_CONFIG';
 const FILE_NAME = 'co-pilot.yaml';
 const MAX_FILE_BYTES = 256 * 1024;
 const MAX_PROBLEMS = 50;
 const WRITABLE_BY_OTHERS = 0o022;
-
-const schemaProblems = createSchemaCheck(schema);
 
 /** Rejects with `INVALID_CONFIGURATION`, whose message has a line for each problem. */
 export async function loadConfiguration(options: ConfigurationOptions): Promise<Configuration> {
@@ -74,6 +69,7 @@ async function readSource({ directory, environment }: ConfigurationOptions): Pro
   const text = await readBoundedText(file, MAX_FILE_BYTES);
   if (typeof text !== 'string') return failed(file, [text]);
   if (isEmpty(text)) return { kind: 'source', file, source: undefined };
+  const { parseSource } = await import('../campaign/source.ts');
   const parsed = parseSource(text, 'remove it, or set something in it');
   return parsed.kind === 'source'
     ? { kind: 'source', file, source: parsed.source }
@@ -88,10 +84,15 @@ function isEmpty(text: string): boolean {
   return text.split('\n').every((line) => /^\s*(?:#.*)?$/.test(line));
 }
 
-function check(file: string, source: Source | undefined, read: readonly ReadOverride[]): ConfigurationCheck {
+async function check(
+  file: string,
+  source: Source | undefined,
+  read: readonly ReadOverride[],
+): Promise<ConfigurationCheck> {
   const overrides = read.flatMap((entry) => (entry.kind === 'override' ? [entry.override] : []));
   const layers = layered(file, source, overrides);
-  const found = [...layers.inline, ...schemaProblems(layers)];
+  const isSet = source !== undefined || overrides.length > 0;
+  const found = [...layers.inline, ...(isSet ? await schemaProblems(layers) : [])];
   const wrong = read.flatMap((entry) => (entry.kind === 'wrong' ? [asProblem(entry)] : []));
   // What does not go together can be told only where every value is one.
   const cross = found.length === 0 ? crossProblems(layers) : [];
@@ -100,6 +101,12 @@ function check(file: string, source: Source | undefined, read: readonly ReadOver
   const entries = layers.settings();
   const configuration = { file: source && file, settings: settingsOf(entries), entries };
   return { kind: 'configuration', configuration };
+}
+
+/** Loaded for what somebody has set: most commands run where nothing is, and would wait for it. */
+async function schemaProblems(layers: Layers): Promise<readonly ConfigurationProblem[]> {
+  const { configurationProblems } = await import('./schema-check.ts');
+  return configurationProblems(layers);
 }
 
 function crossProblems(layers: Layers): readonly ConfigurationProblem[] {

@@ -9,6 +9,9 @@ import type { RetentionConfiguration } from '../../broker/service/housekeeping.t
 import type { LogLevel } from '../../protocol/runtime/log.ts';
 import type { LogBounds } from '../rotate-log.ts';
 
+/** Names another file than the installation's `co-pilot.yaml`. */
+export const FILE_VARIABLE = 'COPILOT_CONFIG';
+
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 

@@ -10,6 +10,8 @@ export interface Metrics<Name extends string> extends Meter<Name> {
 /** Values of one label; what comes beyond is counted together as `other`. */
 const MAX_LABELS = 64;
 const OTHER = 'other';
+/** How often the lag of the event loop is looked at; a program that waits should sleep. */
+const LAG_STEP_MS = 100;
 
 /** `collect` is asked before each reading for what is only looked at then. */
 export function createMetrics<Name extends string>(
@@ -17,7 +19,7 @@ export function createMetrics<Name extends string>(
   collect: (meter: Meter<Name>) => void | Promise<void>,
 ): Metrics<Name> {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_STEP_MS });
   const instruments = new Map<string, Instrument>();
   for (const [name, definition] of Object.entries<MetricDefinition>(definitions))
     instruments.set(name, createInstrument(registry, name, definition));

@@ -48,7 +48,6 @@ export async function openFatalInstallation(): Promise<FatalInstallation> {
       script: 'echo "result of $COPILOT_JOB, attempt $COPILOT_ATTEMPT" > result.txt',
       jobs: 1,
       outputs: ['result.txt'],
-      queue: 'demo',
     }),
   );
   const agent = await startAgent();

@@ -1,10 +1,8 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import common from '../../../protocol/schemas/common.schema.json' with { type: 'json' };
+import { MAX_POSTED_JOBS } from './queued-job.ts';
 import { MAX_CAMPAIGN_PAGE } from './queue-campaigns.ts';
 import { MAX_PAGE } from './queue-view.ts';
-
-/** Most jobs of one request; a client splits what is more, under keys of its own. */
-export const MAX_POSTED_JOBS = 1000;
 
 /** Most jobs that one request cancels; a client goes on from where the answer says. */
 export const MAX_CANCELLED_AT_ONCE = 500;

@@ -13,6 +13,9 @@ export interface SubmittedJob {
   readonly description: Description;
 }
 
+/** Most jobs of one request; a client splits what is more, under keys of its own. */
+export const MAX_POSTED_JOBS = 1000;
+
 /** Jobs that become durable together. */
 export interface Submission {
   /** Chosen by the client, 1 to 128 printable characters: the same key again submits nothing and answers the same ids. */
