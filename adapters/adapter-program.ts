@@ -2,6 +2,7 @@ import type { Credential } from '../protocol/bindings/amqp-connect.ts';
 import { probeAsService, refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
+import { createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
@@ -19,12 +20,13 @@ export interface AdapterConnection {
   readonly onBroker: () => void;
 }
 
-/** Wires an adapter program to the bus. */
+/** Wires an adapter program to the bus, or to all of several; it serves once it is on one of them. */
 export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
-  const { installation, name, keyId, busUrl, busSecret } = configuration;
+  const { installation, name, keyId, busUrls, busSecret } = configuration;
+  const buses = busUrls.map((url) => busAt(url, name, busSecret, runtime));
   return createAdapterHost({
     runtime,
-    bus: busAt(busUrl, name, busSecret, runtime),
+    bus: joined(buses, runtime),
     installation,
     name,
     start: newId(runtime.random),
@@ -34,6 +36,13 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
     onAsk,
     onBroker,
   });
+}
+
+function joined(buses: readonly Bus[], { log }: Runtime): Bus {
+  const [only, ...others] = buses;
+  if (only !== undefined && others.length === 0) return only;
+  const doors = buses.map((bus, at) => ({ name: `bus-${at + 1}`, bus }));
+  return createJointBus({ doors, needs: 'one', log });
 }
 
 function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {

@@ -85,7 +85,11 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const broker = createBroker({
     runtime,
-    configuration: { ...brokerConfiguration(configuration, runtime, keys), address: programBus.address },
+    configuration: {
+      ...brokerConfiguration(configuration, runtime, keys),
+      address: programBus.address,
+      ...(programBus.doors && { doors: programBus.doors }),
+    },
     bus: programBus.bus,
     ledger,
     meter: metrics,
@@ -111,7 +115,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     certifier: keys.certifier.publicKey,
     codes,
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
-    busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
+    busUrls: () => programBus.agentUrls(),
     agent: (id) => ledger.agent(id),
     admit: (agent) => programBus.admit(agent),
   });

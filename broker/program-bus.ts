@@ -3,24 +3,35 @@ import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/am
 import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
+import { toCoPilotError } from '../protocol/errors.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
 import { createBusServer } from './http/bus-routes.ts';
 import { listen } from './http/listen.ts';
-import type { BrokerProgramConfiguration } from './program-configuration.ts';
+import type {
+  BrokerProgramConfiguration,
+  BusConfiguration,
+  BusServerConfiguration,
+  EmbeddedBusConfiguration,
+} from './program-configuration.ts';
 
-/** The bus a broker program serves: embedded, or a server's. */
+/** What a broker program serves: the embedded bus, a server's, or several joined to one. */
 export interface ProgramBus {
   /** Its `start` rejects with `INVALID_CONFIGURATION` where it lets agents do what they must not. */
   readonly bus: Bus;
-  /** Where agents and adapters reach it. */
+  /** Where agents reach it, the first to try first. */
+  agentUrls(): readonly string[];
+  /** Where this machine reaches the first one. */
   url(): string;
   /** This instance's own address on it. */
   readonly address: Address;
-  /** Undefined where the bus is another program's. */
+  /** Names of those that are joined; undefined where it is one alone. */
+  readonly doors: readonly string[] | undefined;
+  /** On the embedded bus; undefined where that is not served. */
   connectionCount(): number | undefined;
   /** Makes sure that the bus has room for the agent. */
   admit(agent: string): Promise<void>;
@@ -34,12 +45,48 @@ export interface ProgramBusOptions {
 }
 
 export function createProgramBus(options: ProgramBusOptions): ProgramBus {
-  return options.configuration.busServer === undefined
-    ? embeddedBus(options)
-    : rabbitBus(options, options.configuration.busServer);
+  const parts = options.configuration.buses.map((bus) => ({ name: bus.kind, part: oneBus(options, bus) }));
+  const [only, ...others] = parts;
+  return only !== undefined && others.length === 0 ? only.part : joined(options, parts);
 }
 
-function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus {
+function oneBus(options: ProgramBusOptions, bus: BusConfiguration): ProgramBus {
+  return bus.kind === 'websocket' ? embeddedBus(options, bus) : rabbitBus(options, bus);
+}
+
+interface Part {
+  readonly name: string;
+  readonly part: ProgramBus;
+}
+
+function joined({ runtime, configuration }: ProgramBusOptions, parts: readonly Part[]): ProgramBus {
+  const { log } = runtime;
+  const doors = parts.map(({ name, part }) => ({ name, bus: part.bus }));
+  return {
+    bus: createJointBus({ doors, needs: configuration.busesNeeded ?? 'all', log }),
+    agentUrls: () => parts.flatMap(({ part }) => part.agentUrls()),
+    url: () => parts[0]?.part.url() ?? '',
+    // On a bus that has but one broker every address of a broker is that one's.
+    address: parts.find(({ part }) => part.address !== BROKER_ADDRESS)?.part.address ?? BROKER_ADDRESS,
+    doors: parts.map(({ name }) => name),
+    connectionCount: () =>
+      parts.map(({ part }) => part.connectionCount()).find((count) => count !== undefined),
+    async admit(agent) {
+      await Promise.all(parts.map(({ name, part }) => part.admit(agent).catch(noRoom(name))));
+    },
+  };
+
+  /** The agent comes by another bus, and renews its identity where it finds no room. */
+  function noRoom(name: string): (caught: unknown) => void {
+    return (caught) =>
+      log.warn({ bus: name, errorCode: toCoPilotError(caught).code }, 'no room for an agent');
+  }
+}
+
+function embeddedBus(
+  { runtime, configuration }: ProgramBusOptions,
+  { publicUrl }: EmbeddedBusConfiguration,
+): ProgramBus {
   const { host, busPort, framesPerSecond, services } = configuration;
   const bus = createWebSocketHub({
     host,
@@ -50,10 +97,13 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
     log: runtime.log,
     limits: { rate: { perSecond: framesPerSecond, burst: 2 * framesPerSecond } },
   });
+  const url = (): string => `ws://${host}:${bus.address().port}/bus`;
   return {
     bus,
-    url: () => `ws://${host}:${bus.address().port}/bus`,
+    agentUrls: () => [publicUrl ?? url()],
+    url,
     address: BROKER_ADDRESS,
+    doors: undefined,
     connectionCount: () => bus.connectionCount,
     admit: async () => undefined,
   };
@@ -63,7 +113,7 @@ const LOOPBACK = '127.0.0.1';
 
 function rabbitBus(
   options: ProgramBusOptions,
-  { url, password }: NonNullable<BrokerProgramConfiguration['busServer']>,
+  { url, password, accessPort, publicUrl }: BusServerConfiguration,
 ): ProgramBus {
   const { runtime, configuration, identityKey } = options;
   const { installation, instance, framesPerSecond } = configuration;
@@ -86,11 +136,13 @@ function rabbitBus(
     log: runtime.log,
   });
   return {
-    bus: guarded(amqp, decisions, configuration.busPort, async () =>
+    bus: guarded(amqp, decisions, accessPort ?? configuration.busPort, async () =>
       refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
     ),
+    agentUrls: () => [publicUrl ?? url],
     url: () => url,
     address: amqp.address,
+    doors: undefined,
     connectionCount: () => undefined,
     admit: (agent) => amqp.admit(agent),
   };

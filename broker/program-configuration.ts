@@ -11,13 +11,14 @@ export interface BrokerProgramConfiguration {
   readonly installation: string;
   readonly instance: string;
   readonly host: string;
-  /** 0 for any free port. With a bus server it is where that server asks who may do what, on the loopback interface. */
+  /** 0 for any free port. Of the embedded bus; where a bus server asks, unless it has a port of its own. */
   readonly busPort: number;
-  /** A RabbitMQ server instead of the embedded bus. */
-  readonly busServer?: { readonly url: string; readonly password: string };
+  /** What agents and adapters come by, of each kind one at most; agents try them in this order. */
+  readonly buses: readonly BusConfiguration[];
+  /** Whether all of them must be up before the broker serves. */
+  readonly busesNeeded?: 'all' | 'one';
   readonly enrolmentPort: number;
-  /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
-  readonly publicBusUrl?: string;
+  /** What agents reach the enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicEnrolmentUrl?: string;
   readonly keys: {
     readonly session: StoredKey;
@@ -47,6 +48,23 @@ export interface BrokerProgramConfiguration {
   readonly metrics?: MetricsConfiguration;
   /** How long what is over stays in the ledger; the defaults where left out. */
   readonly retention?: Partial<RetentionConfiguration>;
+}
+
+export type BusConfiguration = EmbeddedBusConfiguration | BusServerConfiguration;
+
+export interface EmbeddedBusConfiguration {
+  readonly kind: 'websocket';
+  /** What agents reach it by where that is not host and port. */
+  readonly publicUrl?: string;
+}
+
+export interface BusServerConfiguration {
+  readonly kind: 'rabbitmq';
+  readonly url: string;
+  readonly password: string;
+  /** Where the server asks who may do what, on the loopback interface. */
+  readonly accessPort?: number;
+  readonly publicUrl?: string;
 }
 
 export interface PostgresLedgerConfiguration {

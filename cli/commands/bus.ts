@@ -68,7 +68,8 @@ async function check(options: CommonOptions): Promise<number> {
 }
 
 async function probe({ configurations: { broker } }: Installation): Promise<readonly ProbeResult[]> {
-  const { busServer, installation } = broker;
+  const { installation } = broker;
+  const busServer = broker.buses.find((bus) => bus.kind === 'rabbitmq');
   if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_REQUEST',

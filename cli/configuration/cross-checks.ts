@@ -1,5 +1,6 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
+import { busesOf, isList, type PlacedBus } from './buses.ts';
 import type { QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
@@ -28,14 +29,16 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
 
 /** Where something listens on this machine. */
 export interface NamedPort {
-  readonly path: readonly string[];
+  readonly path: FieldPath;
   readonly port: number;
 }
 
 /** Every port that is set. */
-export function settingPorts({ ports, metrics, intake }: Settings): readonly NamedPort[] {
+export function settingPorts(settings: Settings): readonly NamedPort[] {
+  const { ports, metrics, intake } = settings;
   const named = [
     ...Object.entries(ports).map(([name, port]) => [['ports', name], port] as const),
+    ...busesOf(settings).map(({ path, accessPort }) => [[...path, 'accessPort'], accessPort] as const),
     [['intake', 'http', 'port'], intake.http.port] as const,
     ...Object.entries(metrics).map(([name, port]) => [['metrics', name], port] as const),
   ];
@@ -59,19 +62,59 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
-/** A server has an address, and everybody is on the same bus. */
-function busFaults({ bus, adapters, publicUrls }: Settings): readonly CrossFault[] {
-  if (bus.kind === 'rabbitmq' && bus.url === undefined)
-    return [{ path: ['bus', 'url'], message: 'is needed: a bus server is reached by its address' }];
-  const isServer = bus.kind === 'rabbitmq';
-  const urls = [
-    [['adapters', 'busUrl'], adapters.busUrl],
-    [['publicUrls', 'bus'], publicUrls.bus],
+/** Each bus has the addresses that it takes, and is another one than the others. */
+function busFaults(settings: Settings): readonly CrossFault[] {
+  const buses = busesOf(settings);
+  return [...severalFaults(settings), ...buses.flatMap(oneBusFaults), ...accessFaults(buses, settings)];
+}
+
+/** What stands beside the list cannot say which of them it means. */
+function severalFaults({ bus, publicUrls, adapters }: Settings): readonly CrossFault[] {
+  if (!isList(bus)) return [];
+  const beside = [
+    [['publicUrls', 'bus'], publicUrls.bus, 'publicUrl'],
+    [['adapters', 'busUrl'], adapters.busUrl, 'adaptersUrl'],
   ] as const;
-  return urls.flatMap(([path, url]) =>
-    url === undefined || url.startsWith('amqp') === isServer
+  return [
+    ...beside.flatMap(([path, url, key]) =>
+      url === undefined ? [] : [{ path, message: `is for one bus; write ${key} into the list` }],
+    ),
+    ...bus.flatMap(({ kind }, at) =>
+      bus.findIndex((other) => other.kind === kind) === at
+        ? []
+        : [{ path: ['bus', at, 'kind'], message: 'is in the list already' }],
+    ),
+  ];
+}
+
+function oneBusFaults({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus): readonly CrossFault[] {
+  const isServer = kind === 'rabbitmq';
+  if (isServer && url === undefined)
+    return [{ path: [...path, 'url'], message: 'is needed: a bus server is reached by its address' }];
+  const isAlone = path.length === 1;
+  const urls = [
+    [isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'], adaptersUrl],
+    [isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'], publicUrl],
+  ] as const;
+  return urls.flatMap(([place, address]) =>
+    address === undefined || address.startsWith('amqp') === isServer
       ? []
-      : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
+      : [{ path: place, message: `is no address of the bus, which is ${kind}` }],
+  );
+}
+
+/** A server cannot ask where agents connect. */
+function accessFaults(buses: readonly PlacedBus[], { ports }: Settings): readonly CrossFault[] {
+  if (buses.every(({ kind }) => kind !== 'websocket')) return [];
+  return buses.flatMap(({ kind, accessPort, path }) =>
+    kind === 'websocket' || (accessPort !== undefined && accessPort !== ports.bus)
+      ? []
+      : [
+          {
+            path: [...path, 'accessPort'],
+            message: 'is needed: ports.bus is the embedded bus, and the server asks at a port of its own',
+          },
+        ],
   );
 }
 
@@ -88,19 +131,17 @@ function retentionFaults({ retention: { broker, bridge }, queues }: Settings): r
   ];
 }
 
-function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): readonly CrossFault[] {
+function addressFaults(settings: Settings): readonly CrossFault[] {
+  const { host, publicUrls, intake } = settings;
   const urls = [
-    ...(['bus', 'enrolment', 'bridge'] as const).map(
-      (name) => ['publicUrls', name, publicUrls[name]] as const,
-    ),
-    ['bus', 'url', bus.url] as const,
-    ['adapters', 'busUrl', adapters.busUrl] as const,
-    ['intake.bridge', 'url', intake.bridge.url] as const,
+    ...busesOf(settings).flatMap(addressesOf),
+    { path: ['publicUrls', 'enrolment'], url: publicUrls.enrolment, isPublic: true },
+    { path: ['publicUrls', 'bridge'], url: publicUrls.bridge, isPublic: true },
+    { path: ['intake', 'bridge', 'url'], url: intake.bridge.url, isPublic: false },
   ];
-  return urls.flatMap(([section, name, url]) => {
-    const path = [...section.split('.'), name];
+  return urls.flatMap(({ path, url, isPublic }) => {
     if (url === undefined)
-      return isLoopback(host) || section !== 'publicUrls'
+      return isLoopback(host) || !isPublic
         ? []
         : [{ path, message: `is needed: ${host} is reached from other machines, which takes TLS in front` }];
     return isSafe(url)
@@ -113,6 +154,20 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
           },
         ];
   });
+}
+
+/** Alone, a bus has what agents and adapters reach it by beside it. */
+function addressesOf({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus) {
+  const isAlone = path.length === 1;
+  return [
+    {
+      path: isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'],
+      url: publicUrl,
+      isPublic: isAlone || kind === 'websocket',
+    },
+    { path: [...path, 'url'], url, isPublic: false },
+    { path: isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'], url: adaptersUrl, isPublic: false },
+  ];
 }
 
 function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {

@@ -6,12 +6,13 @@ import type {
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
-import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
+import type { BrokerProgramConfiguration, BusConfiguration } from '../../broker/program-configuration.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { QueueSettings, SecretName, Settings } from './settings.ts';
+import { busesOf } from './buses.ts';
+import type { BusSettings, QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -56,8 +57,7 @@ export function brokerOf(
     host,
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
-    ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
-    ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
+    buses: busesOf(settings).map((bus) => busOf(bus, secrets.brokerBus ?? generated.busSecret)),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     keys: generated.keys,
     services: generated.services.map((service) => ({
@@ -74,18 +74,18 @@ export function brokerOf(
   };
 }
 
-/** The bus server, where there is one. */
-function busServerOf(
-  { bus }: Settings,
+function busOf(
+  { kind, url, publicUrl, accessPort }: BusSettings,
   password: string | undefined,
-): Pick<BrokerProgramConfiguration, 'busServer'> {
-  if (bus.kind === 'websocket' || bus.url === undefined) return {};
+): BusConfiguration {
+  const reached = { ...(publicUrl !== undefined && { publicUrl }) };
+  if (kind === 'websocket' || url === undefined) return { kind: 'websocket', ...reached };
   if (password === undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  return { busServer: { url: bus.url, password } };
+  return { kind, url, password, ...(accessPort !== undefined && { accessPort }), ...reached };
 }
 
 /** The database of the ledger; nothing where that is a file. */
@@ -171,7 +171,7 @@ function adapterOf(
   settings: Settings,
   chosen: string | undefined,
 ): AdapterConfiguration {
-  const { host, ports, bus, adapters } = settings;
+  const { host, ports } = settings;
   const port = ports.bus ?? new URL(busUrl).port;
   const embedded = `ws://${hereOf(host)}:${port}/bus`;
   return {
@@ -180,7 +180,9 @@ function adapterOf(
     key,
     keyId,
     brokers,
-    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : (bus.url ?? embedded)),
+    busUrls: busesOf(settings).map(
+      ({ kind, url = embedded, adaptersUrl }) => adaptersUrl ?? (kind === 'websocket' ? embedded : url),
+    ),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };

@@ -28,6 +28,14 @@ export interface QueueSettings {
   readonly share: QueueShares;
 }
 
+export interface BusSettings {
+  readonly kind: 'websocket' | 'rabbitmq';
+  readonly url?: string;
+  readonly publicUrl?: string;
+  readonly adaptersUrl?: string;
+  readonly accessPort?: number;
+}
+
 /** Ways into the local queue; one that says nothing is closed. */
 export interface IntakeSettings {
   readonly http: { readonly port?: number; readonly tokensFile?: string; readonly names?: readonly string[] };
@@ -39,7 +47,8 @@ export interface IntakeSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
-  readonly bus: { readonly kind: 'websocket' | 'rabbitmq'; readonly url?: string };
+  /** One, or a list in the order in which agents try them. */
+  readonly bus: BusSettings | readonly BusSettings[];
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {
@@ -48,6 +57,7 @@ export interface Settings {
     readonly verdictWaitMs: number;
     readonly maxParked: number;
     readonly framesPerSecond: number;
+    readonly busesNeeded: 'all' | 'one';
   };
   readonly limits: Limits;
   readonly queues: Readonly<Record<string, QueueSettings>>;

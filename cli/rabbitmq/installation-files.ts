@@ -21,7 +21,8 @@ export function serverFilesFor(
   directory: string,
   paths?: CertificatePaths,
 ): Readonly<Record<string, string>> {
-  const { busServer, busPort } = broker;
+  const { busPort } = broker;
+  const busServer = broker.buses.find((bus) => bus.kind === 'rabbitmq');
   if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
@@ -30,7 +31,7 @@ export function serverFilesFor(
   return rabbitFiles({
     directory,
     listen: listenerOf(new URL(busServer.url), directory, paths),
-    decisionsUrl: `http://127.0.0.1:${busPort}`,
+    decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
     brokerPassword: busServer.password,
     servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
     connections: CONNECTIONS,

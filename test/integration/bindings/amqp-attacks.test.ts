@@ -315,7 +315,7 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
           ...configurations.broker,
           instance: 'refusing',
           busPort: 0,
-          busServer: { url: rabbit.url, password: rabbit.brokerPassword },
+          buses: [{ kind: 'rabbitmq', url: rabbit.url, password: rabbit.brokerPassword }],
         },
         log: silentLog,
       });
