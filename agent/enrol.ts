@@ -90,8 +90,8 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
   );
   if (!isRenewedIdentity(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, membership.certifier);
-  const { identity, expiresInSeconds } = body;
-  return { ...membership, identity, expiresInSeconds, obtainedMs: options.nowMs() };
+  const { identity, expiresInSeconds, bus = membership.bus } = body;
+  return { ...membership, bus, identity, expiresInSeconds, obtainedMs: options.nowMs() };
 }
 
 async function askChallenge(url: string, { post, signal }: EnrolOptions): Promise<EnrolmentChallenge> {

@@ -77,6 +77,8 @@ export interface RenewalRequest {
 export interface RenewedIdentity {
   readonly identity: string;
   readonly certifier: string;
+  /** Where the buses are now; where it is left out they are where they were. */
+  readonly bus?: readonly string[];
   readonly expiresInSeconds: number;
 }
 
@@ -144,16 +146,20 @@ export function isEnrolmentRequest(value: unknown): value is EnrolmentRequest {
 }
 
 export function isEnrolled(value: unknown): value is Enrolled {
-  if (!isRecord(value)) return false;
-  const bus = value['bus'];
   return (
     isRenewedIdentity(value) &&
+    value.bus !== undefined &&
     'installation' in value &&
-    isMatch(value.installation, INSTALLATION) &&
-    Array.isArray(bus) &&
-    bus.length > 0 &&
-    bus.length <= MAX_BUSES &&
-    bus.every((url) => boundedString(url, MAX_URL_LENGTH) !== undefined)
+    isMatch(value.installation, INSTALLATION)
+  );
+}
+
+function isBusList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= MAX_BUSES &&
+    value.every((url) => boundedString(url, MAX_URL_LENGTH) !== undefined)
   );
 }
 
@@ -166,8 +172,9 @@ export function isRenewalRequest(value: unknown): value is RenewalRequest {
 
 export function isRenewedIdentity(value: unknown): value is RenewedIdentity {
   if (!isRecord(value)) return false;
-  const seconds = value['expiresInSeconds'];
+  const { expiresInSeconds: seconds, bus } = value;
   return (
+    (bus === undefined || isBusList(bus)) &&
     isIdentityText(value['identity']) &&
     isMatch(value['certifier'], KEY) &&
     typeof seconds === 'number' &&

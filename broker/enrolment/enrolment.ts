@@ -128,7 +128,12 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       checkProof('renew', request.challenge, sig, kex, request.proof);
       await checkStanding(sub);
       await options.admit?.(sub);
-      return { identity: identity(sig, kex, { owner, site, tier }), certifier, expiresInSeconds: seconds };
+      return {
+        identity: identity(sig, kex, { owner, site, tier }),
+        certifier,
+        bus: options.busUrls(),
+        expiresInSeconds: seconds,
+      };
     },
     async issueCode(terms, validSeconds) {
       const secret = base64url(random.bytes(SECRET_BYTES));
