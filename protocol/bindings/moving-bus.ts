@@ -48,7 +48,7 @@ class Mover implements MovingBus {
   readonly #pauses: ReconnectPauses;
   readonly #leaving = new Set<Promise<void>>();
   #state: 'new' | 'started' | 'stopped' = 'new';
-  #starting: PromiseWithResolvers<void> | undefined;
+  readonly #started = Promise.withResolvers<undefined>();
   #hasStarted = false;
   #stopping: Promise<void> | undefined;
   #stay: Stay | undefined;
@@ -71,11 +71,11 @@ class Mover implements MovingBus {
 
   start(): Promise<void> {
     if (this.#state === 'stopped') return Promise.reject(closed());
-    if (this.#starting !== undefined) return this.#starting.promise;
-    this.#state = 'started';
-    this.#starting = Promise.withResolvers<void>();
-    this.#enter(this.#options.urls()[0] ?? '');
-    return this.#starting.promise;
+    if (this.#state === 'new') {
+      this.#state = 'started';
+      this.#enter(this.#options.urls()[0] ?? '');
+    }
+    return this.#started.promise;
   }
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
@@ -119,8 +119,8 @@ class Mover implements MovingBus {
     this.#state = 'stopped';
     this.#stopWaiting();
     this.#cancelPause();
-    this.#starting?.promise.catch(ignore);
-    this.#starting?.reject(closed());
+    this.#started.promise.catch(ignore);
+    this.#started.reject(closed());
     await this.#opening;
     await this.#stay?.bus?.stop();
     await Promise.all(this.#leaving);
@@ -169,7 +169,7 @@ class Mover implements MovingBus {
     stay.isUp = state === 'up';
     if (stay.isUp) this.#pauses.connected();
     this.#hasStarted = true;
-    this.#starting?.resolve();
+    this.#started.resolve(undefined);
     this.#onConnection(state);
   }
 
@@ -181,13 +181,13 @@ class Mover implements MovingBus {
       return;
     }
     this.#state = 'stopped';
-    this.#starting?.reject(error);
+    this.#started.reject(error);
   }
 
   #failed(stay: Stay, error: CoPilotError): void {
     if (stay.isOver || this.#state !== 'started') return;
     if (this.#hasOther(stay)) this.#leave(stay, error.code);
-    else this.#starting?.reject(error);
+    else this.#started.reject(error);
   }
 
   #hasOther({ url }: Stay): boolean {

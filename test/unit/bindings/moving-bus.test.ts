@@ -84,7 +84,7 @@ async function stage(urls: readonly string[] = ['first:', 'second:', 'third:']) 
     network,
     give: (next: readonly string[]) => void (given = next),
     /** The agent is on a bus and has a session there. */
-    async settle() {
+    settle: async () => {
       await bus.start();
       await bus.send(BROKER_ADDRESS, HELLO);
       bus.served();
