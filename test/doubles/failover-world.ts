@@ -3,7 +3,7 @@ import { runAgent } from '../../agent/main.ts';
 import { openSqliteLedger } from '../../broker/ledger/sqlite.ts';
 import { serverFilesFor } from '../../cli/rabbitmq/installation-files.ts';
 import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
-import { eventuallyTrue } from './eventually.ts';
+import { eventually, eventuallyTrue } from './eventually.ts';
 import { type FaultProxy, openFaultProxy } from './fault-proxy.ts';
 import { freePort } from './free-port.ts';
 import { type LiveBroker, openLiveBroker } from './live-broker.ts';
@@ -68,7 +68,16 @@ export async function openFailoverWorld(): Promise<FailoverWorld> {
         },
       });
     },
+  }).catch(async (caught: unknown) => {
+    await release();
+    throw caught;
   });
+
+  async function release(): Promise<void> {
+    await rabbit?.stop();
+    await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
+    await removeDirectory(directory);
+  }
 
   async function startAgent(slots: number): Promise<void> {
     const name = `agent-${agents.length}`;
@@ -118,9 +127,7 @@ export async function openFailoverWorld(): Promise<FailoverWorld> {
       hurry.abort();
       await Promise.all(agents);
       await broker.close();
-      await rabbit?.stop();
-      await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
-      await removeDirectory(directory);
+      await release();
     },
   };
 }
@@ -142,6 +149,26 @@ bus:
 `;
 }
 
+/** Agents with a job each, which lasts until the file `end` is there. */
+export async function leaseLongJobs(
+  world: FailoverWorld,
+  agents: number,
+  end: string,
+): Promise<readonly string[]> {
+  const { broker } = world;
+  const jobs = Array.from({ length: agents }, () =>
+    broker.submit({
+      command: 'sh',
+      arguments: ['-c', `while [ ! -e ${end} ]; do sleep 0.5; done; echo long > events.dat`],
+      limits: { wallSeconds: 3600, memoryMiB: 64, diskMiB: 1 },
+    }),
+  );
+  await world.startAgents(agents, 1);
+  const isLeased = async (job: string) => (await broker.job(job)).job.state === 'leased' || undefined;
+  for (const job of jobs) await eventually('a job to be leased', () => isLeased(job), 60_000);
+  return jobs;
+}
+
 export interface Kills {
   /** From each loss of a connection to the next renewal that was accepted, sorted. */
   readonly awayMs: readonly number[];
@@ -152,7 +179,7 @@ export async function killRepeatedly(
   world: FailoverWorld,
   kills: number,
   agents: number,
-  meanwhile: () => Promise<void>,
+  meanwhile: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Kills> {
   const awayMs: number[] = [];
   const victims = await firstRenewals(world, agents);

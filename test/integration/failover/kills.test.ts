@@ -1,11 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
+import { eventuallyTrue } from '../../doubles/eventually.ts';
 import { LACKS_RABBIT } from '../../doubles/locked-rabbitmq.ts';
 import {
   type FailoverWorld,
   killRepeatedly,
+  leaseLongJobs,
   openFailoverWorld,
   percentile,
 } from '../../doubles/failover-world.ts';
@@ -26,20 +27,7 @@ describe.skipIf(LACKS_RABBIT)('agents on RabbitMQ and WebSocket (left out where 
     const { broker, directory } = world;
     const end = join(directory, 'end');
     // One job of each agent lasts over all losses; another agent's come and go meanwhile.
-    const long = Array.from({ length: AGENTS }, () =>
-      broker.submit({
-        command: 'sh',
-        arguments: ['-c', `while [ ! -e ${end} ]; do sleep 0.2; done; echo long > events.dat`],
-        limits: { wallSeconds: 600, memoryMiB: 64, diskMiB: 1 },
-      }),
-    );
-    await world.startAgents(AGENTS, 1);
-    for (const job of long)
-      await eventually(
-        'a job to be leased',
-        async () => (await broker.job(job)).job.state === 'leased' || undefined,
-        30_000,
-      );
+    const long = await leaseLongJobs(world, AGENTS, end);
     const short = Array.from({ length: SHORT_JOBS }, (_, at) =>
       broker.submit({ command: 'sh', arguments: ['-c', `echo ${at} > events.dat; sleep 0.5`] }),
     );

@@ -18,7 +18,7 @@ it.each([
   'amqp://192.0.2.1:5672/copilot',
   'amqp://127.0.0.1.example.org',
   'ws://bus.example.org/bus',
-])('refuses another machine in the clear: %s', async (url) => {
+])('refuses to log in in the clear to another machine: %s', async (url) => {
   await expect(createAgentBus({ ...options, url })).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });
 });
 
