@@ -1,3 +1,4 @@
+import { globalAgent } from 'node:https';
 import { WebSocket } from 'ws';
 import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
@@ -129,6 +130,8 @@ class Client implements Bus {
       maxBufferedChunks: 1024,
       perMessageDeflate: false,
       followRedirects: false,
+      // Through the proxy that the environment names, as all that Node itself connects (docs/buses.md).
+      ...(this.#options.url.startsWith('wss:') && { agent: globalAgent }),
       ...(secret !== undefined && { headers: { authorization: `Bearer ${secret}` } }),
     });
     this.#socket = socket;
