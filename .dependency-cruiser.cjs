@@ -60,6 +60,13 @@ module.exports = {
       to: { path: '(^|node_modules/)(pg|@types/pg)(/|$)' },
     },
     {
+      name: 'boinc-database-only-in-its-file',
+      comment: 'What reads the database of a BOINC project is one file; everything else asks its port.',
+      severity: 'error',
+      from: { path: ours, pathNot: '^(test/|broker/enrolment/boinc/mariadb-)' },
+      to: { path: '(^|node_modules/)mariadb(/|$)' },
+    },
+    {
       name: 'jobs-and-storage-apart',
       comment: 'A job adapter and a storage adapter are run on different hosts with different credentials.',
       severity: 'error',

@@ -14,6 +14,8 @@ const NOUNS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
   queue: async (to) => (await import('./cli/commands/queue.ts')).addQueueCommands(to),
   conformance: async (to) => (await import('./cli/commands/conformance.ts')).addConformanceCommands(to),
   bus: async (to) => (await import('./cli/commands/bus.ts')).addBusCommands(to),
+  broker: async (to) => (await import('./cli/commands/broker.ts')).addBrokerCommands(to),
+  key: async (to) => (await import('./cli/commands/key.ts')).addKeyCommands(to),
   config: async (to) => (await import('./cli/commands/config.ts')).addConfigCommands(to),
   ledger: async (to) => (await import('./cli/commands/ledger.ts')).addLedgerCommands(to),
   doctor: async (to) => (await import('./cli/commands/doctor.ts')).addDoctorCommand(to),

@@ -31,6 +31,8 @@ export interface AdapterHostOptions {
   readonly keyId: number;
   /** Session keys of the brokers it serves, raw; nobody else gets an answer. */
   readonly brokers: readonly Uint8Array[];
+  /** Whether a key is one of those now, where that may change. */
+  readonly isBroker?: (key: Uint8Array) => boolean;
   readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
   /** A broker is there: whatever it should know is said again. */
   readonly onBroker: () => void;
@@ -49,6 +51,7 @@ export interface AdapterHost {
 /** One start of one broker, which may have a session on each of several buses. */
 interface Peer {
   readonly id: string;
+  readonly key: Uint8Array;
 }
 
 /** What is under way between a broker and us; it goes by any of the broker's sessions. */
@@ -77,12 +80,16 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
     ...(options.limits && { limits: options.limits }),
   });
 
+  function isBroker(key: Uint8Array): boolean {
+    return options.isBroker?.(key) ?? options.brokers.some((known) => sameBytes(known, key));
+  }
+
   function authenticate(payload: Uint8Array, remoteStatic: Uint8Array) {
-    if (!options.brokers.some((key) => sameBytes(key, remoteStatic))) return undefined;
+    if (!isBroker(remoteStatic)) return undefined;
     try {
       const hello = decodeAs(payload, isServiceHello);
       if (!hello.versions.includes(PROTOCOL_VERSION)) return undefined;
-      const principal = { id: `${hex(remoteStatic)} ${hello.start}` };
+      const principal = { id: `${hex(remoteStatic)} ${hello.start}`, key: new Uint8Array(remoteStatic) };
       return { principal, peerSessionId: fromHex(hello.session) };
     } catch {
       return undefined; // not a broker of ours, whatever key it holds
@@ -114,6 +121,8 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
   }
 
   function hear(session: Session<Peer>, message: Uint8Array): void {
+    // A key may be taken from the list while its session is there.
+    if (!isBroker(session.principal.key)) return responder.close(session);
     try {
       const line = lines.get(session.principal.id);
       if (session.state === 'open') line?.ways.heard(session);

@@ -1,14 +1,17 @@
-import type { Credential } from '../protocol/bindings/amqp-connect.ts';
-import { probeAsService, refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
+import { probeAsService } from '../protocol/bindings/amqp-probe.ts';
 import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
 import { createJointBus } from '../protocol/bindings/joint-bus.ts';
+import { type ProbeResult, refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
+import { probeXmppAsService } from '../protocol/bindings/xmpp-probe.ts';
+import { createXmppServiceBus } from '../protocol/bindings/xmpp-service.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskItem } from '../protocol/session/trusted-link.ts';
 import type { AdapterConfiguration } from './adapter-configuration.ts';
+import type { Trust } from './trust.ts';
 import { type AdapterHost, createAdapterHost } from './adapter-host.ts';
 
 export type AnswerAsk = (item: AskItem) => Promise<AnswerBody>;
@@ -16,12 +19,20 @@ export type AnswerAsk = (item: AskItem) => Promise<AnswerBody>;
 export interface AdapterConnection {
   readonly runtime: Runtime;
   readonly configuration: AdapterConfiguration;
+  /** Whom it believes; those of the configuration where it is left out. */
+  readonly trust?: Trust;
   readonly onAsk: AnswerAsk;
   readonly onBroker: () => void;
 }
 
 /** Wires an adapter program to the bus, or to all of several; it serves once it is on one of them. */
-export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
+export function connectAdapter({
+  runtime,
+  configuration,
+  trust,
+  onAsk,
+  onBroker,
+}: AdapterConnection): AdapterHost {
   const { installation, name, keyId, busUrls, busSecret } = configuration;
   const buses = busUrls.map((url) => busAt(url, name, busSecret, runtime));
   return createAdapterHost({
@@ -33,6 +44,7 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
     staticKey: loadKey(runtime.crypto, configuration.key),
     keyId,
     brokers: configuration.brokers.map(fromHex),
+    ...(trust && { isBroker: (key) => trust.isBroker(key) }),
     onAsk,
     onBroker,
   });
@@ -45,24 +57,32 @@ function joined(buses: readonly Bus[], { log }: Runtime): Bus {
   return createJointBus({ doors, needs: 'one', log });
 }
 
-function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+/** A service's bus at an address that the broker gave. Its `start` rejects where the server there is not locked down. */
+export function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
   if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
   const address = `service.${name}`;
+  if (url.startsWith('xmpp'))
+    return checked(createXmppServiceBus({ url, address, secret, ...runtime }), () =>
+      probeXmppAsService(url, secret, runtime.clock),
+    );
   const credential = { user: address, password: secret };
-  const bus = createAmqpServiceBus({ url, address, credential, ...runtime });
+  return checked(createAmqpServiceBus({ url, address, credential, ...runtime }), () =>
+    probeAsService(url, credential),
+  );
+}
+
+/** Its start rejects with `INVALID_CONFIGURATION` where the server lets an adapter do what it must not. */
+function checked(bus: Bus, probe: () => Promise<readonly ProbeResult[]>): Bus {
   return {
     ...bus,
     async start() {
       await bus.start();
-      await checkBus(url, credential).catch(async (caught: unknown) => {
+      try {
+        refuseLeaks(await probe());
+      } catch (caught) {
         await bus.stop();
         throw caught;
-      });
+      }
     },
   };
-}
-
-/** Rejects with `INVALID_CONFIGURATION` where the server lets an adapter do what it must not. */
-async function checkBus(url: string, credential: Credential): Promise<void> {
-  refuseLeaks(await probeAsService(url, credential));
 }

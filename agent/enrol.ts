@@ -1,4 +1,5 @@
-import { base64url } from '../protocol/encoding.ts';
+import { base64url, fromBase64url } from '../protocol/encoding.ts';
+import { endorsedCertifier } from '../protocol/endorsement.ts';
 import {
   ENROLMENT_PATHS,
   isEnrolled,
@@ -6,9 +7,16 @@ import {
   isRenewedIdentity,
   proofBytes,
 } from '../protocol/enrolment.ts';
-import type { EnrolmentChallenge, EnrolmentCode, ProofPurpose } from '../protocol/enrolment.ts';
+import type {
+  EnrolmentChallenge,
+  EnrolmentRequest,
+  ProofFields,
+  ProofPurpose,
+  RenewedIdentity,
+} from '../protocol/enrolment.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import type { Crypto, PrivateKey } from '../protocol/runtime/runtime.ts';
+import type { EnrolmentWay } from './enrolment-way.ts';
 import type { PostJson } from './http-json.ts';
 
 /** An agent's two key pairs; they are made here and never leave. */
@@ -25,6 +33,8 @@ export interface Membership {
   readonly installation: string;
   /** The certifier's raw Ed25519 key in base64url. */
   readonly certifier: string;
+  /** The one that will follow it, as it said itself. */
+  readonly nextCertifier?: string;
   readonly bus: readonly string[];
   readonly identity: string;
   readonly expiresInSeconds: number;
@@ -41,32 +51,28 @@ export interface EnrolOptions {
 }
 
 /**
- * Spends a one-use code. Rejects with `ENROLMENT_REFUSED` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
- * not the one the code pins, `UNREACHABLE` where asking again may help.
+ * Enrols by the way given. Rejects with `ENROLMENT_REFUSED` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
+ * not the one that is pinned, `UNREACHABLE` where asking again may help.
  */
-export async function enrol(code: EnrolmentCode, options: EnrolOptions): Promise<Membership> {
-  const { keys, signal, post } = options;
-  const certifier = base64url(code.certifier);
-  const challenge = await askChallenge(code.url, options);
-  const { status, body } = await post(
-    code.url + ENROLMENT_PATHS.enrol,
-    {
-      method: 'code',
-      code: code.secret,
-      challenge: challenge.challenge,
-      sig: base64url(keys.signing.publicKey.raw),
-      kex: base64url(keys.session.publicKey.raw),
-      proof: proofOf('enrol', challenge, options),
-    },
-    signal,
-  );
+export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<Membership> {
+  const { signal, post } = options;
+  const certifier = base64url(way.certifier);
+  const fields = proofFields(await askChallenge(way.url, options), options);
+  const request: EnrolmentRequest = {
+    ...(await way.credential(fields)),
+    challenge: fields.challenge,
+    sig: fields.sig,
+    kex: fields.kex,
+    proof: proofOf('enrol', fields, options),
+  };
+  const { status, body } = await post(way.url + ENROLMENT_PATHS.enrol, request, signal);
   if (!isEnrolled(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, certifier);
   const { identity, installation, bus, expiresInSeconds } = body;
   return {
-    url: code.url,
+    url: way.url,
     installation,
-    certifier,
+    ...certifiersAfter(body, { installation, certifier }, options),
     bus,
     identity,
     expiresInSeconds,
@@ -84,14 +90,23 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
     {
       identity: membership.identity,
       challenge: challenge.challenge,
-      proof: proofOf('renew', challenge, options),
+      proof: proofOf('renew', proofFields(challenge, options), options),
     },
     options.signal,
   );
   if (!isRenewedIdentity(body)) throw refusalOf(status, body);
-  checkCertifier(body.certifier, membership.certifier);
+  checkCertifier(body.certifier, membership.certifier, membership.nextCertifier);
   const { identity, expiresInSeconds, bus = membership.bus } = body;
-  return { ...membership, bus, identity, expiresInSeconds, obtainedMs: options.nowMs() };
+  const { url, installation } = membership;
+  return {
+    url,
+    installation,
+    bus,
+    ...certifiersAfter(body, membership, options),
+    identity,
+    expiresInSeconds,
+    obtainedMs: options.nowMs(),
+  };
 }
 
 async function askChallenge(url: string, { post, signal }: EnrolOptions): Promise<EnrolmentChallenge> {
@@ -100,22 +115,33 @@ async function askChallenge(url: string, { post, signal }: EnrolOptions): Promis
   return body;
 }
 
-function proofOf(
-  purpose: ProofPurpose,
-  { installation, challenge }: EnrolmentChallenge,
-  { keys, crypto }: EnrolOptions,
-): string {
+function proofFields({ installation, challenge }: EnrolmentChallenge, { keys }: EnrolOptions): ProofFields {
   const sig = base64url(keys.signing.publicKey.raw);
   const kex = base64url(keys.session.publicKey.raw);
-  const statement = proofBytes(purpose, { installation, challenge, sig, kex });
-  return base64url(crypto.sign(keys.signing, statement));
+  return { installation, challenge, sig, kex };
 }
 
-function checkCertifier(answered: string, pinned: string): void {
-  if (answered === pinned) return;
+function proofOf(purpose: ProofPurpose, fields: ProofFields, { keys, crypto }: EnrolOptions): string {
+  return base64url(crypto.sign(keys.signing, proofBytes(purpose, fields)));
+}
+
+/** Whom to believe from now on: the certifier that answered, and the one that it says will follow it. */
+function certifiersAfter(
+  { certifier, endorsement }: Pick<RenewedIdentity, 'certifier' | 'endorsement'>,
+  { installation }: Pick<Membership, 'installation' | 'certifier'>,
+  { crypto, nowMs }: EnrolOptions,
+): Pick<Membership, 'certifier' | 'nextCertifier'> {
+  if (endorsement === undefined) return { certifier };
+  const key = crypto.importPublic('ed25519', fromBase64url(certifier) ?? new Uint8Array());
+  const next = endorsedCertifier(crypto, key, { token: endorsement, installation, wallMs: nowMs() });
+  return next === undefined ? { certifier } : { certifier, nextCertifier: next };
+}
+
+function checkCertifier(answered: string, ...pinned: readonly (string | undefined)[]): void {
+  if (pinned.includes(answered)) return;
   throw new CoPilotError(
     'NOT_AUTHORIZED',
-    'the enrolment answered with another certifier than the code pins',
+    'the enrolment answered with another certifier than the one that is pinned',
   );
 }
 

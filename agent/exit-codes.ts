@@ -34,6 +34,7 @@ export function exitCodeOf({ code }: CoPilotError): number {
   switch (code) {
     case 'ENROLMENT_REFUSED':
     case 'INVALID_CODE':
+    case 'INVALID_CONTEXT':
     case 'NOT_AUTHORIZED':
       return AGENT_EXIT.enrolmentRefused;
     case 'REVOKED':

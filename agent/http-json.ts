@@ -1,5 +1,7 @@
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+import { textOf } from '../protocol/encoding.ts';
 import { MAX_ENROLMENT_BYTES } from '../protocol/enrolment.ts';
+import { readBounded } from '../protocol/runtime/bounded-body.ts';
 
 /** An HTTP answer with its body as JSON, unvalidated. */
 export interface JsonAnswer {
@@ -46,21 +48,9 @@ export const postJson: PostJson = async (url, body, signal) => {
 };
 
 async function readJson(response: Response): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  const reader = response.body?.getReader();
-  for (;;) {
-    const next = await reader?.read();
-    const chunk: unknown = next?.value;
-    if (!(chunk instanceof Uint8Array)) break;
-    bytes += chunk.length;
-    if (bytes > MAX_ENROLMENT_BYTES) {
-      await reader?.cancel();
-      throw new CoPilotError('UNREACHABLE', 'the enrolment answered too much');
-    }
-    chunks.push(chunk);
-  }
-  const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  const bytes = await readBounded(response, MAX_ENROLMENT_BYTES);
+  if (bytes === undefined) throw new CoPilotError('UNREACHABLE', 'the enrolment answered too much');
+  const value: unknown = JSON.parse(textOf(bytes));
   return value;
 }
 

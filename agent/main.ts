@@ -9,9 +9,10 @@ import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
 import type { LogLevel } from '../protocol/runtime/log.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
-import type { Runtime } from '../protocol/runtime/runtime.ts';
+import type { Crypto, PublicKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { renewIdentity } from './enrol.ts';
 import type { AgentKeys, Membership } from './enrol.ts';
+import type { EnrolmentWay } from './enrolment-way.ts';
 import { AGENT_EXIT, endedBy, exitCodeOf } from './exit-codes.ts';
 import type { Ended } from './exit-codes.ts';
 import { detectIsolation } from './executors/detect-isolation.ts';
@@ -37,6 +38,12 @@ export interface RunAgentOptions {
   readonly directory: string;
   /** A one-use code; needed once. */
   readonly code?: string;
+  /** Another way to enrol, instead of a code. */
+  readonly way?: () => Promise<EnrolmentWay>;
+  /** What is the machine's owner's alone, besides its environment. With such an owner nothing runs without isolation. */
+  readonly ownersFiles?: readonly string[];
+  /** Files that no job may read, beside those of the directory. */
+  readonly hiddenFiles?: readonly string[];
   /** Jobs at once, 1 to 63. */
   readonly slots: number;
   /** The strongest that works where it is left out. */
@@ -55,9 +62,13 @@ export interface RunAgentOptions {
   readonly hurry?: AbortSignal;
   /** Takes the lines that people or programs read. */
   readonly write: (line: string) => void;
+  /** Is told everything that people are. */
+  readonly onEvent?: (event: PresentedEvent) => void;
 }
 
 const MAX_SLOTS = 63;
+const OWNERS_FILES =
+  'without isolation jobs could read the account of this machine\u2019s owner; with --context or --boinc-shared it runs none';
 const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Runs an agent until it has drained or the broker sends it away; resolves with the exit code. Never rejects. */
@@ -78,6 +89,8 @@ export async function runAgent(options: RunAgentOptions): Promise<number> {
 async function run(options: RunAgentOptions, say: (event: PresentedEvent) => void): Promise<Ended> {
   if (!Number.isInteger(options.slots) || options.slots < 1 || options.slots > MAX_SLOTS)
     throw new CoPilotError('INVALID_REQUEST', `an agent has 1 to ${MAX_SLOTS} slots`);
+  if (options.isolation === 'none' && options.ownersFiles !== undefined)
+    return { code: AGENT_EXIT.noIsolation, reason: OWNERS_FILES };
   const runtime = createNodeRuntime(createLog('agent', { level: options.logLevel ?? 'warn' }));
   const directory = await openDirectory(options.directory);
   const lock = lockDirectory(directory);
@@ -111,6 +124,7 @@ async function runIn(
     clock: runtime.clock,
     directory,
     readOnly: surroundings.readOnly,
+    hiddenPaths: options.ownersFiles ?? [],
   });
   if (found.kind === 'nothing-works')
     return { code: AGENT_EXIT.noIsolation, reason: noIsolationText(found.attempts, sameCommand()) };
@@ -147,6 +161,11 @@ interface Parts {
   readonly hostAd: LiveHostAd;
   readonly surroundings: JobSurroundings;
   readonly method: IsolationMethod;
+}
+
+/** As its membership has it, which was checked when it was got. */
+function certifierIn(crypto: Crypto, key: string): PublicKey {
+  return crypto.importPublic('ed25519', fromBase64url(key) ?? new Uint8Array());
 }
 
 /** The loop over its real ports. */
@@ -213,7 +232,11 @@ async function serve(
     {
       keys,
       installation: membership.installation,
-      certifier: crypto.importPublic('ed25519', fromBase64url(membership.certifier) ?? new Uint8Array()),
+      certifier: certifierIn(crypto, membership.certifier),
+      certifiers: () =>
+        [membership.certifier, membership.nextCertifier].flatMap((key) =>
+          key === undefined ? [] : [certifierIn(crypto, key)],
+        ),
       identity: () => membership.identity,
       renewIdentity: () => keeper.renewNow(),
       slots: options.slots,
@@ -250,13 +273,14 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
   const nodeFolder = dirname(await realpath(process.execPath));
   return {
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
-    hiddenPaths: secretFiles(directory),
+    hiddenPaths: [...secretFiles(directory), ...(options.ownersFiles ?? []), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
     network: options.network ?? 'host',
   };
 }
 
-function present({ json, write }: RunAgentOptions, event: PresentedEvent): void {
+function present({ json, write, onEvent }: RunAgentOptions, event: PresentedEvent): void {
+  onEvent?.(event);
   const line = json ? JSON.stringify(event) : lineOf(event);
   if (line !== undefined) write(line);
 }

@@ -5,13 +5,19 @@ import { loadKey } from '../protocol/runtime/key-file.ts';
 import { createMetrics } from '../protocol/runtime/metrics.ts';
 import { type MetricsServer, startMetricsServer } from '../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
-import type { Log, Runtime } from '../protocol/runtime/runtime.ts';
+import type { Clock, Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
+import { challengeKeyOf } from './enrolment/challenge.ts';
+import { configuredMethods } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
+import { createPostgresCodeStore } from './enrolment/postgres-code-store.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
-import { createEnrolmentServer } from './http/enrolment-routes.ts';
+import { readTlsFiles, watchTlsFiles } from './http/tls-files.ts';
+import { createEnrolmentServer, showPair } from './http/enrolment-routes.ts';
 import { listen, listenLocally } from './http/listen.ts';
+import { firstRing, RING_FILE } from './keys/key-ring.ts';
+import { type LiveKeys, openLiveKeys } from './keys/live-keys.ts';
 import type { LedgerKeeping } from './ledger/keeping.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import { openPostgresLedger } from './ledger/postgres.ts';
@@ -60,8 +66,10 @@ export interface BrokerProgram {
 export async function startBroker(options: BrokerProgramOptions): Promise<BrokerProgram> {
   const { directory, configuration, log, openLedger = opensLedger(options.configuration) } = options;
   const runtime = createNodeRuntime(log);
-  const keys = mapKeys(runtime, configuration.keys);
-  const codes = openCodeStore(join(directory, 'codes.sqlite'));
+  const keys = await openKeys(runtime, directory, configuration);
+  const tlsFiles = configuration.enrolment?.tls;
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles));
+  const codes = opensCodes(configuration, directory, runtime.clock);
   const metrics = createMetrics<BrokerMetric>(BROKER_METRICS, (meter) => collect(meter));
   const ledger = await openLedger({
     onGroup: (commands, seconds, failure) => {
@@ -75,12 +83,13 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     ...(options.onFatal && { onDeath: options.onFatal }),
   }).catch(async (caught: unknown) => {
     await codes.close();
+    keys.stop();
     throw caught;
   });
   const programBus = createProgramBus({
     runtime,
     configuration,
-    identityKey: keys.identity,
+    keys,
     agent: (id) => ledger.agent(id),
   });
   const broker = createBroker({
@@ -93,6 +102,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     bus: programBus.bus,
     ledger,
     meter: metrics,
+    ...(programBus.evict && { evict: programBus.evict }),
     onOutcome: (outcome) => {
       countOutcome(metrics, outcome);
       if (configuration.log?.jobs !== false) logOutcome(log, outcome);
@@ -111,9 +121,18 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   const enrolment = createEnrolment({
     runtime,
     installation: configuration.installation,
-    identityKey: keys.identity,
-    certifier: keys.certifier.publicKey,
+    get identityKey() {
+      return keys.identity();
+    },
+    get certifier() {
+      return keys.certifier().publicKey;
+    },
+    renewableKeys: () => keys.renewable(),
+    droppedKeys: () => keys.dropped(),
+    endorsement: () => keys.endorsement(),
+    challengeKey: challengeKeyOf(runtime.crypto, loadKey(runtime.crypto, configuration.keys.certifier)),
     codes,
+    ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => programBus.agentUrls(),
     agent: (id) => ledger.agent(id),
@@ -123,7 +142,10 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     enrolment,
     clock: runtime.clock,
     log,
+    ...(tls && { tls }),
   });
+  const tlsWatch =
+    tlsFiles && tls && watchTlsFiles(tlsFiles, tls, runtime, (pair) => showPair(enrolmentServer, pair));
   const housekeeping = createHousekeeping({
     ...runtime,
     keeping: ledger,
@@ -150,10 +172,12 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const stop = async (): Promise<void> => {
     housekeeping.stop();
+    tlsWatch?.stop();
     await metricsServer?.stop();
     await Promise.allSettled([enrolmentServer.close(), controlServer.close()]);
     await broker.stop();
     await codes.close();
+    keys.stop();
   };
   try {
     enrolmentUrl = await listen(enrolmentServer, configuration.host, configuration.enrolmentPort);
@@ -175,28 +199,45 @@ function opensLedger({ ledger, instance }: BrokerProgramConfiguration): OpenLedg
   return (options) => openPostgresLedger({ ...options, ...ledger, instance });
 }
 
-type Keys = ReturnType<typeof mapKeys>;
+function openKeys(
+  runtime: Runtime,
+  directory: string,
+  { installation, keys, keyRing = join(directory, RING_FILE) }: BrokerProgramConfiguration,
+): Promise<LiveKeys> {
+  return openLiveKeys({ runtime, installation, path: keyRing, first: firstRing(keys) });
+}
 
-function mapKeys({ crypto }: Runtime, stored: BrokerProgramConfiguration['keys']) {
-  return {
-    session: loadKey(crypto, stored.session),
-    grant: loadKey(crypto, stored.grant),
-    certifier: loadKey(crypto, stored.certifier),
-    identity: loadKey(crypto, stored.identity),
-  };
+/** Beside the ledger: codes that several brokers take are in the database that they share. */
+function opensCodes({ ledger, instance }: BrokerProgramConfiguration, directory: string, clock: Clock) {
+  return ledger === undefined
+    ? openCodeStore(join(directory, 'codes.sqlite'))
+    : createPostgresCodeStore(ledger.place, `co-pilot ${instance} codes`, clock);
 }
 
 function brokerConfiguration(
   program: BrokerProgramConfiguration,
   runtime: Runtime,
-  keys: Keys,
+  keys: LiveKeys,
 ): BrokerConfiguration {
   const { installation, instance, queues, limits, sweepMs, parkMs, verdictWaitMs, maxParked } = program;
   return {
     installation,
     instance,
     start: newId(runtime.random),
-    keys: { ...keys, identity: keys.identity.publicKey },
+    keys: {
+      session: loadKey(runtime.crypto, program.keys.session),
+      get grant() {
+        return keys.grant();
+      },
+      get certifier() {
+        return keys.certifier();
+      },
+      get identity() {
+        return keys.identity().publicKey;
+      },
+      identities: () => keys.identities(),
+      formerIdentities: () => keys.former(),
+    },
     services: program.services.map(({ name, key, keyId }) => ({
       name,
       keyId,

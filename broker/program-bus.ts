@@ -1,17 +1,22 @@
-import type { FastifyInstance } from 'fastify';
-import { type AmqpBrokerBus, createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
-import { refuseLeaks } from '../protocol/bindings/amqp-probe.ts';
+import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
+import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
-import { createJointBus } from '../protocol/bindings/joint-bus.ts';
+import { behindDoor, createJointBus } from '../protocol/bindings/joint-bus.ts';
+import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { toCoPilotError } from '../protocol/errors.ts';
-import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
-import { checkBus } from './bus-check.ts';
+import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+import type { Runtime } from '../protocol/runtime/runtime.ts';
+import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
+import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
+import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
+import type { Evict } from './service/evictions.ts';
 import type {
   BrokerProgramConfiguration,
   BusConfiguration,
@@ -35,12 +40,14 @@ export interface ProgramBus {
   connectionCount(): number | undefined;
   /** Makes sure that the bus has room for the agent. */
   admit(agent: string): Promise<void>;
+  /** Closes connections of an agent; left out where the bus cannot. */
+  readonly evict?: Evict;
 }
 
 export interface ProgramBusOptions {
   readonly runtime: Runtime;
   readonly configuration: BrokerProgramConfiguration;
-  readonly identityKey: PrivateKey;
+  readonly keys: Pick<LiveKeys, 'identity' | 'identities'>;
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
@@ -51,7 +58,9 @@ export function createProgramBus(options: ProgramBusOptions): ProgramBus {
 }
 
 function oneBus(options: ProgramBusOptions, bus: BusConfiguration): ProgramBus {
-  return bus.kind === 'websocket' ? embeddedBus(options, bus) : rabbitBus(options, bus);
+  if (bus.kind === 'websocket') return embeddedBus(options, bus);
+  const { componentUrl } = bus;
+  return componentUrl === undefined ? rabbitBus(options, bus) : xmppBus(options, bus, componentUrl);
 }
 
 interface Part {
@@ -73,6 +82,12 @@ function joined({ runtime, configuration }: ProgramBusOptions, parts: readonly P
       parts.map(({ part }) => part.connectionCount()).find((count) => count !== undefined),
     async admit(agent) {
       await Promise.all(parts.map(({ name, part }) => part.admit(agent).catch(noRoom(name))));
+    },
+    async evict(agent, addresses) {
+      const ended = await Promise.allSettled(
+        parts.map(({ name, part }) => part.evict?.(agent, behindDoor(name, addresses))),
+      );
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
     },
   };
 
@@ -106,69 +121,157 @@ function embeddedBus(
     doors: undefined,
     connectionCount: () => bus.connectionCount,
     admit: async () => undefined,
+    evict: async (_agent, addresses) => addresses.forEach((address) => bus.disconnect(address)),
   };
 }
 
 const LOOPBACK = '127.0.0.1';
+/** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
+const CAN_SHARE_PORTS = process.platform === 'linux';
+
+/** Other brokers may be on the bus. */
+function isShared({ ledger }: BrokerProgramConfiguration): boolean {
+  return ledger !== undefined;
+}
+
+function explainConflict(caught: unknown): never {
+  const { code, message } = toCoPilotError(caught);
+  if (code !== 'CONFLICT') throw caught;
+  throw new CoPilotError(
+    'LEDGER_IN_USE',
+    `another broker serves this bus (${message}); brokers that share one need names of their own and a ledger of kind postgres`,
+    { cause: caught },
+  );
+}
 
 function rabbitBus(
   options: ProgramBusOptions,
-  { url, password, accessPort, publicUrl }: BusServerConfiguration,
+  { url, password, managementUrl, accessPort, publicUrl }: BusServerConfiguration,
 ): ProgramBus {
-  const { runtime, configuration, identityKey } = options;
-  const { installation, instance, framesPerSecond } = configuration;
+  const { runtime, configuration, keys } = options;
+  const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
     url,
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
+    isAlone: !isShared(configuration),
     ...runtime,
   });
-  const decisions = createBusServer({
-    access: createBusAccess({
-      runtime,
-      installation,
-      virtualHost: VIRTUAL_HOST,
-      identityKey: identityKey.publicKey,
-      agent: options.agent,
-      connections: (user) => amqp.connections(user),
-    }),
-    log: runtime.log,
-  });
+  const evict = async (agent: string): Promise<void> => {
+    const credential = { user: agent, password: evictionPassword(runtime, keys.identity(), agent) };
+    const closed = await closeConnections(managementUrl, credential);
+    if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
+  };
   return {
-    bus: guarded(amqp, decisions, accessPort ?? configuration.busPort, async () =>
-      refuseLeaks(await checkBus({ runtime, installation, identityKey, url, admission: amqp })),
-    ),
+    bus: guarded(options, {
+      bus: amqp,
+      accessPort,
+      server: { kind: 'amqp', url, admission: amqp },
+      connections: (user) => amqp.connections(user),
+      evict,
+    }),
     agentUrls: () => [publicUrl ?? url],
     url: () => url,
     address: amqp.address,
     doors: undefined,
     connectionCount: () => undefined,
     admit: (agent) => amqp.admit(agent),
+    evict,
   };
 }
 
+/** The server itself keeps each agent to one connection. */
+const NO_COUNT = (): number => 0;
+
+function xmppBus(
+  options: ProgramBusOptions,
+  { url, password, accessPort, publicUrl }: BusServerConfiguration,
+  componentUrl: string,
+): ProgramBus {
+  const { runtime, configuration } = options;
+  const { instance, framesPerSecond } = configuration;
+  const xmpp = createXmppBrokerBus({
+    url: componentUrl,
+    secret: password,
+    instance,
+    framesPerSecond,
+    ...runtime,
+  });
+  return {
+    bus: guarded(options, {
+      bus: xmpp,
+      accessPort,
+      server: { kind: 'xmpp', url, componentUrl },
+      connections: NO_COUNT,
+    }),
+    agentUrls: () => [publicUrl ?? url],
+    url: () => url,
+    address: xmpp.address,
+    doors: undefined,
+    connectionCount: () => undefined,
+    admit: async () => undefined,
+  };
+}
+
+/** Closes connections whose identity has ended or is believed no more. */
+function endedLogins(
+  { runtime, keys }: ProgramBusOptions,
+  evict: (agent: string) => Promise<void>,
+): EndedLogins {
+  return createEndedLogins(
+    runtime.clock,
+    (signer) => keys.identities().includes(signer),
+    (agent) => {
+      evict(agent).catch((caught: unknown) =>
+        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
+      );
+    },
+  );
+}
+
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded(
-  amqp: AmqpBrokerBus,
-  decisions: FastifyInstance,
-  port: number,
-  check: () => Promise<void>,
-): Bus {
+interface Guarded {
+  readonly bus: Bus;
+  /** Where the server asks; the port of the bus where it is left out. */
+  readonly accessPort: number | undefined;
+  readonly server: CheckedServer;
+  /** Connections that an agent has open, as far as is known. */
+  readonly connections: (user: string) => number;
+  /** Left out where the bus cannot. */
+  readonly evict?: (agent: string) => Promise<void>;
+}
+
+function guarded(options: ProgramBusOptions, { bus, accessPort, server, connections, evict }: Guarded): Bus {
+  const { runtime, configuration, keys, agent } = options;
+  const { installation, busPort } = configuration;
+  const logins = evict && endedLogins(options, evict);
+  const access = createBusAccess({
+    runtime,
+    installation,
+    virtualHost: VIRTUAL_HOST,
+    identityKey: keys.identity().publicKey,
+    identityKeys: () => keys.identities(),
+    agent,
+    connections,
+    ...(logins && { onLogin: (user, login) => logins.loggedIn(user, login) }),
+  });
+  const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
-    ...amqp,
+    ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, port);
-      await amqp.start();
-      await check();
+      await listen(decisions, LOOPBACK, accessPort ?? busPort, isShared(configuration) && CAN_SHARE_PORTS);
+      await bus.start().catch(explainConflict);
+      refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
       isChecked = true;
     },
     onFrame(handler) {
-      amqp.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
+      bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
-      await amqp.stop();
+      logins?.stop();
+      await bus.stop();
       await decisions.close();
     },
   };

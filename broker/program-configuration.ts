@@ -2,6 +2,7 @@ import type { StoredKey } from '../protocol/runtime/key-file.ts';
 import type { LogConfiguration } from '../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../protocol/runtime/metrics-server.ts';
 import type { PostgresPlace } from './ledger/postgres-place.ts';
+import type { EnrolmentConfiguration } from './enrolment/configured-methods.ts';
 import type { Limits } from './core/command.ts';
 import type { RetentionConfiguration } from './service/housekeeping.ts';
 import type { QueueConfiguration } from './service/configuration.ts';
@@ -17,15 +18,21 @@ export interface BrokerProgramConfiguration {
   readonly buses: readonly BusConfiguration[];
   /** Whether all of them must be up before the broker serves. */
   readonly busesNeeded?: 'all' | 'one';
+  /** Names of other instances that a bus server must know. */
+  readonly otherBrokers?: readonly string[];
   readonly enrolmentPort: number;
   /** What agents reach the enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicEnrolmentUrl?: string;
+  /** Ways to enrol beside one-use codes; none where it is left out. */
+  readonly enrolment?: EnrolmentConfiguration;
   readonly keys: {
     readonly session: StoredKey;
     readonly grant: StoredKey;
     readonly certifier: StoredKey;
     readonly identity: StoredKey;
   };
+  /** Where the signing keys lie once one was rolled; a file of the broker's directory where it is left out. */
+  readonly keyRing?: string;
   /** Adapters: name, session key (raw, hex), and the secret that admits it to the embedded bus. */
   readonly services: readonly {
     readonly name: string;
@@ -58,10 +65,14 @@ export interface EmbeddedBusConfiguration {
   readonly publicUrl?: string;
 }
 
+/** RabbitMQ, or an XMPP server, which brokers and adapters reach by a port of their own. */
 export interface BusServerConfiguration {
-  readonly kind: 'rabbitmq';
+  readonly kind: 'rabbitmq' | 'prosody';
   readonly url: string;
   readonly password: string;
+  readonly componentUrl?: string;
+  /** Where RabbitMQ's management answers: agents' connections are closed there. */
+  readonly managementUrl: string;
   /** Where the server asks who may do what, on the loopback interface. */
   readonly accessPort?: number;
   readonly publicUrl?: string;

@@ -153,7 +153,10 @@ async function secretsFor(role: Role, settings: Settings): Promise<Secrets> {
 }
 
 /** What was made for a role at the first start; undefined where it is not there. */
-async function readGenerated<R extends Role>(directory: string, role: R): Promise<Generated[R] | undefined> {
+export async function readGenerated<R extends Role>(
+  directory: string,
+  role: R,
+): Promise<Generated[R] | undefined> {
   const path = generatedFile(directory, role);
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Generated[R]; // written by us, readable by this user alone
@@ -174,7 +177,8 @@ export function generatedFile(directory: string, role: Role): string {
   return join(roleDirectory(directory, role), 'config.json');
 }
 
-async function writeGenerated(directory: string, role: Role, generated: object): Promise<void> {
+/** Writes what was made for a role, in a directory that it makes where it is not there. */
+export async function writeGenerated(directory: string, role: Role, generated: object): Promise<void> {
   await makeDirectory(roleDirectory(directory, role), 0o700);
   await writeDurably(generatedFile(directory, role), `${JSON.stringify(generated, null, 2)}\n`);
   await makeDirectory(dirname(controlSocket(directory, role)), 0o700);

@@ -42,6 +42,20 @@ export function judgeIdentity(
   return judge(verifyJws(crypto, key, 'JWT', token), isIdentity, wallMs);
 }
 
+/** As `judgeIdentity`, by the first of several keys that signed it. */
+export function judgeIdentityBy(
+  crypto: Crypto,
+  keys: readonly PublicKey[],
+  token: string,
+  wallMs: number,
+): { readonly judged: Judged<Identity>; readonly signer: PublicKey | undefined } {
+  for (const signer of keys) {
+    const judged = judgeIdentity(crypto, signer, token, wallMs);
+    if (judged.kind !== 'invalid') return { judged, signer };
+  }
+  return { judged: { kind: 'invalid' }, signer: undefined };
+}
+
 /** Binds one broker instance's session key to the installation. */
 export function signCertificate(crypto: Crypto, key: PrivateKey, claims: Certificate): string {
   return signJws(crypto, key, 'copilot-certificate', claims);

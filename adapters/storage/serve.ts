@@ -15,9 +15,9 @@ type AskItem = Ask['items'][number];
 type AnswerItem = Answers['items'][number];
 type StorageItem = OpGrant | OpVerify | OpFinalise | OpDiscard;
 
-/** What answering takes besides the adapter; `grantKey` is the pinned key brokers sign grants with. */
+/** What answering takes besides the adapter; `grantKeys` are the pinned keys that brokers sign grants with. */
 export interface StorageDesk {
-  readonly grantKey: PublicKey;
+  readonly grantKeys: () => readonly PublicKey[];
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly log?: Log;
@@ -68,7 +68,8 @@ async function mint(
   token: string,
   desk: StorageDesk,
 ): ReturnType<StorageAdapter['mint']> {
-  const judged = judgeGrant(desk.crypto, desk.grantKey, token, desk.clock.wallMs());
+  const judgements = desk.grantKeys().map((key) => judgeGrant(desk.crypto, key, token, desk.clock.wallMs()));
+  const judged = judgements.find(({ kind }) => kind !== 'invalid') ?? { kind: 'invalid' };
   if (judged.kind !== 'valid') throw new CoPilotError('NOT_AUTHORIZED', `the grant is ${judged.kind}`);
   return adapter.mint(judged.claims);
 }

@@ -26,6 +26,8 @@ export interface DetectionOptions {
   readonly directory?: string;
   /** Paths jobs will need, such as the node binary: a method under which they cannot be read does not work. */
   readonly readOnly?: readonly string[];
+  /** Paths jobs must not read: a method under which they could does not work. */
+  readonly hiddenPaths?: readonly string[];
   readonly uids?: UidRange;
 }
 
@@ -33,7 +35,11 @@ const ladder: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid'];
 const canaryText = readFileSync(new URL('canary.sh', import.meta.url), 'utf8');
 const canaryLimits = { wallSeconds: 20, memoryMiB: 256, diskMiB: 64, files: 100, processes: 64 };
 
-function canarySpec(method: IsolationMethod, base: string, readOnly: readonly string[]): LaunchSpec {
+function canarySpec(
+  method: IsolationMethod,
+  base: string,
+  { readOnly = [], hiddenPaths = [] }: DetectionOptions,
+): LaunchSpec {
   const workDirectory = join(base, 'work');
   const secret = join(base, 'secret', 'key');
   return {
@@ -42,7 +48,7 @@ function canarySpec(method: IsolationMethod, base: string, readOnly: readonly st
     environment: {},
     workDirectory,
     readOnly,
-    hiddenPaths: [secret],
+    hiddenPaths: [secret, ...hiddenPaths],
     stdoutFile: join(base, 'stdout'),
     stderrFile: join(base, 'stderr'),
     limits: canaryLimits,
@@ -77,7 +83,7 @@ async function runCanary(method: IsolationMethod, options: DetectionOptions): Pr
   const base = await mkdtemp(join(parent, 'co-pilot-canary-'));
   try {
     await prepare(base);
-    const spec = canarySpec(method, base, options.readOnly ?? []);
+    const spec = canarySpec(method, base, options);
     const exit = await createProcessLauncher(method, options).launch(spec).exited;
     return exit.kind === 'exited' && exit.code === 0 ? undefined : await explain(exit, spec.stderrFile);
   } finally {

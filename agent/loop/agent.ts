@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly installation: string;
   /** The installation's Ed25519 key, pinned at enrolment. */
   readonly certifier: PublicKey;
+  /** Those that are believed now, where that is more than one or may change. */
+  readonly certifiers?: () => readonly PublicKey[];
   readonly identity: () => string;
   /** Called where the broker says the identity has ended. A rejection with `REVOKED` or `ENROLMENT_REFUSED` ends the agent. */
   readonly renewIdentity: () => Promise<void>;
@@ -192,13 +194,14 @@ class RunningAgent implements Agent {
 
   #createLink(verdicts: Verdicts): Link {
     const { runtime, bus } = this.#ports;
-    const { keys, installation, certifier, identity } = this.#options;
+    const { keys, installation, certifier, certifiers, identity } = this.#options;
     return new Link({
       runtime,
       bus,
       sessionKey: keys.session,
       installation,
       certifier,
+      ...(certifiers && { certifiers }),
       start: newId(runtime.random),
       identity,
       renewIdentity: () => this.#renewIdentity(),

@@ -46,6 +46,8 @@ export interface LinkOptions {
   readonly installation: string;
   /** The installation's Ed25519 key, learnt at enrolment: no broker is believed that it did not certify. */
   readonly certifier: PublicKey;
+  /** Those that are believed now, where that is more than one or may change. */
+  readonly certifiers?: () => readonly PublicKey[];
   /** A random id of this start of the agent. */
   readonly start: string;
   /** The identity to show in the next handshake. */
@@ -123,6 +125,9 @@ export class Link {
     bus.onConnection((state) => {
       if (state === 'up') this.connect();
       else this.#disconnected();
+    });
+    bus.onGone((address) => {
+      if (address === this.#brokerAddress && address !== BROKER_ADDRESS) this.#reconnect();
     });
   }
 
@@ -222,8 +227,11 @@ export class Link {
     ownSessionId: Uint8Array,
   ): ResponderAccepted | undefined {
     const { runtime, certifier, installation } = this.#options;
+    const certifiers = this.#options.certifiers?.() ?? [certifier];
     const hello: BrokerHello = decodeAs(payload, isBrokerHello);
-    const judged = judgeCertificate(runtime.crypto, certifier, hello.certificate, runtime.clock.wallMs());
+    const judged = certifiers
+      .map((key) => judgeCertificate(runtime.crypto, key, hello.certificate, runtime.clock.wallMs()))
+      .find(({ kind }) => kind !== 'invalid') ?? { kind: 'invalid' };
     const fault = brokerFault(judged, hello, installation, responderStatic);
     if (judged.kind !== 'valid' || fault !== undefined) {
       runtime.log.warn({ fault }, 'a broker was not believed');

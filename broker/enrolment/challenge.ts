@@ -1,5 +1,5 @@
 import { base64url, bytesOf, fromBase64url } from '../../protocol/encoding.ts';
-import type { Clock, Crypto, Random } from '../../protocol/runtime/runtime.ts';
+import type { Clock, Crypto, PrivateKey, Random } from '../../protocol/runtime/runtime.ts';
 
 /** How long a challenge may be answered. */
 export const CHALLENGE_SECONDS = 120;
@@ -11,19 +11,26 @@ const MAC_BYTES = 16;
 /** Challenges that need no memory: a nonce, its end and a MAC over both. */
 export interface Challenges {
   issue(): string;
-  /** Whether we issued it and it has not ended. */
+  /** Whether a broker of the installation issued it and it has not ended. */
   check(challenge: string): boolean;
 }
 
-/** Each start of the broker has its own key: challenges do not outlive it, and an agent then asks for another. */
-export function createChallenges(crypto: Crypto, random: Random, clock: Clock): Challenges {
-  const key = random.bytes(32);
+/** Brokers of one installation whose wall clocks differ by more than this do not take each other's challenges. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+/** All brokers that have the key take each other's challenges, before and after a restart. */
+export function createChallenges(
+  crypto: Crypto,
+  random: Random,
+  clock: Pick<Clock, 'wallMs'>,
+  key: Uint8Array,
+): Challenges {
   const mac = (body: Uint8Array): Uint8Array => crypto.hmacSha256(key, body).subarray(0, MAC_BYTES);
   return {
     issue() {
       const body = new Uint8Array(NONCE_BYTES + TIME_BYTES);
       body.set(random.bytes(NONCE_BYTES));
-      new DataView(body.buffer).setFloat64(NONCE_BYTES, clock.monotonicMs() + CHALLENGE_SECONDS * 1000);
+      new DataView(body.buffer).setFloat64(NONCE_BYTES, clock.wallMs() + CHALLENGE_SECONDS * 1000);
       return `${base64url(body)}${base64url(mac(body))}`;
     },
     check(challenge) {
@@ -33,9 +40,15 @@ export function createChallenges(crypto: Crypto, random: Random, clock: Clock): 
       const given = bytes.subarray(NONCE_BYTES + TIME_BYTES);
       // Both MACs go through SHA-256 first: comparing digests tells nothing about the bytes by its timing.
       const isOurs = base64url(crypto.sha256(given)) === base64url(crypto.sha256(mac(body)));
-      return isOurs && new DataView(body.buffer).getFloat64(NONCE_BYTES) > clock.monotonicMs();
+      const leftMs = new DataView(body.buffer).getFloat64(NONCE_BYTES) - clock.wallMs();
+      return isOurs && leftMs > 0 && leftMs <= CHALLENGE_SECONDS * 1000 + CLOCKS_DIFFER_MS;
     },
   };
+}
+
+/** The key of an installation's challenges, from a private key that all its brokers hold. */
+export function challengeKeyOf(crypto: Crypto, shared: PrivateKey): Uint8Array {
+  return crypto.hmacSha256(crypto.exportPrivate(shared), bytesOf('co-pilot-challenge-1'));
 }
 
 /** The digest a code is stored under. */

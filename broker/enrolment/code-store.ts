@@ -1,11 +1,7 @@
-import type { Identity } from '../../protocol/generated/types.ts';
+import type { EnrolmentTerms } from './method.ts';
 
 /** What a one-use code makes of whoever spends it. */
-export interface CodeTerms {
-  readonly owner: string;
-  readonly site: string;
-  readonly tier: Identity['tier'];
-}
+export type CodeTerms = EnrolmentTerms;
 
 export type Spent =
   | { readonly kind: 'spent'; readonly terms: CodeTerms }

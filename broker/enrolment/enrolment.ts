@@ -1,27 +1,37 @@
 import { agentIdOf } from '../../protocol/agent-id.ts';
+import type { Identity } from '../../protocol/generated/types.ts';
 import { base64url, fromBase64url } from '../../protocol/encoding.ts';
 import type {
   EnrolmentRequest,
+  ProofFields,
   RenewalRequest,
   RenewedIdentity,
   Enrolled,
 } from '../../protocol/enrolment.ts';
-import { encodeEnrolmentCode, verifyProof } from '../../protocol/enrolment.ts';
+import { encodeEnrolmentCode, encodeInstallationPin, verifyProof } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
-import { judgeIdentity, signIdentity } from '../../protocol/tokens.ts';
+import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
+import { judgeIdentityBy, signIdentity } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import { codeDigest, createChallenges } from './challenge.ts';
+import { createCodeMethod } from './code-method.ts';
 import type { CodeStore, CodeTerms } from './code-store.ts';
+import type { EnrolmentTerms } from './method.ts';
+import { type EnrolmentMethods, judgeCredential } from './methods.ts';
 
 export interface EnrolmentOptions {
   readonly runtime: Runtime;
   readonly installation: string;
-  /** P-256; its public half is what brokers and buses check identities with. */
+  /** P-256; its public half is what brokers and buses check identities with. It may be another each time it is read. */
   readonly identityKey: PrivateKey;
   /** Ed25519; certifies broker instances. */
   readonly certifier: PublicKey;
+  /** The same in all brokers of the installation. Where it is left out, challenges hold at this one until its end. */
+  readonly challengeKey?: Uint8Array;
   readonly codes: CodeStore;
+  /** Ways to enrol beside one-use codes. */
+  readonly methods?: EnrolmentMethods;
   /** Where agents reach the enrolment, and the buses. */
   readonly publicUrl: () => string;
   readonly busUrls: () => readonly string[];
@@ -29,35 +39,53 @@ export interface EnrolmentOptions {
   /** Makes room on the bus for an agent that has just shown to be one. */
   readonly admit?: (agent: string) => Promise<void>;
   readonly identitySeconds?: number;
+  /** Keys whose identities may be renewed; the one that signs where it is left out. */
+  readonly renewableKeys?: () => readonly PublicKey[];
+  /** Keys that an emergency took away: what they signed is renewed to what the ledger knows, and to nothing else. */
+  readonly droppedKeys?: () => readonly PublicKey[];
+  /** The certifier's word for the one that will follow it. */
+  readonly endorsement?: () => string | undefined;
+  /** Enrolments of one owner: a burst, then one more each interval. */
+  readonly ownerLimit?: RateLimit;
 }
 
-/** Turns one-use codes into identities bound to keys, and renews them. */
+/** Turns credentials into identities bound to keys, and renews them. */
 export interface Enrolment {
   challenge(): { readonly challenge: string; readonly installation: string };
-  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed. */
+  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, `ENROLMENT_UNAVAILABLE` or `RATE_LIMITED`. */
   enrol(request: EnrolmentRequest): Promise<Enrolled>;
   /** Rejects with `ENROLMENT_REFUSED` or `REVOKED`. */
   renew(request: RenewalRequest): Promise<RenewedIdentity>;
   /** A new code as the text a person hands over; valid for `seconds`. */
   issueCode(terms: CodeTerms, seconds: number): Promise<string>;
+  /** What agents need that enrol without a code: where, and whom to believe. No secret. */
+  pin(): string;
 }
 
 const IDENTITY_SECONDS = 24 * 3600;
 /** An identity may be renewed this long after its end. */
 const RENEWABLE_SECONDS = 7 * 24 * 3600;
 const SECRET_BYTES = 18;
+/** A site may start a whole cluster at once; nobody makes agents without end. */
+const OWNER_LIMIT: RateLimit = { burst: 1_000, everyMs: 1_000 };
 
 export function createEnrolment(options: EnrolmentOptions): Enrolment {
-  const { runtime, installation, identityKey, codes } = options;
+  const { runtime, installation, codes } = options;
   const { crypto, clock, random } = runtime;
   const seconds = options.identitySeconds ?? IDENTITY_SECONDS;
-  const challenges = createChallenges(crypto, random, clock);
-  const certifier = base64url(options.certifier.raw);
+  const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
+  const owners = new RateLimiter(options.ownerLimit ?? OWNER_LIMIT);
+  const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
+  /** Whom an agent is to believe, now and next. */
+  const certifiers = (): { readonly certifier: string; readonly endorsement?: string } => {
+    const endorsement = options.endorsement?.();
+    return { certifier: base64url(options.certifier.raw), ...(endorsement !== undefined && { endorsement }) };
+  };
 
-  function identity(sig: string, kex: string, { owner, site, tier }: CodeTerms): string {
+  function identity(sig: string, kex: string, { owner, site, tier }: EnrolmentTerms): string {
     const iat = Math.floor(clock.wallMs() / 1000);
     const sub = agentId(sig);
-    return signIdentity(crypto, identityKey, {
+    return signIdentity(crypto, options.identityKey, {
       iss: installation,
       sub,
       owner,
@@ -103,34 +131,64 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       throw new CoPilotError('REVOKED', 'this agent was revoked; it needs a new key and a new code');
   }
 
+  async function termsOf(request: EnrolmentRequest, fields: ProofFields): Promise<EnrolmentTerms> {
+    const judged = await judgeCredential(methods, request, fields);
+    if (judged.kind === 'known') {
+      // Told to whoever has shown to be the owner, and nobody else.
+      if (owners.take(judged.terms.owner, clock.monotonicMs())) return judged.terms;
+      throw new CoPilotError('RATE_LIMITED', 'too many agents of this owner enrol at once; try again later');
+    }
+    runtime.log.info({ method: request.method, reason: judged.reason }, 'an enrolment was refused');
+    throw refusal();
+  }
+
+  function judgeRenewal(token: string): { readonly claims?: Identity; readonly isDropped: boolean } {
+    const keys = options.renewableKeys?.() ?? [options.identityKey.publicKey];
+    const { judged } = judgeIdentityBy(crypto, keys, token, clock.wallMs());
+    if (judged.kind === 'valid' || judged.kind === 'expired')
+      return { claims: judged.claims, isDropped: false };
+    const { judged: old } = judgeIdentityBy(crypto, options.droppedKeys?.() ?? [], token, clock.wallMs());
+    return old.kind === 'valid' || old.kind === 'expired'
+      ? { claims: old.claims, isDropped: true }
+      : { isDropped: true };
+  }
+
+  /** Anybody may have made an identity with a key that was dropped: what counts is whom the ledger knew. */
+  async function knownTerms(agent: string): Promise<CodeTerms> {
+    const row = await options.agent(agent);
+    if (row === undefined) throw refusal();
+    return row;
+  }
+
   return {
     challenge: () => ({ challenge: challenges.issue(), installation }),
-    async enrol({ code, challenge, sig, kex, proof }) {
+    async enrol(request) {
+      const { challenge, sig, kex, proof } = request;
       checkProof('enrol', challenge, sig, kex, proof);
       await checkStanding(agentId(sig));
-      const spent = await codes.spend(codeDigest(crypto, code), sig, clock.wallMs());
-      if (spent.kind === 'refused') throw refusal();
+      const terms = await termsOf(request, { installation, challenge, sig, kex });
       await options.admit?.(agentId(sig));
       return {
-        identity: identity(sig, kex, spent.terms),
+        identity: identity(sig, kex, terms),
         installation,
-        certifier,
+        ...certifiers(),
         bus: options.busUrls(),
         expiresInSeconds: seconds,
       };
     },
     async renew(request) {
       const early = clock.wallMs() - RENEWABLE_SECONDS * 1000;
-      const judged = judgeIdentity(crypto, identityKey.publicKey, request.identity, clock.wallMs());
-      if (judged.kind === 'invalid' || judged.kind === 'early' || judged.claims.exp * 1000 < early)
-        throw refusal();
-      const { sig, kex, sub, owner, site, tier } = judged.claims;
+      const { claims, isDropped } = judgeRenewal(request.identity);
+      if (claims === undefined || claims.exp * 1000 < early) throw refusal();
+      const { sig, kex } = claims;
       checkProof('renew', request.challenge, sig, kex, request.proof);
+      const sub = agentId(sig);
       await checkStanding(sub);
+      const terms = isDropped ? await knownTerms(sub) : claims;
       await options.admit?.(sub);
       return {
-        identity: identity(sig, kex, { owner, site, tier }),
-        certifier,
+        identity: identity(sig, kex, terms),
+        ...certifiers(),
         bus: options.busUrls(),
         expiresInSeconds: seconds,
       };
@@ -140,12 +198,13 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       await codes.add(codeDigest(crypto, secret), terms, clock.wallMs() + validSeconds * 1000);
       return encodeEnrolmentCode({ url: options.publicUrl(), certifier: options.certifier.raw, secret });
     },
+    pin: () => encodeInstallationPin({ url: options.publicUrl(), certifier: options.certifier.raw }),
   };
 }
 
 function refusal(): CoPilotError {
   return new CoPilotError(
     'ENROLMENT_REFUSED',
-    'the code is unknown, ended or spent, or the proof does not hold; ask for a new code',
+    'what was shown is unknown, ended, spent or not allowed here, or the proof does not hold; ask the operator',
   );
 }

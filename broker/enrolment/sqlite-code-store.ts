@@ -3,7 +3,7 @@ import type { TakeSnapshot } from '../../protocol/runtime/snapshot-desk.ts';
 import { snapshotDatabase } from '../../protocol/runtime/sqlite-snapshot.ts';
 import type { Identity } from '../../protocol/generated/types.ts';
 import { ledgerError } from '../ledger/sqlite-errors.ts';
-import type { CodeStore } from './code-store.ts';
+import type { CodeStore, CodeTerms } from './code-store.ts';
 
 const TIERS: readonly Identity['tier'][] = ['untrusted', 'semi-trusted', 'trusted'];
 
@@ -11,6 +11,14 @@ const SCHEMA = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA bus
   CREATE TABLE IF NOT EXISTS code (
     digest TEXT PRIMARY KEY, owner TEXT NOT NULL, site TEXT NOT NULL, tier TEXT NOT NULL, expires INTEGER NOT NULL, spent_by TEXT
   ) STRICT, WITHOUT ROWID;`;
+
+/** The terms of a row that a database holds; undefined where it holds none. */
+export function termsOf(row: Readonly<Record<string, unknown>> | undefined): CodeTerms | undefined {
+  const tier = TIERS.find((entry) => entry === row?.['tier']);
+  return row === undefined || tier === undefined
+    ? undefined
+    : { owner: String(row['owner']), site: String(row['site']), tier };
+}
 
 /** One-use codes in a SQLite file of their own; every change is synced. Throws as the ledger does where the file is no good. */
 export function openCodeStore(path: string): CodeStore & { readonly snapshot: TakeSnapshot } {
@@ -27,10 +35,8 @@ export function openCodeStore(path: string): CodeStore & { readonly snapshot: Ta
       insert.run(digest, owner, site, tier, Math.floor(expiresMs));
     },
     async spend(digest, key, nowMs) {
-      const row = claim.get(key, digest, Math.floor(nowMs));
-      const tier = TIERS.find((entry) => entry === row?.['tier']);
-      if (row === undefined || tier === undefined) return { kind: 'refused' };
-      return { kind: 'spent', terms: { owner: String(row['owner']), site: String(row['site']), tier } };
+      const terms = termsOf(claim.get(key, digest, Math.floor(nowMs)));
+      return terms === undefined ? { kind: 'refused' } : { kind: 'spent', terms };
     },
     snapshot: (to, onProgress) => snapshotDatabase(database, to, onProgress),
     async close() {

@@ -12,6 +12,9 @@ export const BUS_PATHS = {
   topic: '/v1/bus/topic',
 } as const;
 
+/** Whoever has it may use the server's management, for what is its own. */
+const MANAGEMENT_TAG = 'management';
+
 const MAX_QUESTION_BYTES = 8 * 1024;
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -41,7 +44,12 @@ export function createBusServer({
   const answer = (path: string, decide: (form: URLSearchParams) => Promise<boolean>): void => {
     server.post(path, async ({ body }) => ((await decide(formOf(body))) ? 'allow' : 'deny'));
   };
-  answer(BUS_PATHS.user, (form) => access.mayLogIn(field(form, 'username'), field(form, 'password')));
+  server.post(BUS_PATHS.user, async ({ body }) => {
+    const form = formOf(body);
+    const [user, password] = [field(form, 'username'), field(form, 'password')];
+    if (access.mayEvict(user, password)) return `allow ${MANAGEMENT_TAG}`;
+    return (await access.mayLogIn(user, password)) ? 'allow' : 'deny';
+  });
   answer(BUS_PATHS.vhost, (form) => access.mayEnter(field(form, 'username'), field(form, 'vhost')));
   answer(BUS_PATHS.resource, (form) => access.mayUse(questionOf(form)));
   answer(BUS_PATHS.topic, (form) => access.mayPublish(questionOf(form), field(form, 'routing_key')));

@@ -94,6 +94,7 @@ export function createControlServer(options: ControlOptions): FastifyInstance {
       return { code: await enrolment.issueCode({ owner, site, tier: 'untrusted' }, seconds), seconds };
     },
   );
+  server.get('/v1/pin', async () => ({ pin: enrolment.pin() }));
   addAgentRoutes(server, { broker, ledger, clock });
   addWhyRoute(server, broker);
   if (snapshots !== undefined) addSnapshotRoutes(server, snapshots);

@@ -1,3 +1,4 @@
+import { Server } from 'node:https';
 import Fastify, { type FastifyInstance } from 'fastify';
 import {
   ENROLMENT_PATHS,
@@ -10,12 +11,15 @@ import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import { endSlowRequests } from '../../protocol/runtime/slow-requests.ts';
 import type { Enrolment } from '../enrolment/enrolment.ts';
 import { outwardMessage } from '../service/outward-message.ts';
+import type { TlsPair } from './tls-files.ts';
 import { type RateLimit, RateLimiter } from '../../protocol/session/rate-limiter.ts';
 
 export interface EnrolmentServerOptions {
   readonly enrolment: Enrolment;
   readonly clock: Clock;
   readonly log: Log;
+  /** What it shows of itself; plain HTTP where it is left out. */
+  readonly tls?: TlsPair;
   /** Requests from one address: a burst, then one more each interval. */
   readonly limit?: RateLimit;
   /** How long one request may take to arrive. */
@@ -30,6 +34,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   REVOKED: 403,
   RATE_LIMITED: 429,
   NOT_FOUND: 404,
+  ENROLMENT_UNAVAILABLE: 503,
+  LEDGER_UNAVAILABLE: 503,
 };
 
 /** The public HTTP face: enrolment and renewal of identities, nothing else. */
@@ -39,6 +45,7 @@ export function createEnrolmentServer(options: EnrolmentServerOptions): FastifyI
   const server = Fastify({
     bodyLimit: MAX_ENROLMENT_BYTES,
     ...endSlowRequests(requestTimeoutMs),
+    https: options.tls ?? null,
     logger: false,
   });
 
@@ -62,6 +69,11 @@ export function createEnrolmentServer(options: EnrolmentServerOptions): FastifyI
     return enrolment.renew(body);
   });
   return server;
+}
+
+/** Shows another certificate from the next connection on. */
+export function showPair({ server }: FastifyInstance, pair: TlsPair): void {
+  if (server instanceof Server) server.setSecureContext(pair);
 }
 
 /** Errors as `{code, message}`; what is our own fault goes to the log and not to the caller. */

@@ -10,5 +10,7 @@ export interface LedgerNews {
 export type News =
   /** These jobs wait for agents now. Some may be leased again by the time this is heard. */
   | { readonly kind: 'queued'; readonly jobs: readonly string[] }
+  /** These agents should look at what they hold, or are wanted no more: their status changed, or a job of theirs was cancelled. */
+  | { readonly kind: 'agents'; readonly agents: readonly string[] }
   /** Anything may have happened: look for jobs and duties in the whole ledger. */
   | { readonly kind: 'missed' };

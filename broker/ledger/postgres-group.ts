@@ -168,7 +168,7 @@ function valuesOf(writer: Writer, decided: Decided, group: number): readonly unk
     audit.length === 0 ? [] : [audit.length],
     audit.length === 0 ? [] : [audit.join('\n')],
     CHANNEL,
-    newsTexts(writer, result),
+    newsTexts(writer, result, (id) => rows.lookup.agent(id)),
   ];
 }
 

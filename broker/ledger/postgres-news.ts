@@ -1,4 +1,5 @@
 import type { Cancel, Clock, Log } from '../../protocol/runtime/runtime.ts';
+import type { AgentRow } from '../core/state.ts';
 import type { GroupResult } from './group.ts';
 import type { LedgerNews, News } from './news.ts';
 import type { PostgresConnection } from './postgres-connection.ts';
@@ -17,15 +18,44 @@ const PATIENCE = '2s';
 interface Payload {
   readonly schema: string;
   readonly writer: number;
-  readonly queued: readonly string[];
+  readonly queued?: readonly string[];
+  readonly agents?: readonly string[];
 }
 
-/** Jobs that a group made available, as texts to send once it is committed. */
-export function newsTexts({ id: writer, schema }: Writer, { jobs }: GroupResult): readonly string[] {
-  const ids = [...jobs].flatMap(([id, { before, after }]) =>
+/** What other brokers should know of a group, as texts to send once it is committed. `agentBefore` is the row as it was. */
+export function newsTexts(
+  { id: writer, schema }: Writer,
+  result: GroupResult,
+  agentBefore: (id: string) => AgentRow | undefined,
+): readonly string[] {
+  const text = (news: Pick<Payload, 'queued' | 'agents'>): string =>
+    JSON.stringify({ schema, writer, ...news } satisfies Payload);
+  return [
+    ...pagesOf(madeAvailable(result)).map((queued) => text({ queued })),
+    ...pagesOf(concernedAgents(result, agentBefore)).map((agents) => text({ agents })),
+  ];
+}
+
+function madeAvailable({ jobs }: GroupResult): readonly string[] {
+  return [...jobs].flatMap(([id, { before, after }]) =>
     after.state === 'queued' && before?.state !== 'queued' ? [id] : [],
   );
-  return pagesOf(ids).map((queued) => JSON.stringify({ schema, writer, queued } satisfies Payload));
+}
+
+/** Those whose status is another now, and those who held what was cancelled: their session may be at another broker. */
+function concernedAgents(
+  { jobs, agents }: GroupResult,
+  agentBefore: (id: string) => AgentRow | undefined,
+): readonly string[] {
+  const changed = [...agents.values()].filter(
+    ({ id, status }) => status !== (agentBefore(id)?.status ?? 'active'),
+  );
+  const holders = [...jobs.values()].flatMap(({ before, after }) =>
+    after.cancelRequested && before?.cancelRequested === false
+      ? before.attempts.filter(({ state }) => state === 'live').map(({ agent }) => agent)
+      : [],
+  );
+  return [...new Set([...changed.map(({ id }) => id), ...holders])];
 }
 
 function pagesOf(ids: readonly string[]): readonly (readonly string[])[] {
@@ -117,8 +147,12 @@ export class PostgresNews implements LedgerNews {
     const payload = payloadOf(text);
     if (payload === undefined)
       this.#options.log.warn({ channel: CHANNEL }, 'a notification was not understood');
-    else if (payload.schema === this.#options.schema && payload.writer !== this.#writer)
-      this.#handler({ kind: 'queued', jobs: payload.queued });
+    else if (payload.schema === this.#options.schema && payload.writer !== this.#writer) this.#tell(payload);
+  }
+
+  #tell({ queued = [], agents = [] }: Payload): void {
+    if (queued.length > 0) this.#handler({ kind: 'queued', jobs: queued });
+    if (agents.length > 0) this.#handler({ kind: 'agents', agents });
   }
 }
 
@@ -134,11 +168,10 @@ function payloadOf(text: string): Payload | undefined {
 
 function isPayload(value: unknown): value is Payload {
   if (typeof value !== 'object' || value === null) return false;
-  const { schema, writer, queued }: { schema?: unknown; writer?: unknown; queued?: unknown } = value;
-  return (
-    typeof schema === 'string' &&
-    typeof writer === 'number' &&
-    Array.isArray(queued) &&
-    queued.every((id) => typeof id === 'string')
-  );
+  const { schema, writer, queued = [], agents = [] }: { [Key in keyof Payload]?: unknown } = value;
+  return typeof schema === 'string' && typeof writer === 'number' && isIds(queued) && isIds(agents);
+}
+
+function isIds(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((id) => typeof id === 'string');
 }

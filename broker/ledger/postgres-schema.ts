@@ -55,6 +55,16 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (writer, first)
   );
   `,
+  `
+  CREATE TABLE code (
+    digest text COLLATE "C" PRIMARY KEY,
+    owner text NOT NULL,
+    site text NOT NULL,
+    tier text NOT NULL,
+    expires bigint NOT NULL,
+    spent_by text COLLATE "C"
+  );
+  `,
 ];
 
 /** Milliseconds of the ledger's clock: the database's, since the ledger was made. */

@@ -11,11 +11,11 @@ import {
   PROTOCOL_VERSION,
 } from '../../protocol/messages.ts';
 import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
-import type { PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { Cancel, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { createResponder, type Responder, type ResponderLimits } from '../../protocol/session/responder.ts';
 import type { SessionCounters } from '../../protocol/session/counters.ts';
 import type { Session } from '../../protocol/session/session.ts';
-import { CLOCK_TOLERANCE_SECONDS, judgeIdentity, signCertificate } from '../../protocol/tokens.ts';
+import { CLOCK_TOLERANCE_SECONDS, judgeIdentityBy, signCertificate } from '../../protocol/tokens.ts';
 import type { AgentRow } from '../core/state.ts';
 import type { Outcome } from '../core/command.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -30,6 +30,8 @@ export interface AgentPrincipal {
   readonly signingKey: PublicKey;
   readonly start: string;
   readonly isExpired: boolean;
+  /** Whose signature the identity has. */
+  readonly signer: PublicKey;
 }
 
 /** One agent as the broker hears it now. */
@@ -57,8 +59,8 @@ export interface AgentSessionsOptions {
   readonly follow: (outcome: Outcome) => void;
   /** A session is over; what its agent waits for it asks again on the next. */
   readonly onGone?: (caller: Caller) => void;
-  /** An agent hears its last word. */
-  readonly onFarewell?: (agent: string, owner: string, code: ErrorCode) => void;
+  /** An agent hears its last word, at this address. */
+  readonly onFarewell?: (agent: string, owner: string, code: ErrorCode, address: Address) => void;
   readonly meter?: Meter<SessionMetric>;
   readonly limits?: Partial<ResponderLimits>;
 }
@@ -71,6 +73,8 @@ export interface AgentSessions {
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
   isConnected(agent: string): boolean;
+  /** Ids of those that have a session here. */
+  ids(): readonly string[];
   /** What became of handshakes and frames since the start. */
   readonly events: Readonly<SessionCounters>;
   /** When it was last heard, by this machine's clock; undefined where not since this start, or too long ago. */
@@ -79,6 +83,8 @@ export interface AgentSessions {
 }
 
 const CERTIFICATE_SECONDS = 86_400;
+/** How often those that say nothing are held against the end of their identity. */
+const LOOK_MS = 10_000;
 /** Messages of a session that wait while its agent is looked up in the ledger. */
 const MAX_EARLY_MESSAGES = 16;
 
@@ -110,6 +116,18 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     onEnd: forget,
     ...(options.limits && { limits: options.limits }),
   });
+
+  let cancelLook: Cancel | undefined;
+
+  /** Whoever speaks is judged at once; this is for those that only listen. */
+  function lookLater(): void {
+    cancelLook ??= runtime.clock.schedule(LOOK_MS, () => {
+      cancelLook = undefined;
+      for (const entry of [...entries.values()])
+        if (isOver(entry.session.principal)) farewell(entry, 'IDENTITY_EXPIRED');
+      if (entries.size > 0) lookLater();
+    });
+  }
 
   async function greet(session: Session<AgentPrincipal>): Promise<void> {
     const entry = remember(session);
@@ -144,6 +162,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
         older.retire();
     }
     byAgent.set(agent, peers.add(entry));
+    lookLater();
     return entry;
   }
 
@@ -172,7 +191,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
 
   function hear(entry: Entry, bytes: Uint8Array): void {
     presence.heard(entry.caller.agent, runtime.clock.wallMs());
-    if (isOver(entry.caller.identity)) return farewell(entry, 'IDENTITY_EXPIRED');
+    if (isOver(entry.session.principal)) return farewell(entry, 'IDENTITY_EXPIRED');
     try {
       const message = decodeAgentMessage(bytes);
       meter.add('copilot_agent_messages_total', message.kind);
@@ -183,9 +202,10 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     }
   }
 
-  /** An identity ends in the middle of a session too. */
-  function isOver({ exp }: Identity): boolean {
-    return runtime.clock.wallMs() / 1000 > exp + CLOCK_TOLERANCE_SECONDS;
+  /** An identity ends in the middle of a session too, by its time or with the key that signed it. */
+  function isOver({ identity, signer }: AgentPrincipal): boolean {
+    const isLate = runtime.clock.wallMs() / 1000 > identity.exp + CLOCK_TOLERANCE_SECONDS;
+    return isLate || !identityKeys(configuration).includes(signer);
   }
 
   function answerFault(entry: Entry, message: AgentMessage, caught: unknown): void {
@@ -230,7 +250,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     forget(entry.session);
     responder.close(entry.session);
     const { sub, owner } = entry.caller.identity;
-    options.onFarewell?.(sub, owner, code);
+    options.onFarewell?.(sub, owner, code, entry.session.address);
   }
 
   return {
@@ -244,6 +264,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     },
     dismiss,
     isConnected: (agent) => byAgent.has(agent),
+    ids: () => [...byAgent.keys()],
     get events() {
       return responder.counters;
     },
@@ -251,7 +272,10 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
       return byAgent.size;
     },
     lastHeardMs: (agent) => presence.lastHeardMs(agent),
-    stop: () => responder.stop(),
+    stop() {
+      cancelLook?.();
+      responder.stop();
+    },
   };
 }
 
@@ -299,6 +323,10 @@ function brokerHello(
   return bytesOf(JSON.stringify(hello));
 }
 
+function identityKeys({ keys }: BrokerConfiguration): readonly PublicKey[] {
+  return keys.identities?.() ?? [keys.identity];
+}
+
 /** Identity before anything else: its signature, its installation, and that its key is the handshake's own. */
 function authenticate(
   runtime: Runtime,
@@ -308,14 +336,16 @@ function authenticate(
 ): { readonly principal: AgentPrincipal; readonly peerSessionId: Uint8Array } | undefined {
   try {
     const hello = decodeAs(payload, isAgentHello);
-    const judged = judgeIdentity(
+    const good = identityKeys(configuration);
+    const { judged, signer } = judgeIdentityBy(
       runtime.crypto,
-      configuration.keys.identity,
+      [...good, ...(configuration.keys.formerIdentities?.() ?? [])],
       hello.identity,
       runtime.clock.wallMs(),
     );
     if (judged.kind === 'invalid' || judged.kind === 'early' || hello.version !== PROTOCOL_VERSION)
       return undefined;
+    if (signer === undefined) return undefined;
     const { claims } = judged;
     if (claims.iss !== configuration.installation || claims.kex !== base64url(remoteStatic)) return undefined;
     const signingKey = runtime.crypto.importPublic('ed25519', fromBase64url(claims.sig) ?? new Uint8Array());
@@ -323,7 +353,8 @@ function authenticate(
       identity: claims,
       signingKey,
       start: hello.start,
-      isExpired: judged.kind === 'expired',
+      isExpired: judged.kind === 'expired' || !good.includes(signer),
+      signer,
     };
     return { principal, peerSessionId: fromHex(hello.session) };
   } catch {

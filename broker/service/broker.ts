@@ -11,6 +11,7 @@ import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts
 import type { ResponderLimits } from '../../protocol/session/responder.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
+import { createAgentNews } from './agent-news.ts';
 import { createAgentSessions, type SessionMetric } from './agent-sessions.ts';
 import { createWeights } from '../matching/weights.ts';
 import { type AskMetric, meteredAsk } from './metered-ask.ts';
@@ -19,6 +20,7 @@ import { createAttemptsUnderWay } from './attempts-under-way.ts';
 import { createAvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration } from './configuration.ts';
 import { createDuties } from './duties.ts';
+import { createEvictions, endsConnections, type Evict } from './evictions.ts';
 import { createFetching } from './fetching.ts';
 import { parseDescription } from './description.ts';
 import { createNewsReader } from './news-reader.ts';
@@ -38,6 +40,8 @@ export interface BrokerOptions {
   /** Sees every outcome once it is durable: for displays and metrics. */
   readonly onOutcome?: (outcome: Outcome) => void;
   readonly meter?: Meter<AskMetric | SessionMetric>;
+  /** Where the bus can close connections of an agent that is not served any more. */
+  readonly evict?: Evict;
 }
 
 export interface Broker {
@@ -85,6 +89,11 @@ export function createBroker(options: BrokerOptions): Broker {
   const verdicts = createVerdicts(runtime.clock);
   const troubles = createTroubles(runtime.clock);
   const seen = createSeenAgents(runtime.clock);
+  const evictions = createEvictions({
+    ...runtime,
+    evict: options.evict,
+    isServed: (agent) => agents.isConnected(agent),
+  });
   let cancelSweep: Cancel = () => undefined;
   let stopped = false;
 
@@ -136,9 +145,10 @@ export function createBroker(options: BrokerOptions): Broker {
     onMessage,
     follow,
     onGone: (caller) => jobs.leave(caller),
-    onFarewell(agent, owner, code) {
+    onFarewell(agent, owner, code, address) {
       // Its newer start is served.
       if (code !== 'SUPERSEDED') seen.sentAway(agent, owner, code);
+      if (endsConnections(code)) evictions.evict(agent, address);
     },
     meter,
     send: (to, frame) => void bus.send(to, frame).catch(() => undefined), // lost: the agent asks again
@@ -258,11 +268,19 @@ export function createBroker(options: BrokerOptions): Broker {
     }
   }
 
+  const agentNews = createAgentNews({
+    ledger,
+    agents,
+    evict: (agent) => evictions.evict(agent),
+    isStopped: () => stopped,
+  });
   const news = createNewsReader({
     ...runtime,
     ledger,
     queued: offer,
+    concerned: (agent) => agentNews.changed(agent),
     lookAgain: async () => {
+      await agentNews.missed();
       await offerQueued();
       await duties.resume();
     },
@@ -290,6 +308,8 @@ export function createBroker(options: BrokerOptions): Broker {
       const [outcome] = await ledger.apply([{ kind: 'revoke', agent, reason }]);
       if (outcome !== undefined) follow(outcome);
       agents.dismiss(agent, 'REVOKED');
+      // It may be on the bus without a session.
+      evictions.evict(agent);
     },
     async drain(agent, draining) {
       const [outcome] = await ledger.apply([{ kind: 'drain', agent, draining }]);
@@ -312,6 +332,7 @@ export function createBroker(options: BrokerOptions): Broker {
     sessionEvents: () => agents.events,
     async stop() {
       stopped = true;
+      evictions.stop();
       news.stop();
       cancelSweep();
       fetching.stop();

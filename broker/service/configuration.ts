@@ -33,6 +33,7 @@ export interface BrokerConfiguration {
   readonly doors?: readonly string[];
   /** Random id of this start of the broker. */
   readonly start: string;
+  /** Those that sign may be others each time they are read. */
   readonly keys: {
     /** X25519, this instance's sessions. */
     readonly session: PrivateKey;
@@ -42,6 +43,10 @@ export interface BrokerConfiguration {
     readonly certifier: PrivateKey;
     /** P-256, checks identities. */
     readonly identity: PublicKey;
+    /** All keys whose identities count now, where that is more than one or may change. */
+    readonly identities?: () => readonly PublicKey[];
+    /** Keys whose identities count no more, and may be renewed: who shows one hears so. */
+    readonly formerIdentities?: () => readonly PublicKey[];
   };
   readonly queues: readonly QueueConfiguration[];
   readonly services: readonly ServiceConfiguration[];

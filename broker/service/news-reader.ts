@@ -10,11 +10,13 @@ export interface NewsReaderOptions {
   readonly log: Log;
   /** A job waits that another broker made available. */
   readonly queued: (job: JobRow) => void;
-  /** Looks for jobs and duties in the whole ledger. */
+  /** An agent should be looked at that another broker changed something about. */
+  readonly concerned: (agent: string) => Promise<void>;
+  /** Looks for jobs, duties and agents in the whole ledger. */
   readonly lookAgain: () => Promise<void>;
 }
 
-/** Jobs named by others that are looked at one after the other; at the bound the whole ledger is looked at instead. */
+/** Jobs, and agents, named by others that are looked at one after the other; at the bound the whole ledger is looked at instead. */
 const MAX_NAMED = 10_000;
 
 const RETRY_MS = 5_000;
@@ -27,23 +29,34 @@ export interface NewsReader {
 }
 
 export function createNewsReader(options: NewsReaderOptions): NewsReader {
-  const { ledger, clock, log, queued, lookAgain } = options;
+  const { ledger, clock, log, queued, concerned, lookAgain } = options;
   const named = new Set<string>();
+  const agents = new Set<string>();
   let isMissed = false;
   let isReading = false;
   let isStopped = false;
   let cancel: Cancel = () => undefined;
 
   async function read(): Promise<void> {
-    while (!isStopped && (isMissed || named.size > 0)) {
+    while (!isStopped && (isMissed || agents.size > 0 || named.size > 0)) {
       if (isMissed) await readAll();
+      else if (agents.size > 0) await lookAtNext();
       else await readNext();
     }
+  }
+
+  /** Before jobs: who is wanted no more should not wait behind them. */
+  async function lookAtNext(): Promise<void> {
+    const [id] = agents;
+    if (id === undefined) return;
+    agents.delete(id);
+    await concerned(id);
   }
 
   async function readAll(): Promise<void> {
     isMissed = false;
     named.clear();
+    agents.clear();
     await lookAgain();
   }
 
@@ -71,10 +84,27 @@ export function createNewsReader(options: NewsReaderOptions): NewsReader {
     );
   }
 
+  function take(news: News): void {
+    switch (news.kind) {
+      case 'missed':
+        isMissed = true;
+        return;
+      case 'queued':
+        name(named, news.jobs);
+        return;
+      case 'agents':
+        name(agents, news.agents);
+    }
+  }
+
+  function name(set: Set<string>, ids: readonly string[]): void {
+    if (set.size + ids.length > MAX_NAMED) isMissed = true;
+    else for (const id of ids) set.add(id);
+  }
+
   return {
     heard(news) {
-      if (news.kind === 'missed' || named.size + news.jobs.length > MAX_NAMED) isMissed = true;
-      else for (const id of news.jobs) named.add(id);
+      take(news);
       start();
     },
     stop() {

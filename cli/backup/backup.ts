@@ -7,6 +7,8 @@ import {
   type KeptFile,
   keptFiles,
 } from '../../adapters/storage/bridge/backed-up-registry.ts';
+import { TRUST_FILE } from '../../adapters/trust.ts';
+import { RING_FILE } from '../../broker/keys/key-ring.ts';
 import { newId } from '../../protocol/encoding.ts';
 import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
@@ -86,7 +88,8 @@ async function fill(options: BackupOptions, draft: string): Promise<Omit<BackupR
 function smallFiles(directory: string): readonly string[] {
   const databases = ROLES.flatMap((role) => DATABASES[role].map((name) => join(role, name)));
   const keys = ROLES.map((role) => generatedFile('', role));
-  const others = ['bridge/capability.key', 'co-pilot.yaml'].filter((path) =>
+  const rolled = [join('broker', RING_FILE), ...ROLES.map((role) => join(role, TRUST_FILE))];
+  const others = ['bridge/capability.key', 'co-pilot.yaml', ...rolled].filter((path) =>
     existsSync(join(directory, path)),
   );
   return [...databases, ...keys, ...others];

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
+import { environmentWay } from '../../agent/chosen-way.ts';
 import type { IsolationMethod } from '../../agent/executors/index.ts';
 import { addAgentManagement } from './agent-manage.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
@@ -10,6 +11,15 @@ interface RunOptions {
   readonly directory: string;
   readonly code?: string;
   readonly codeFile?: string;
+  readonly installation?: string;
+  readonly oidcTokenFile?: string;
+  readonly certificate?: string;
+  readonly certificateKey?: string;
+  readonly context?: string;
+  readonly boincShared?: string;
+  readonly boincHours?: string;
+  readonly boincIdle?: string;
+  readonly ca?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -31,6 +41,27 @@ export function addAgentCommands(program: Command): void {
     .requiredOption('--directory <directory>', 'where the agent keeps its keys and its jobs; its own, 0700')
     .option('--code <code>', 'one-use code from `co-pilot agent code`; needed once')
     .option('--code-file <file>', 'the same, from a file')
+    .option('--installation <pin>', 'where to enrol without a code: what `co-pilot agent pin` prints')
+    .option(
+      '--oidc-token-file <file>',
+      'enrol with the access token in the file (or COPILOT_OIDC_TOKEN) instead of a code',
+    )
+    .option(
+      '--certificate <file>',
+      'enrol with the client certificate or proxy in the file, instead of a code',
+    )
+    .option('--certificate-key <file>', 'its key, where that is not in the same file')
+    .option(
+      '--context <place>',
+      'where a virtual machine was told of a BOINC account: auto, environment, floppy:FILE, init-data:FILE, directory:DIR or file:FILE',
+    )
+    .option(
+      '--boinc-shared <directory>',
+      'the directory that vboxwrapper shares with this machine: heartbeat, completion and so on go there',
+    )
+    .option('--boinc-hours <hours>', 'when the task of BOINC is done; never where left out')
+    .option('--boinc-idle <minutes>', 'without a job for so long BOINC puts the machine away', '30')
+    .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -45,20 +76,35 @@ export function addAgentCommands(program: Command): void {
     .option('--site <name>', 'where it runs', 'home')
     .option('--hours <hours>', 'how long the code is good', '24')
     .action(action(code));
+  withCommon(agent.command('pin'))
+    .description('print what agents need to enrol without a code: where, and whom to believe; no secret')
+    .action(action(pin));
   addAgentManagement(agent);
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { runAgentProgram } = await import('../../agent/program.ts');
-  const { directory, code, codeFile, slots, isolation, drain, json } = options;
+  const { boincArguments, runAgentProgram } = await import('../../agent/program.ts');
+  const { directory, code, codeFile, installation, oidcTokenFile, certificate, certificateKey } = options;
+  const { ca, context } = options;
+  const { slots, isolation, drain, json } = options;
   return runAgentProgram({
     directory,
     slots: Number(slots),
     drainSeconds: Number(drain),
     json: json === true,
     withParent: false,
-    ...(code !== undefined && { code }),
-    ...(codeFile !== undefined && { codeFile }),
+    way: {
+      ...environmentWay(process.env),
+      ...(code !== undefined && { code }),
+      ...(codeFile !== undefined && { codeFile }),
+      ...(installation !== undefined && { installation }),
+      ...(oidcTokenFile !== undefined && { oidcTokenFile }),
+      ...(certificate !== undefined && { certificateFile: certificate }),
+      ...(certificateKey !== undefined && { certificateKeyFile: certificateKey }),
+    },
+    ...(context !== undefined && { context }),
+    ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
+    ...(ca !== undefined && { authorities: ca }),
     ...(isolation !== undefined && { isolation }),
   });
 }
@@ -73,5 +119,11 @@ async function code(options: CodeOptions): Promise<number> {
     body,
   );
   show(outputOf(options), made, () => [made.code]);
+  return EXIT.ok;
+}
+
+async function pin(options: CommonOptions): Promise<number> {
+  const answer = await askBroker<{ readonly pin: string }>(resolve(options.data), 'GET', '/v1/pin');
+  show(outputOf(options), answer, () => [answer.pin]);
   return EXIT.ok;
 }

@@ -1,49 +1,45 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkBus } from '../../broker/bus-check.ts';
 import { openAdmission } from '../../protocol/bindings/amqp-admission.ts';
-import type { ProbeResult } from '../../protocol/bindings/amqp-probe.ts';
+import type { ProbeResult } from '../../protocol/bindings/lock-down.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { loadKey } from '../../protocol/runtime/key-file.ts';
 import { createLog } from '../../protocol/runtime/log.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
+import { BUS_SERVERS, busServer } from '../bus-servers.ts';
 import { EXIT, show } from '../command-line.ts';
 import { type Installation, openInstallation, readInstallation } from '../installation.ts';
-import { serverFilesFor } from '../rabbitmq/installation-files.ts';
+import { writeFiles } from '../private-server.ts';
 import { BROKER_USER } from '../rabbitmq/server-files.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
 interface ConfigOptions extends CommonOptions {
-  readonly to: string;
+  readonly to?: string;
 }
 
-const SERVERS = ['rabbitmq'];
 const MARKS = { 'as it should be': 'ok     ', leak: 'LEAK   ', broken: 'BROKEN ' } as const;
 
 /** `co-pilot bus …`: a bus server that lets agents reach the broker, and nothing else. */
 export function addBusCommands(program: Command): void {
   const bus = program.command('bus').description('set up a bus server, and check it');
-  withCommon(bus.command('config').argument('<server>', `one of: ${SERVERS.join(', ')}`))
+  withCommon(bus.command('config').argument('<server>', `one of: ${BUS_SERVERS.join(', ')}`))
     .description('write what the server runs with')
-    .option('--to <directory>', 'where the files go, and where the server will read them', 'rabbitmq')
+    .option(
+      '--to <directory>',
+      'where the files go, and where the server will read them; a folder of its name where left out',
+    )
     .action(action(config));
   withCommon(bus.command('check'))
     .description('try as an agent what the server must refuse; exit 1 where something leaks')
     .action(action(check));
 }
 
-async function config(server: string, options: ConfigOptions): Promise<number> {
-  if (!SERVERS.includes(server))
-    throw new CoPilotError('INVALID_REQUEST', `a server is one of ${SERVERS.join(', ')}, not ${server}`);
+async function config(name: string, options: ConfigOptions): Promise<number> {
+  const server = busServer(name, 'a server');
   const installation = await openInstallation({ directory: resolve(options.data) });
-  const directory = resolve(options.to);
-  const files = serverFilesFor(installation, directory);
-  await mkdir(directory, { recursive: true });
-  // Passwords are in there as salted digests, which is no reason to show them.
-  for (const [name, text] of Object.entries(files))
-    await writeFile(join(directory, name), text, { mode: 0o600 });
-  const written = Object.keys(files).map((name) => join(directory, name));
+  const directory = resolve(options.to ?? name);
+  const written = await writeFiles(directory, server.files(installation, directory));
   show(outputOf(options), { files: written }, () => written);
   return EXIT.ok;
 }
@@ -69,7 +65,7 @@ async function check(options: CommonOptions): Promise<number> {
 
 async function probe({ configurations: { broker } }: Installation): Promise<readonly ProbeResult[]> {
   const { installation } = broker;
-  const busServer = broker.buses.find((bus) => bus.kind === 'rabbitmq');
+  const busServer = broker.buses.find((bus) => bus.kind !== 'websocket');
   if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_REQUEST',
@@ -77,10 +73,12 @@ async function probe({ configurations: { broker } }: Installation): Promise<read
     );
   const runtime = createNodeRuntime(createLog('bus', { level: 'error' }));
   const identityKey = loadKey(runtime.crypto, broker.keys.identity);
-  const { url, password } = busServer;
+  const { url, password, componentUrl } = busServer;
+  const who = { runtime, installation, identityKey };
+  if (componentUrl !== undefined) return checkBus({ ...who, server: { kind: 'xmpp', url, componentUrl } });
   const admission = await openAdmission(url, { user: BROKER_USER, password });
   try {
-    return await checkBus({ runtime, installation, identityKey, url, admission });
+    return await checkBus({ ...who, server: { kind: 'amqp', url, admission } });
   } finally {
     await admission.close();
   }

@@ -4,11 +4,12 @@ import type { IsolationMethod } from '../../agent/executors/index.ts';
 import { noIsolationText } from '../../agent/present.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { detectAgentIsolation } from '../agent-fleet.ts';
+import { startBusFor } from '../bus-for-up.ts';
+import { BUS_SERVERS } from '../bus-servers.ts';
 import { EXIT } from '../command-line.ts';
 import { loadConfiguration } from '../configuration/load.ts';
 import { type Role, ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
-import { PRIVATE_SERVERS, startBusFor } from '../rabbitmq/up.ts';
 import { runRole } from '../role-program.ts';
 import { createView } from '../view.ts';
 import { action, collect, type CommonOptions, withCommon } from './common.ts';
@@ -48,10 +49,7 @@ export function addUpCommand(program: Command): void {
       '--port <number>',
       'first of three ports in a row (bus, enrolment, bridge); free ones where left out',
     )
-    .option(
-      '--bus <server>',
-      `run over a server of your own, started for this: ${PRIVATE_SERVERS.join(', ')}`,
-    )
+    .option('--bus <server>', `run over a server of your own, started for this: ${BUS_SERVERS.join(', ')}`)
     .option('--no-demo', 'run no campaign unless one is named')
     .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
     .option('--set <key=value>', 'a setting for this run alone, such as broker.sweepMs=500', collect, [])

@@ -1,7 +1,7 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
 import { busesOf, isList, type PlacedBus } from './buses.ts';
-import type { QueueSettings, Settings } from './settings.ts';
+import type { BusKind, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
 export interface CrossFault {
@@ -12,6 +12,8 @@ export interface CrossFault {
 const DAY_MS = 86_400_000;
 const JOB_ADAPTERS = ['local'];
 const STORAGE_ADAPTERS = ['bridge'];
+/** What owners' names of other ways to enrol begin with. */
+const OTHER_REALMS = ['boinc', 'x509'];
 
 /** What does not go together, each at the value that is best changed. */
 export function crossFaults(settings: Settings): readonly CrossFault[] {
@@ -21,6 +23,10 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...retentionFaults(settings),
     ...busFaults(settings),
     ...addressFaults(settings),
+    ...boincFaults(settings.enrolment),
+    ...providerFaults(settings.enrolment),
+    ...tlsFaults(settings.enrolment),
+    ...certificateFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
     ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
@@ -62,6 +68,13 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
+/** How addresses of a bus begin. Where agents come by a WebSocket, adapters still do not. */
+const SCHEMES: Readonly<Record<BusKind, { readonly agents: RegExp; readonly trusted: RegExp }>> = {
+  websocket: { agents: /^wss?:/, trusted: /^wss?:/ },
+  rabbitmq: { agents: /^amqps?:/, trusted: /^amqps?:/ },
+  prosody: { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ },
+};
+
 /** Each bus has the addresses that it takes, and is another one than the others. */
 function busFaults(settings: Settings): readonly CrossFault[] {
   const buses = busesOf(settings);
@@ -88,31 +101,46 @@ function severalFaults({ bus, publicUrls, adapters }: Settings): readonly CrossF
 }
 
 function oneBusFaults({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus): readonly CrossFault[] {
-  const isServer = kind === 'rabbitmq';
-  if (isServer && url === undefined)
+  if (kind !== 'websocket' && url === undefined)
     return [{ path: [...path, 'url'], message: 'is needed: a bus server is reached by its address' }];
   const isAlone = path.length === 1;
+  const { agents, trusted } = SCHEMES[kind];
+  const adaptersPath = isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'];
   const urls = [
-    [isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'], adaptersUrl],
-    [isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'], publicUrl],
+    [[...path, 'url'], kind === 'websocket' ? undefined : url, agents],
+    [adaptersPath, adaptersUrl, trusted],
+    [isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'], publicUrl, agents],
   ] as const;
-  return urls.flatMap(([place, address]) =>
-    address === undefined || address.startsWith('amqp') === isServer
-      ? []
-      : [{ path: place, message: `is no address of the bus, which is ${kind}` }],
-  );
+  return [
+    ...urls.flatMap(([place, address, scheme]) =>
+      address === undefined || scheme.test(address)
+        ? []
+        : [{ path: place, message: `is no address of the bus, which is ${kind}` }],
+    ),
+    ...componentFaults(adaptersPath, adaptersUrl, kind),
+  ];
 }
 
-/** A server cannot ask where agents connect. */
+function componentFaults(path: FieldPath, url: string | undefined, kind: BusKind): readonly CrossFault[] {
+  if (kind !== 'prosody' || url === undefined || isLoopback(new URL(url).hostname)) return [];
+  return [
+    {
+      path,
+      message: 'is on another machine, and adapters reach an XMPP server in the clear; make a tunnel',
+    },
+  ];
+}
+
+/** A server cannot ask where agents connect, and each asks at a port of its own. */
 function accessFaults(buses: readonly PlacedBus[], { ports }: Settings): readonly CrossFault[] {
-  if (buses.every(({ kind }) => kind !== 'websocket')) return [];
+  if (buses.length === 1) return [];
   return buses.flatMap(({ kind, accessPort, path }) =>
     kind === 'websocket' || (accessPort !== undefined && accessPort !== ports.bus)
       ? []
       : [
           {
             path: [...path, 'accessPort'],
-            message: 'is needed: ports.bus is the embedded bus, and the server asks at a port of its own',
+            message: 'is needed: of several buses each server asks at a port of its own',
           },
         ],
   );
@@ -150,14 +178,14 @@ function addressFaults(settings: Settings): readonly CrossFault[] {
           {
             path,
             message:
-              'leaves this machine without TLS; put a proxy in front and write https://, wss:// or amqps://',
+              'leaves this machine without TLS; put a proxy in front and write https://, wss://, amqps:// or xmpps://',
           },
         ];
   });
 }
 
 /** Alone, a bus has what agents and adapters reach it by beside it. */
-function addressesOf({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus) {
+function addressesOf({ kind, url, publicUrl, adaptersUrl, managementUrl, path }: PlacedBus) {
   const isAlone = path.length === 1;
   return [
     {
@@ -166,8 +194,59 @@ function addressesOf({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus) {
       isPublic: isAlone || kind === 'websocket',
     },
     { path: [...path, 'url'], url, isPublic: false },
+    { path: [...path, 'managementUrl'], url: managementUrl, isPublic: false },
     { path: isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'], url: adaptersUrl, isPublic: false },
   ];
+}
+
+/** An owner's name begins with the provider's, and tokens tell providers apart by the issuer. */
+function providerFaults({ oidc = [] }: EnrolmentSettings): readonly CrossFault[] {
+  return oidc.flatMap(({ name, issuer }, at) => {
+    const earlier = oidc.slice(0, at);
+    const path = (key: string): FieldPath => ['enrolment', 'oidc', at, key];
+    return [
+      ...(earlier.some((other) => other.name === name) || OTHER_REALMS.includes(name)
+        ? [{ path: path('name'), message: `is taken: owners that begin with ${name} are others already` }]
+        : []),
+      ...(earlier.some((other) => other.issuer === issuer)
+        ? [{ path: path('issuer'), message: 'is that of another provider too' }]
+        : []),
+      ...(isSafe(issuer)
+        ? []
+        : [{ path: path('issuer'), message: 'is reached without TLS; write https://' }]),
+    ];
+  });
+}
+
+/** A project has a name and a database, or is not there. */
+function boincFaults({ boinc }: EnrolmentSettings): readonly CrossFault[] {
+  const { project, database, caFile } = boinc;
+  const isSaid = [project, database, caFile].some((value) => value !== undefined);
+  const missing = (['project', 'database'] as const).filter((key) => isSaid && boinc[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'boinc', key],
+    message: 'is needed: volunteers enrol with accounts of a project, which are in its database',
+  }));
+}
+
+function tlsFaults({ tls }: EnrolmentSettings): readonly CrossFault[] {
+  const said = Object.keys(tls).length > 0;
+  const missing = (['certificate', 'key'] as const).filter((key) => said && tls[key] === undefined);
+  return missing.map((key) => ({
+    path: ['enrolment', 'tls', key],
+    message: 'is needed: TLS takes a certificate and its key',
+  }));
+}
+
+function certificateFaults({ x509 }: EnrolmentSettings): readonly CrossFault[] {
+  const keys = ['directory', 'rules'] as const;
+  const missing = keys.filter((key) => x509[key] === undefined);
+  return missing.length === keys.length
+    ? []
+    : missing.map((key) => ({
+        path: ['enrolment', 'x509', key],
+        message: 'is needed: certificates take a directory of authorities, and rules',
+      }));
 }
 
 function ledgerFaults({ ledger: { kind, url, failover } }: Settings): readonly CrossFault[] {
@@ -225,7 +304,8 @@ function known(name: string, adapters: readonly string[], path: FieldPath): read
 
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return ['https:', 'wss:', 'amqps:'].includes(protocol) || isLoopback(hostname);
+  // An XMPP server off this machine is asked for TLS before a login.
+  return ['https:', 'wss:', 'amqps:', 'xmpps:', 'xmpp:'].includes(protocol) || isLoopback(hostname);
 }
 
 export function isLoopback(host: string): boolean {

@@ -14,7 +14,7 @@ export interface Generated {
 
 export type GeneratedBroker = Pick<
   BrokerProgramConfiguration,
-  'installation' | 'instance' | 'busPort' | 'enrolmentPort' | 'keys' | 'services'
+  'installation' | 'instance' | 'busPort' | 'enrolmentPort' | 'keys' | 'keyRing' | 'services'
 > & {
   readonly pseudonymKey: string;
   /** The broker's password on a bus server; an installation that began without has none. */
@@ -60,6 +60,7 @@ const KEYS: { readonly [Role in keyof Generated]: Keys<Generated[Role]> } = {
     busPort: true,
     enrolmentPort: true,
     keys: true,
+    keyRing: true,
     services: true,
     pseudonymKey: true,
     busSecret: true,

@@ -6,7 +6,9 @@ import type {
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
+import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
 import type { BrokerProgramConfiguration, BusConfiguration } from '../../broker/program-configuration.ts';
+import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
@@ -27,7 +29,7 @@ export type Secrets = Readonly<Partial<Record<SecretName, string>>>;
 export function secretsOf(role: keyof Generated, settings: Settings): readonly SecretName[] {
   switch (role) {
     case 'broker':
-      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword'];
+      return ['brokerBus', 'localBus', 'bridgeBus', 'ledgerPassword', 'boincPassword'];
     case 'local':
       return hasIntake(settings) ? ['localBus', 'operatorToken'] : ['localBus'];
     case 'bridge':
@@ -58,8 +60,11 @@ export function brokerOf(
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
     buses: busesOf(settings).map((bus) => busOf(bus, secrets.brokerBus ?? generated.busSecret)),
+    ...otherBrokersOf(settings),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
+    enrolment: enrolmentOf(settings, secrets),
     keys: generated.keys,
+    ...(generated.keyRing !== undefined && { keyRing: generated.keyRing }),
     services: generated.services.map((service) => ({
       ...service,
       secret: chosen[service.name] ?? service.secret,
@@ -74,10 +79,33 @@ export function brokerOf(
   };
 }
 
-function busOf(
-  { kind, url, publicUrl, accessPort }: BusSettings,
-  password: string | undefined,
-): BusConfiguration {
+/** The ways to enrol that a person has set. */
+function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfiguration {
+  const { project, database, caFile, ...terms } = enrolment.boinc;
+  const { certificate, key } = enrolment.tls;
+  const { directory, rules } = enrolment.x509;
+  const { boincPassword: password } = secrets;
+  const place = database !== undefined && {
+    url: database,
+    ...(password !== undefined && { password }),
+    ...(caFile !== undefined && { caFile }),
+  };
+  return {
+    ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
+    oidc: enrolment.oidc ?? [],
+    ...(directory !== undefined && rules !== undefined && { x509: { ...enrolment.x509, directory, rules } }),
+    ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
+  };
+}
+
+/** Names of brokers that an XMPP server must know. */
+function otherBrokersOf(settings: Settings): Pick<BrokerProgramConfiguration, 'otherBrokers'> {
+  const brokers = busesOf(settings).find((bus) => bus.brokers !== undefined)?.brokers;
+  return brokers === undefined ? {} : { otherBrokers: brokers };
+}
+
+function busOf(bus: BusSettings, password: string | undefined): BusConfiguration {
+  const { kind, url, publicUrl, accessPort, managementUrl } = bus;
   const reached = { ...(publicUrl !== undefined && { publicUrl }) };
   if (kind === 'websocket' || url === undefined) return { kind: 'websocket', ...reached };
   if (password === undefined)
@@ -85,7 +113,20 @@ function busOf(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  return { kind, url, password, ...(accessPort !== undefined && { accessPort }), ...reached };
+  return {
+    kind,
+    url,
+    password,
+    managementUrl,
+    ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
+    ...(accessPort !== undefined && { accessPort }),
+    ...reached,
+  };
+}
+
+/** Of the domain whose agents come by `url`; its components come to this machine. */
+function componentUrlOf({ componentPort }: BusSettings, url: string): string {
+  return `xmpp://127.0.0.1:${componentPort}/${agentPlace(url).domain}`;
 }
 
 /** The database of the ledger; nothing where that is a file. */
@@ -180,12 +221,17 @@ function adapterOf(
     key,
     keyId,
     brokers,
-    busUrls: busesOf(settings).map(
-      ({ kind, url = embedded, adaptersUrl }) => adaptersUrl ?? (kind === 'websocket' ? embedded : url),
-    ),
+    busUrls: busesOf(settings).map((bus) => bus.adaptersUrl ?? trustedUrlOf(bus, embedded)),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };
+}
+
+/** Where whoever is trusted reaches a bus. */
+function trustedUrlOf(bus: BusSettings, embedded: string): string {
+  const { kind, url = embedded } = bus;
+  if (kind === 'websocket') return embedded;
+  return isXmppUrl(url) ? componentUrlOf(bus, url) : url;
 }
 
 function logOf({ log: { level, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {

@@ -4,6 +4,10 @@ import type { BridgeRetentionDays } from '../../adapters/storage/bridge/main.ts'
 import type { ExtraAlgorithm } from '../../adapters/storage/bridge/digests.ts';
 import type { Ceiling } from '../../adapters/storage/ceiling.ts';
 import type { Limits } from '../../broker/core/command.ts';
+import type { BoincTerms } from '../../broker/enrolment/boinc/boinc-method.ts';
+import type { OidcProviderConfiguration } from '../../broker/enrolment/oidc/oidc-method.ts';
+import type { X509Configuration } from '../../broker/enrolment/x509/x509-method.ts';
+import type { TlsFiles } from '../../broker/http/tls-files.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
 import type { LogLevel } from '../../protocol/runtime/log.ts';
@@ -15,7 +19,15 @@ export const FILE_VARIABLE = 'COPILOT_CONFIG';
 /** Where a secret is found; the secret itself is in no configuration. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
+export type SecretName =
+  | 'operatorToken'
+  | 'brokerBus'
+  | 'localBus'
+  | 'bridgeBus'
+  | 'ledgerPassword'
+  | 'boincPassword';
+
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
 
 export interface QueueSettings {
   readonly leaseMs: number;
@@ -29,8 +41,11 @@ export interface QueueSettings {
 }
 
 export interface BusSettings {
-  readonly kind: 'websocket' | 'rabbitmq';
+  readonly kind: BusKind;
   readonly url?: string;
+  readonly componentPort: number;
+  readonly brokers?: readonly string[];
+  readonly managementUrl: string;
   readonly publicUrl?: string;
   readonly adaptersUrl?: string;
   readonly accessPort?: number;
@@ -41,6 +56,19 @@ export interface IntakeSettings {
   readonly http: { readonly port?: number; readonly tokensFile?: string; readonly names?: readonly string[] };
   readonly directory: { readonly path?: string };
   readonly bridge: { readonly url?: string };
+}
+
+/** Ways to enrol beside one-use codes; one that says nothing is not offered. */
+export interface EnrolmentSettings {
+  readonly tls: Partial<TlsFiles>;
+  readonly x509: Omit<X509Configuration, 'directory' | 'rules'> &
+    Partial<Pick<X509Configuration, 'directory' | 'rules'>>;
+  readonly oidc?: readonly OidcProviderConfiguration[];
+  readonly boinc: Omit<BoincTerms, 'project'> & {
+    readonly project?: string;
+    readonly database?: string;
+    readonly caFile?: string;
+  };
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */
@@ -59,6 +87,7 @@ export interface Settings {
     readonly framesPerSecond: number;
     readonly busesNeeded: 'all' | 'one';
   };
+  readonly enrolment: EnrolmentSettings;
   readonly limits: Limits;
   readonly queues: Readonly<Record<string, QueueSettings>>;
   readonly intake: IntakeSettings;

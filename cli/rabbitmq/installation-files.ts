@@ -1,10 +1,11 @@
+import type { BusServerConfiguration } from '../../broker/program-configuration.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { Installation } from '../installation.ts';
 import { type RabbitListener, rabbitFiles } from './server-files.ts';
 
 /** Beside the agents there is room for brokers, adapters and probes. */
 const CONNECTIONS = 20_000;
-const DEFAULT_PORT = { amqp: 5672, amqps: 5671 } as const;
+const DEFAULT_PORT = { amqp: 5672, amqps: 5671, management: 15672 } as const;
 
 export interface CertificatePaths {
   readonly authority: string;
@@ -22,20 +23,26 @@ export function serverFilesFor(
   paths?: CertificatePaths,
 ): Readonly<Record<string, string>> {
   const { busPort } = broker;
-  const busServer = broker.buses.find((bus) => bus.kind === 'rabbitmq');
+  const busServer = broker.buses.find((bus): bus is BusServerConfiguration => bus.kind === 'rabbitmq');
   if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
-      'this installation has the embedded bus; set bus.kind to rabbitmq and bus.url to the address of the server',
+      'this installation has another bus; set bus.kind to rabbitmq and bus.url to the address of the server',
     );
   return rabbitFiles({
     directory,
     listen: listenerOf(new URL(busServer.url), directory, paths),
     decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
+    managementPort: managementPortOf(new URL(busServer.managementUrl)),
     brokerPassword: busServer.password,
     servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
     connections: CONNECTIONS,
   });
+}
+
+/** Behind a proxy with TLS it listens at its usual port. */
+function managementPortOf({ protocol, port }: URL): number {
+  return protocol === 'http:' ? Number(port || 80) : DEFAULT_PORT.management;
 }
 
 function listenerOf(

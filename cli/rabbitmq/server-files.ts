@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { BUS_PATHS } from '../../broker/http/bus-routes.ts';
 import {
-  instanceAddress,
   MAX_CHANNELS,
   MAX_MESSAGE_BYTES,
   VIRTUAL_HOST,
   wordOf,
 } from '../../protocol/bindings/amqp-topology.ts';
+import { instanceAddress } from '../../protocol/bindings/parties.ts';
 import { AGENT_EXCHANGE, EVENT_EXCHANGE, TRUSTED_EXCHANGE } from '../../protocol/bindings/amqp-topology.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 
@@ -16,6 +16,8 @@ export interface RabbitOptions {
   readonly listen: RabbitListener;
   /** Where the broker answers who may do what, without a slash at its end. */
   readonly decisionsUrl: string;
+  /** Where the server's management listens on the loopback interface: brokers close agents' connections there. */
+  readonly managementPort: number;
   readonly brokerPassword: string;
   /** Adapters by name. */
   readonly servicePasswords: Readonly<Record<string, string>>;
@@ -43,11 +45,11 @@ export function rabbitFiles(options: RabbitOptions): Readonly<Record<string, str
   return {
     'rabbitmq.conf': configurationOf(options),
     'definitions.json': `${JSON.stringify(definitionsOf(options), null, 2)}\n`,
-    enabled_plugins: '[rabbitmq_auth_backend_http,rabbitmq_event_exchange].\n',
+    enabled_plugins: '[rabbitmq_auth_backend_http,rabbitmq_event_exchange,rabbitmq_management].\n',
   };
 }
 
-function configurationOf({ directory, listen, decisionsUrl }: RabbitOptions): string {
+function configurationOf({ directory, listen, decisionsUrl, managementPort }: RabbitOptions): string {
   const paths = Object.entries(BUS_PATHS).map(
     ([name, path]) => `auth_http.${name}_path = ${decisionsUrl}${path}`,
   );
@@ -63,6 +65,11 @@ function configurationOf({ directory, listen, decisionsUrl }: RabbitOptions): st
     '',
     `default_vhost = ${VIRTUAL_HOST}`,
     `load_definitions = ${directory}/definitions.json`,
+    '',
+    '# An agent may not come in here; a broker may, for half a minute, in the name of one whose connections it closes.',
+    'management.tcp.ip = 127.0.0.1',
+    `management.tcp.port = ${managementPort}`,
+    'management.rates_mode = none',
     '',
     '# What one client may cost.',
     `max_message_size = ${MAX_MESSAGE_BYTES}`,

@@ -152,7 +152,7 @@ class Desk implements EnrolmentDesk {
 
   #enrol(body: unknown): { readonly status: number; readonly body: object } {
     const { faults, installation, busUrl, certifier } = this.#options;
-    if (!isEnrolmentRequest(body)) {
+    if (!isEnrolmentRequest(body) || body.method !== 'code') {
       faults.note('E-6', 'its enrolment request is not as the protocol says');
       return refused(400, 'INVALID_REQUEST');
     }

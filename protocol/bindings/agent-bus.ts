@@ -1,12 +1,13 @@
 import { CoPilotError } from '../errors.ts';
 import type { AmqpAgentBus, AmqpAgentOptions } from './amqp-agent.ts';
 import { createWebSocketClient } from './websocket-client.ts';
+import { isXmppUrl } from './xmpp-place.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * The agent's bus at an address that enrolment gave: `ws`, `wss`, `amqp` or `amqps`. Throws `NOT_AUTHORIZED` where another
- * machine would be reached in the clear.
+ * The agent's bus at an address that enrolment gave: `ws`, `wss`, `amqp`, `amqps`, `xmpp` or `xmpps`. Throws
+ * `NOT_AUTHORIZED` where another machine would be reached in the clear.
  */
 export async function createAgentBus(options: AmqpAgentOptions): Promise<AmqpAgentBus> {
   const { protocol, hostname } = new URL(options.url);
@@ -19,6 +20,10 @@ export async function createAgentBus(options: AmqpAgentOptions): Promise<AmqpAge
     // Loaded where it is used: an agent starts in a tenth of a second.
     const { createAmqpAgentBus } = await import('./amqp-agent.ts');
     return createAmqpAgentBus(options);
+  }
+  if (isXmppUrl(options.url)) {
+    const { createXmppAgentBus } = await import('./xmpp-agent.ts');
+    return createXmppAgentBus(options);
   }
   const { url, clock, random, log } = options;
   return Object.assign(createWebSocketClient({ url, clock, random, log }), {

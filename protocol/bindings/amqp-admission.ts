@@ -1,7 +1,8 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { CoPilotError } from '../errors.ts';
 import { channelError, connectAmqp, type Credential } from './amqp-connect.ts';
-import { AGENT_QUEUE, agentAddress } from './amqp-topology.ts';
+import { AGENT_QUEUE } from './amqp-topology.ts';
+import { agentAddress } from './parties.ts';
 
 /** Room for agents on a server, made and taken away with a broker's rights. */
 export interface Admission {

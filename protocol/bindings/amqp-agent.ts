@@ -1,5 +1,6 @@
 import { type AmqpOptions, AmqpPort, busOf, type Wiring } from './amqp-port.ts';
-import { AGENT_EXCHANGE, agentAddress, agentKey, partyAt } from './amqp-topology.ts';
+import { AGENT_EXCHANGE, agentKey } from './amqp-topology.ts';
+import { agentAddress, partyAt } from './parties.ts';
 import { BROKER_ADDRESS, type Bus } from './bus.ts';
 
 export interface AmqpAgentOptions extends AmqpOptions {

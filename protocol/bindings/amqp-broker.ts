@@ -3,20 +3,20 @@ import { RateLimiter } from '../session/rate-limiter.ts';
 import { type Admission, admissionOver } from './amqp-admission.ts';
 import type { Credential } from './amqp-connect.ts';
 import { type AmqpOptions, AmqpPort, busOf, type Source } from './amqp-port.ts';
-import { CONNECTION_EVENTS, Gone, OpenConnections, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
+import { CONNECTION_EVENTS, OpenConnections, PRESENCE_EVENTS, readPresence } from './amqp-presence.ts';
+import { Gone } from './gone.ts';
 import type { Route } from './amqp-publisher.ts';
 import {
   AGENT_EXCHANGE,
   EVENT_EXCHANGE,
   EVENT_QUEUE,
-  instanceAddress,
-  partyAt,
   readKey,
   TRUSTED_EXCHANGE,
   TRUSTED_QUEUE,
   trustedKey,
   wordOf,
 } from './amqp-topology.ts';
+import { instanceAddress, partyAt } from './parties.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from './bus.ts';
 
 export interface AmqpBrokerOptions extends AmqpOptions {
@@ -25,6 +25,8 @@ export interface AmqpBrokerOptions extends AmqpOptions {
   readonly instance: string;
   /** Frames of one agent; what comes faster is dropped, as a network may. */
   readonly framesPerSecond: number;
+  /** No other broker may be on the bus: their ledgers would know nothing of one another. `start` rejects with `CONFLICT` where one is. */
+  readonly isAlone?: boolean;
 }
 
 /** A broker's bus. Frames come by its own address and by the one that all brokers share. */
@@ -35,11 +37,13 @@ export interface AmqpBrokerBus extends Bus, Admission {
   connections(user: string): number;
 }
 
+/** A broker that was killed has its place for as long as the server takes to notice. */
+const CONFLICT_MS = 5_000;
 const UNCONFIRMED_BYTES = 64 * 1024 * 1024;
 
 /** Declares what stands on the server: exchanges, its own queues, a queue for each agent that is admitted. */
 export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
-  const { credential, instance, framesPerSecond, clock, log } = options;
+  const { credential, instance, framesPerSecond, isAlone = false, clock, log } = options;
   const address = instanceAddress(instance);
   const gone = new Gone();
   let connections = new OpenConnections();
@@ -48,7 +52,7 @@ export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
   const port = new AmqpPort(options, {
     credential: () => credential,
     async declare(channel, model) {
-      const sources = await declareOwn(channel, address);
+      const sources = await declareOwn(channel, address, isAlone);
       await watch(model);
       return sources;
     },
@@ -56,6 +60,7 @@ export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
     senderOf,
     peers: () => [],
     unconfirmedBytes: UNCONFIRMED_BYTES,
+    conflictMs: CONFLICT_MS,
   });
 
   /** The key's addressee must be this broker: by BCC a message reaches queues that its key does not name. */
@@ -107,7 +112,11 @@ export function createAmqpBrokerBus(options: AmqpBrokerOptions): AmqpBrokerBus {
   };
 }
 
-async function declareOwn(channel: ConfirmChannel, address: Address): Promise<readonly Source[]> {
+async function declareOwn(
+  channel: ConfirmChannel,
+  address: Address,
+  isAlone: boolean,
+): Promise<readonly Source[]> {
   for (const exchange of [AGENT_EXCHANGE, TRUSTED_EXCHANGE])
     await channel.assertExchange(exchange, 'topic', { durable: true });
   await channel.assertQueue(BROKER_ADDRESS, { durable: true, arguments: TRUSTED_QUEUE });
@@ -116,7 +125,7 @@ async function declareOwn(channel: ConfirmChannel, address: Address): Promise<re
   for (const exchange of [AGENT_EXCHANGE, TRUSTED_EXCHANGE])
     await channel.bindQueue(address, exchange, `${wordOf(address)}.*`);
   return [
-    { queue: BROKER_ADDRESS, exclusive: false },
+    { queue: BROKER_ADDRESS, exclusive: isAlone },
     { queue: address, exclusive: true },
   ];
 }

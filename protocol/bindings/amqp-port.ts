@@ -33,6 +33,8 @@ export interface Wiring {
    * refused ends the port.
    */
   refused?(): Promise<void>;
+  /** How long somebody else may have a queue that must be this party's before `start` rejects with `CONFLICT`; for ever without it. */
+  readonly conflictMs?: number;
   /** Bytes that may wait for the server's answer. */
   readonly unconfirmedBytes: number;
 }
@@ -77,6 +79,7 @@ export class AmqpPort implements Bus {
   #attempt = new AbortController();
   #connecting: Promise<void> = Promise.resolve();
   #live: Live | undefined;
+  #takenSinceMs: number | undefined;
   #cancelRetry: Cancel = ignore;
   #handler: FrameHandler = ignore;
   #onConnection: (state: 'up' | 'down') => void = ignore;
@@ -242,6 +245,7 @@ export class AmqpPort implements Bus {
 
   #serve(live: Live): void {
     this.#live = live;
+    this.#takenSinceMs = undefined;
     this.#pauses.connected();
     for (const waiting of this.#outbox.splice(0))
       this.#publish(live, waiting).catch((error: unknown) =>
@@ -268,7 +272,8 @@ export class AmqpPort implements Bus {
   async #failed(error: CoPilotError): Promise<void> {
     if (this.#state !== 'started') return;
     this.#options.log.warn({ errorCode: error.code, reason: error.message }, 'no connection to the bus');
-    if (error.code !== 'NOT_AUTHORIZED' && error.code !== 'NOT_FOUND') return;
+    const isRefused = error.code === 'NOT_AUTHORIZED' || error.code === 'NOT_FOUND';
+    if (!isRefused && !this.#isTaken(error)) return;
     if (this.#wiring.refused !== undefined) await this.#mend(this.#wiring.refused());
     // A wrong secret does not become right by asking again.
     else if (this.#settleStart !== undefined) {
@@ -276,6 +281,14 @@ export class AmqpPort implements Bus {
       this.#settleStart.reject(error);
       this.#settleStart = undefined;
     }
+  }
+
+  #isTaken({ code }: CoPilotError): boolean {
+    const { conflictMs } = this.#wiring;
+    if (code !== 'CONFLICT' || conflictMs === undefined) return false;
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#takenSinceMs ??= nowMs;
+    return nowMs - this.#takenSinceMs >= conflictMs;
   }
 
   async #mend(mending: Promise<void>): Promise<void> {

@@ -1,14 +1,11 @@
 import type { Message } from 'amqplib';
-import { isAgentName, partyAt } from './amqp-topology.ts';
+import { isAgentName, partyAt } from './parties.ts';
 import type { Address } from './bus.ts';
 
 /** Events that say who is there: agents by whether somebody reads their queue, adapters by their queue itself. */
 export const PRESENCE_EVENTS: readonly string[] = ['consumer.created', 'consumer.deleted', 'queue.deleted'];
 /** Events that say who has how many connections. */
 export const CONNECTION_EVENTS: readonly string[] = ['connection.created', 'connection.closed'];
-
-/** Addresses remembered as gone; beyond, the one that went first is forgotten, and found out again by the frame that is sent to it. */
-const MAX_GONE = 65_536;
 
 /** Connections remembered as open; beyond, the oldest is forgotten. */
 const MAX_CONNECTIONS = 65_536;
@@ -21,30 +18,6 @@ export function readPresence({
   const name = header(properties.headers, fields.routingKey === 'queue.deleted' ? 'name' : 'queue');
   if (name === undefined || partyAt(name) === undefined) return undefined;
   return { address: name, isGone: fields.routingKey !== 'consumer.created' };
-}
-
-/** Who is known to have gone. A queue outlives its reader, so that the server would take frames for nobody. */
-export class Gone {
-  readonly #addresses = new Set<Address>();
-
-  has(address: Address): boolean {
-    return this.#addresses.has(address);
-  }
-
-  /** True where that is news. */
-  add(address: Address): boolean {
-    if (this.#addresses.has(address)) return false;
-    this.#addresses.add(address);
-    if (this.#addresses.size > MAX_GONE) {
-      const [first] = this.#addresses;
-      if (first !== undefined) this.#addresses.delete(first);
-    }
-    return true;
-  }
-
-  remove(address: Address): void {
-    this.#addresses.delete(address);
-  }
 }
 
 /** How many connections agents have, as the server's events tell. */

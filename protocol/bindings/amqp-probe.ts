@@ -1,25 +1,18 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
-import { CoPilotError, toCoPilotError } from '../errors.ts';
+import { toCoPilotError } from '../errors.ts';
 import { channelError, connectAmqp, type Credential } from './amqp-connect.ts';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
   EVENT_EXCHANGE,
-  instanceAddress,
   MAX_MESSAGE_BYTES,
   TRUSTED_EXCHANGE,
   trustedKey,
   VIRTUAL_HOST,
 } from './amqp-topology.ts';
+import { agentAddress, instanceAddress } from './parties.ts';
 import { BROKER_ADDRESS } from './bus.ts';
-
-/** What came of one thing that an agent must not be able to do, or must. */
-export interface ProbeResult {
-  readonly attempt: string;
-  readonly outcome: 'as it should be' | 'leak' | 'broken';
-  readonly detail: string;
-}
+import type { ProbeResult } from './lock-down.ts';
 
 export interface ProbeOptions {
   readonly url: string;
@@ -69,22 +62,6 @@ export async function probeAsService(url: string, own: Credential): Promise<read
   }
   for (const login of STRANGERS) results.push(await mustNotOpen(url, login));
   return results;
-}
-
-/** Throws `INVALID_CONFIGURATION` where a result is not as it should be, and says which. */
-export function refuseLeaks(results: readonly ProbeResult[]): void {
-  const wrong = results.filter(({ outcome }) => outcome !== 'as it should be');
-  if (wrong.length === 0) return;
-  throw notLockedDown(
-    wrong.map(({ attempt, outcome }) => `one could ${outcome === 'leak' ? '' : 'not '}${attempt}`).join('; '),
-  );
-}
-
-export function notLockedDown(reason: string): CoPilotError {
-  return new CoPilotError(
-    'INVALID_CONFIGURATION',
-    `the bus is not locked down (${reason}); \`co-pilot bus config rabbitmq\` writes a configuration that is`,
-  );
 }
 
 const FORBIDDEN_TO_SERVICES: readonly Attempt[] = [

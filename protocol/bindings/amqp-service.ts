@@ -1,7 +1,8 @@
 import type { ConfirmChannel } from 'amqplib';
 import type { Credential } from './amqp-connect.ts';
 import { type AmqpOptions, AmqpPort, busOf, type Source } from './amqp-port.ts';
-import { partyAt, readKey, TRUSTED_EXCHANGE, TRUSTED_QUEUE, trustedKey, wordOf } from './amqp-topology.ts';
+import { readKey, TRUSTED_EXCHANGE, TRUSTED_QUEUE, trustedKey, wordOf } from './amqp-topology.ts';
+import { partyAt } from './parties.ts';
 import type { Address, Bus } from './bus.ts';
 
 export interface AmqpServiceOptions extends AmqpOptions {

@@ -1,4 +1,5 @@
-import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from './bus.ts';
+import { type Address, MAX_FRAME_BYTES } from './bus.ts';
+import { agentAddress, partyAt } from './parties.ts';
 
 /**
  * What stands on an AMQP server (docs/buses.md). A routing key is `<addressee>.<sender>`, so that whoever may publish under it
@@ -44,43 +45,6 @@ export const TRUSTED_QUEUE: QueueArguments = {
 };
 
 export const EVENT_QUEUE: QueueArguments = { 'x-max-length': 10_000, 'x-overflow': 'drop-head' };
-
-/** An agent's address, and the name of its queue. */
-export function agentAddress(agent: string): Address {
-  return `agent.${agent}`;
-}
-
-/** The address of one broker instance, and the name of its queue. */
-export function instanceAddress(instance: string): Address {
-  return `${BROKER_ADDRESS}:${instance}`;
-}
-
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
-const AGENT = /^[a-z2-7]{26}$/;
-
-export type Party =
-  | { readonly kind: 'agent'; readonly agent: string }
-  | { readonly kind: 'entrance' }
-  | { readonly kind: 'instance' }
-  | { readonly kind: 'service' };
-
-/** Whose address this is; undefined for one that nobody has on this bus. */
-export function partyAt(address: Address): Party | undefined {
-  if (address === BROKER_ADDRESS) return { kind: 'entrance' };
-  if (isNamed(address, 'agent.', AGENT)) return { kind: 'agent', agent: address.slice('agent.'.length) };
-  if (isNamed(address, `${BROKER_ADDRESS}:`, NAME)) return { kind: 'instance' };
-  if (isNamed(address, 'service.', NAME)) return { kind: 'service' };
-  return undefined;
-}
-
-function isNamed(address: Address, prefix: string, name: RegExp): boolean {
-  return address.startsWith(prefix) && name.test(address.slice(prefix.length));
-}
-
-/** Whether it is the name that an agent logs in by: its id. */
-export function isAgentName(user: string): boolean {
-  return AGENT.test(user);
-}
 
 /** The word that an address is in a routing key. */
 export function wordOf(address: Address): string {

@@ -23,6 +23,14 @@ export function throughDoor(door: string | undefined, address: Address): Address
   return door === undefined ? address : `${door}${BETWEEN}${address}`;
 }
 
+/** Those of some addresses of a joint bus that are behind one door, as the bus there has them. */
+export function behindDoor(door: string, addresses: readonly Address[]): readonly Address[] {
+  const start = throughDoor(door, '');
+  return addresses
+    .filter((address) => address.startsWith(start))
+    .map((address) => address.slice(start.length));
+}
+
 /** The door of an address of a joint bus; undefined for one of a single bus. */
 function doorOf(address: Address): string | undefined {
   const end = address.indexOf(BETWEEN);

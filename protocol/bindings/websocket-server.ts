@@ -59,15 +59,19 @@ export interface WebSocketHub extends Bus {
   /** Where it listens; throws `BUS_CLOSED` while it does not. `start` rejects with `PORT_TAKEN` where another program does. */
   address(): { readonly host: string; readonly port: number };
   readonly connectionCount: number;
+  /** Closes the connection of a client without a name; nothing where there is none. */
+  disconnect(address: Address): void;
 }
 
 /** Close codes of RFC 6455. */
 const GOING_AWAY = 1001;
 const UNSUPPORTED_DATA = 1003;
+const POLICY_VIOLATION = 1008;
 
 const CLOSE_WITHIN_MS = 1000;
 const HEADERS_WITHIN_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
+const PEER = 'peer-';
 const MIN_SECRET_LENGTH = 16;
 const SERVICE_NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
@@ -158,6 +162,13 @@ class Hub implements WebSocketHub {
       throw new CoPilotError('UNREACHABLE', `${to} reads too slowly`);
     }
     connection.socket.send(frame, { binary: true });
+  }
+
+  disconnect(address: Address): void {
+    const connection = this.#connections.get(address);
+    if (connection === undefined || !address.startsWith(PEER)) return;
+    this.#forget(connection);
+    this.#closeSoon(connection.socket, POLICY_VIOLATION);
   }
 
   onFrame(handler: FrameHandler): void {
@@ -311,7 +322,7 @@ class Hub implements WebSocketHub {
 
   #newAddress(): Address {
     for (;;) {
-      const address = `peer-${Buffer.from(this.#options.random.bytes(8)).toString('hex')}`;
+      const address = `${PEER}${Buffer.from(this.#options.random.bytes(8)).toString('hex')}`;
       if (!this.#connections.has(address)) return address;
     }
   }

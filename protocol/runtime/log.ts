@@ -31,6 +31,7 @@ const SECRET_NAMES = new Set([
   'code',
   'secret',
   'authorization',
+  'authenticator',
   'key',
   'password',
   'identity',

@@ -1,28 +1,32 @@
 /** Both adapters in one process, each with a connection and sessions of its own. */
 import { createAdapterHost } from '../../adapters/adapter-host.ts';
+import { busAt } from '../../adapters/adapter-program.ts';
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { answerStorageItem } from '../../adapters/storage/serve.ts';
-import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
 import { newId } from '../../protocol/encoding.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
 import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts';
 import { silentLog } from '../doubles/silent-log.ts';
 import { createBelievingStorage } from './believing-storage.ts';
+import { counted } from './counted-bus.ts';
 import { createEndlessJobs } from './endless-jobs.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import { INSTALLATION, keyIdOf, QUEUE, type ServiceName, type Stage, stageKeys } from './stage.ts';
 
 export interface AdapterQuestions {
   connect(to: { readonly busUrl: string; readonly stage: Stage }): Promise<void>;
+  /** Frames that both have sent and got. */
+  frames(nothing: null): number;
   cpu(nothing: null): number;
 }
 
 const runtime = createNodeRuntime(silentLog);
 const jobs = createEndlessJobs(runtime.random);
 const storage = createBelievingStorage();
+const frames = { count: 0 };
 const stops: (() => Promise<void>)[] = [];
 
-servePeer<AdapterQuestions>({ connect, cpu: cpuMicroseconds }, async () => {
+servePeer<AdapterQuestions>({ connect, frames: () => frames.count, cpu: cpuMicroseconds }, async () => {
   await Promise.all(stops.map((stop) => stop()));
 });
 
@@ -31,14 +35,7 @@ async function connect({ busUrl, stage }: Parameters<AdapterQuestions['connect']
   const host = (name: ServiceName, onAsk: (item: AskItem) => Promise<AnswerBody>) => {
     const created = createAdapterHost({
       runtime,
-      bus: createWebSocketClient({
-        url: busUrl,
-        service: name,
-        secret: stage.secrets[name],
-        clock: runtime.clock,
-        random: runtime.random,
-        log: silentLog,
-      }),
+      bus: counted(busAt(busUrl, name, stage.secrets[name], runtime), frames),
       installation: INSTALLATION,
       name,
       start: newId(runtime.random),
@@ -54,7 +51,7 @@ async function connect({ busUrl, stage }: Parameters<AdapterQuestions['connect']
     return created.start();
   };
   const desk = {
-    grantKey: keys.grant.publicKey,
+    grantKeys: () => [keys.grant.publicKey],
     crypto: runtime.crypto,
     clock: runtime.clock,
     log: silentLog,

@@ -1,16 +1,21 @@
 /** Simulated agents, and the clients of the bare echo, in one process: the load. */
+import type { Bus } from '../../protocol/bindings/bus.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
 import { silentLog } from '../doubles/silent-log.ts';
 import { type BaselineStep, measureBaselineStep } from './baseline-step.ts';
+import { createAgentBus } from '../../protocol/bindings/agent-bus.ts';
 import { BenchAgent } from './bench-agent.ts';
+import { counted } from './counted-bus.ts';
 import { runEcho } from './echo-client.ts';
+import { type LoadResult, loadResult } from './load-result.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import { enrolAgent, type Stage, stageKeys } from './stage.ts';
 import { type Arrivals, closedLoop, openLoop } from './open-loop.ts';
-import { quantile } from './statistics.ts';
 import { unsealed } from './unsealed.ts';
 
 export interface AgentQuestions {
+  /** Makes agents that will connect under a name; tells their ids. Needed where a bus must know them before they come. */
+  enrol(as: { readonly name: string; readonly stage: Stage; readonly count: number }): readonly string[];
   /** Connects `count` agents to an end point under a name. */
   connect(to: {
     readonly name: string;
@@ -48,20 +53,18 @@ export interface AgentQuestions {
   }): Promise<Arrivals>;
   /** The most jobs per second that are asked for, done and parked after in the same way. */
   most(order: { readonly name: string; readonly atOnce: number; readonly seconds: number }): Promise<number>;
+  /** Frames that all of its agents have sent and got. */
+  frames(nothing: null): number;
   cpu(nothing: null): number;
-}
-
-export interface LoadResult {
-  /** Cycles or round trips. */
-  readonly done: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
 }
 
 const sealing = createNodeRuntime(silentLog);
 /** Agents that shake hands at the same time. */
 const CONNECTING = 200;
+type Enrolled = ReturnType<typeof enrolAgent>;
+
+const enrolments = new Map<string, readonly Enrolled[]>();
+const frames = { count: 0 };
 const crews = new Map<string, readonly BenchAgent[]>();
 
 const step: AgentQuestions['step'] = ({ url, directory, seconds }) =>
@@ -77,7 +80,7 @@ const most: AgentQuestions['most'] = ({ name, atOnce, seconds }) =>
   closedLoop(crews.get(name) ?? [], atOnce, seconds);
 
 servePeer<AgentQuestions>(
-  { connect, run, echo, step, park, arrivals, most, cpu: cpuMicroseconds },
+  { enrol, connect, run, echo, step, park, arrivals, most, frames: () => frames.count, cpu: cpuMicroseconds },
   async () => {
     await Promise.all([...crews.values()].flat().map((agent) => agent.stop()));
   },
@@ -86,14 +89,32 @@ servePeer<AgentQuestions>(
 async function connect(to: Parameters<AgentQuestions['connect']>[0]): Promise<void> {
   const { name, url, stage, count, seals = true } = to;
   const runtime = seals ? sealing : { ...sealing, crypto: unsealed(sealing.crypto) };
-  const { identity } = stageKeys(runtime.crypto, stage);
-  const crew = Array.from({ length: count }, (_, index) => {
-    return new BenchAgent(runtime, enrolAgent(runtime.crypto, identity, index), url);
-  });
+  const crew: BenchAgent[] = [];
+  for (const enrolled of enrolments.get(name) ?? enrolAll(stage, count)) {
+    crew.push(new BenchAgent(runtime, enrolled, counted(await busOf(url, enrolled), frames)));
+  }
   crews.set(name, crew);
   // Not all at once: the load's own processor is the same.
   for (let at = 0; at < crew.length; at += CONNECTING)
     await Promise.all(crew.slice(at, at + CONNECTING).map((agent) => agent.connect()));
+}
+
+function enrol({ name, stage, count }: Parameters<AgentQuestions['enrol']>[0]): readonly string[] {
+  const all = enrolAll(stage, count);
+  enrolments.set(name, all);
+  return all.map(({ agent }) => agent);
+}
+
+function enrolAll(stage: Stage, count: number): readonly Enrolled[] {
+  const { identity } = stageKeys(sealing.crypto, stage);
+  return Array.from({ length: count }, (_, index) => enrolAgent(sealing.crypto, identity, index));
+}
+
+function busOf(url: string, { agent, identity }: Enrolled): Promise<Bus> {
+  const { clock, random, log } = sealing;
+  // An identity of the bench outlives it.
+  const renewIdentity = async (): Promise<void> => undefined;
+  return createAgentBus({ url, agent, identity: () => identity, renewIdentity, clock, random, log });
 }
 
 async function run({
@@ -109,20 +130,11 @@ async function run({
   await Promise.all(
     crew.map((agent) => agent.run(untilMs, asksAhead, (latencyMs) => latenciesMs.push(latencyMs))),
   );
-  return summary(latenciesMs, performance.now() - startedMs);
+  return loadResult(latenciesMs, performance.now() - startedMs);
 }
 
 async function echo(order: Parameters<AgentQuestions['echo']>[0]): Promise<LoadResult> {
   const startedMs = performance.now();
   const latenciesMs = await runEcho(order.url, order.connections, order.seconds);
-  return summary(latenciesMs, performance.now() - startedMs);
-}
-
-function summary(latenciesMs: readonly number[], elapsedMs: number): LoadResult {
-  return {
-    done: latenciesMs.length,
-    perSecond: (latenciesMs.length * 1000) / elapsedMs,
-    p50Ms: quantile(latenciesMs, 0.5),
-    p95Ms: quantile(latenciesMs, 0.95),
-  };
+  return loadResult(latenciesMs, performance.now() - startedMs);
 }

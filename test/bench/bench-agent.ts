@@ -1,6 +1,5 @@
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
-import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
 import { base64url, bytesOf, fromHex, hex, newId } from '../../protocol/encoding.ts';
 import type { AgentHello, HostAd, Lease, Report } from '../../protocol/generated/types.ts';
 import { isBrokerHello } from '../../protocol/generated/validators.js';
@@ -32,12 +31,11 @@ export class BenchAgent {
   #seen: Report['seen'] = [];
   #hear: (message: BrokerMessage) => void = () => undefined;
 
-  constructor(runtime: Runtime, enrolled: Enrolled, url: string) {
+  constructor(runtime: Runtime, enrolled: Enrolled, bus: Bus) {
     this.#runtime = runtime;
     this.#enrolled = enrolled;
-    const { clock, random, log } = runtime;
-    this.#bus = createWebSocketClient({ url, clock, random, log });
-    this.#initiator = this.#createInitiator(newId(random));
+    this.#bus = bus;
+    this.#initiator = this.#createInitiator(newId(runtime.random));
     this.#bus.onFrame((_from, frame) => this.#initiator.receive(frame));
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startBroker, type BrokerProgram } from '../../broker/main.ts';
 import { createLog } from '../../protocol/runtime/log.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
+import type { BenchServer } from './buses/bench-server.ts';
 import { programConfiguration, type Stage } from './stage.ts';
 
 export interface BrokerQuestions {
@@ -16,6 +17,8 @@ export interface BrokerPeerOptions {
   readonly directory: string;
   readonly stage: Stage;
   readonly prefetch: number;
+  /** What is said of the bus where it is not embedded. */
+  readonly server?: Partial<BenchServer['broker']>;
 }
 
 let program: BrokerProgram | undefined;
@@ -24,11 +27,12 @@ servePeer<BrokerQuestions>({ start, cpu: cpuMicroseconds, memory }, async () => 
   await program?.stop();
 });
 
-async function start({ directory, stage, prefetch }: BrokerPeerOptions): Promise<{ busUrl: string }> {
+async function start(options: BrokerPeerOptions): Promise<{ busUrl: string }> {
+  const { directory, stage, prefetch, server } = options;
   program = await startBroker({
     directory,
     controlSocket: join(directory, 'control.sock'),
-    configuration: programConfiguration(stage, prefetch),
+    configuration: { ...programConfiguration(stage, prefetch), ...server },
     log: createLog('broker', { level: 'warn' }),
   });
   return { busUrl: program.busUrl };

@@ -2,9 +2,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AdapterQuestions } from './adapters-peer.ts';
-import type { AgentQuestions, LoadResult } from './agents-peer.ts';
+import type { AgentQuestions } from './agents-peer.ts';
 import type { BrokerQuestions } from './broker-peer.ts';
 import { BROKER_FLAGS } from '../../broker/node-flags.ts';
+import type { BenchServer } from './buses/bench-server.ts';
+import type { LoadResult } from './load-result.ts';
 import { type Peer, startPeer } from './peer.ts';
 import type { Stage } from './stage.ts';
 
@@ -29,6 +31,7 @@ export async function metered(server: Metered, load: () => Promise<LoadResult>):
 export interface BenchInstallation {
   readonly name: string;
   readonly broker: Peer<BrokerQuestions>;
+  readonly adapters: Peer<AdapterQuestions>;
   /** `asksAhead`: whether a report asks for the next job; true where it is left out. */
   run(count: number, seconds: number, asksAhead?: boolean): Promise<Round>;
   stop(): Promise<void>;
@@ -41,20 +44,24 @@ export interface InstallationOptions {
   readonly crew: number;
   readonly directory: string;
   readonly prefetch: number;
+  /** Instead of the embedded bus. */
+  readonly server?: BenchServer;
 }
 
 export async function startInstallation(options: InstallationOptions): Promise<BenchInstallation> {
-  const { name, stage, agents, crew, prefetch } = options;
+  const { name, stage, agents, crew, prefetch, server } = options;
   const directory = join(options.directory, name);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const broker = startPeer<BrokerQuestions>('broker-peer.ts', BROKER_FLAGS);
   const adapters = startPeer<AdapterQuestions>('adapters-peer.ts');
-  const { busUrl } = await broker.ask('start', { directory, stage, prefetch });
+  const { busUrl } = await broker.ask('start', { directory, stage, prefetch, server: server?.broker ?? {} });
   await adapters.ask('connect', { busUrl, stage });
+  if (server !== undefined) await server.admit(await agents.ask('enrol', { name, stage, count: crew }));
   await agents.ask('connect', { name, url: busUrl, stage, count: crew });
   return {
     name,
     broker,
+    adapters,
     run: (count, seconds, asksAhead = true) =>
       metered(broker, () => agents.ask('run', { name, count, seconds, asksAhead })),
     stop: async () => {

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`) only those are measured.
- * `peers` needs servers of Debian packages; where one is missing it says which.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`) only those are measured.
+ * `peers` and `buses` need servers of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import { measureBridge } from './bridge.ts';
+import { measureBuses } from './buses/measure.ts';
 import type { EchoQuestions } from './echo-peer.ts';
 import { ALL_DUTIES, type FloorDuties } from './floor-duties.ts';
 import type { FloorQuestions } from './floor-peer.ts';
@@ -43,6 +44,9 @@ async function main(asked: readonly string[]): Promise<number> {
       : {}),
     ...(wants('peers')
       ? { peers: await withDirectory((at) => measurePeers(at, createStage(), ROUNDS)) }
+      : {}),
+    ...(wants('buses')
+      ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS)) }
       : {}),
     ...(wants('bridge') ? { bridge: await withDirectory((at) => measureBridge(at, ROUNDS)) } : {}),
   };

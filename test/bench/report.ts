@@ -1,5 +1,6 @@
 import type { BridgeTransfers } from './bridge.ts';
 import type { Round } from './installation.ts';
+import type { MeasuredBus } from './buses/measure.ts';
 import type { Crowd } from './crowd.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
@@ -20,6 +21,7 @@ export interface Results {
   readonly crowds?: readonly Crowd[] | undefined;
   readonly price?: readonly PriceStep[];
   readonly peers?: readonly Peers[];
+  readonly buses?: readonly MeasuredBus[];
   readonly bridge?: BridgeTransfers;
 }
 
@@ -39,13 +41,16 @@ const MOST_APART = 0.15;
 const MOST_P99_MS: Readonly<Record<number, number>> = { 200: 100, 10_000: 250 };
 /** Over BullMQ, which neither fences nor seals nor audits, by jobs under way. */
 const LEAST_OF_BULLMQ: Readonly<Record<number, number>> = { 1: 0.5, 100: 0.2 };
+const LEAST_OF_RAW = 0.15;
+const LEAST_OF_WEBSOCKET = 0.4;
+const MOST_OVER_RAW = 6;
 const LEAST_OF_BARE = 0.7;
 const MEBIBYTE = 1024 ** 2;
 /** Less than a tenth of the file, whatever the collector leaves lying about. */
 const MOST_GROWN_MIB = 96;
 
 export function claimsOf(results: Results): readonly Claim[] {
-  const { throughput, latency, queued, bridge, crowds, peers } = results;
+  const { throughput, latency, queued, bridge, crowds, peers, buses } = results;
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
@@ -54,6 +59,7 @@ export function claimsOf(results: Results): readonly Claim[] {
     ...(queued === undefined ? [] : queuedClaims(queued)),
     ...(crowds ?? []).map(crowdClaim),
     ...(peers ?? []).flatMap(peerClaims),
+    ...(buses ?? []).flatMap(busClaims),
     ...(bridge === undefined ? [] : bridgeClaims(bridge)),
   ];
 }
@@ -88,6 +94,14 @@ function peerClaims({ inFlight, over }: Peers): readonly Claim[] {
   ];
 }
 
+function busClaims({ name, ofRaw, ofWebSocket, p50OverRaw }: MeasuredBus): readonly Claim[] {
+  return [
+    atLeast(`cycles on ${name}, over raw requests of as many messages`, ofRaw, LEAST_OF_RAW),
+    atLeast(`cycles on ${name}, over those on our own WebSocket`, ofWebSocket, LEAST_OF_WEBSOCKET),
+    atMost(`report to committed on ${name}, over a raw round trip`, p50OverRaw, MOST_OVER_RAW),
+  ];
+}
+
 function bridgeClaims({ uploadRatio, downloadRatio, grownBytes }: BridgeTransfers): readonly Claim[] {
   return [
     atLeast(
@@ -109,7 +123,7 @@ function atMost(text: string, value: number, most: number): Claim {
 }
 
 export function tablesOf(results: Results): string {
-  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers } = results;
+  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers, buses } = results;
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
@@ -117,6 +131,7 @@ export function tablesOf(results: Results): string {
   if (crowds !== undefined) parts.push(crowdTable(crowds));
   if (price !== undefined) parts.push(priceTable(price));
   if (peers !== undefined) parts.push(...peers.map(peersTable));
+  if (buses !== undefined) parts.push(busesTable(buses));
   if (bridge !== undefined) parts.push(bridgeTable(bridge));
   return parts.join('\n\n');
 }
@@ -159,6 +174,31 @@ function latencyTable({ rounds }: Latency): string {
       round.withNextMs.toFixed(3),
       round.committedMs.toFixed(3),
       round.ratio.toFixed(2),
+    ]),
+  ]);
+}
+
+function busesTable(buses: readonly MeasuredBus[]): string {
+  return table([
+    [
+      '100 agents, medians',
+      'per s',
+      'on WebSocket',
+      'raw requests per s',
+      'messages a job',
+      'broker CPU us',
+      'alone p50 ms',
+      'raw p50 ms',
+    ],
+    ...buses.map(({ name, rounds, messagesPerJob }) => [
+      name,
+      median(rounds.map(({ ours }) => ours.perSecond)).toFixed(0),
+      median(rounds.map(({ webSocket }) => webSocket.perSecond)).toFixed(0),
+      median(rounds.map(({ raw }) => raw.perSecond)).toFixed(0),
+      messagesPerJob.toFixed(2),
+      median(rounds.map(({ ours }) => ours.cpuMicroseconds)).toFixed(0),
+      median(rounds.map(({ alone }) => alone.p50Ms)).toFixed(2),
+      median(rounds.map(({ rawAlone }) => rawAlone.p50Ms)).toFixed(2),
     ]),
   ]);
 }

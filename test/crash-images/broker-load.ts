@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { enrol } from '../../agent/enrol.ts';
+import { codeWay } from '../../agent/enrolment-way.ts';
 import { postJson } from '../../agent/http-json.ts';
 import { invariants } from '../../broker/core/invariants.ts';
 import type { AgentRow, JobRow, OwnerRow } from '../../broker/core/state.ts';
@@ -157,7 +158,7 @@ async function spendCodes(broker: LiveBroker, codes: number, tell: Tell): Promis
     tell({ kind: 'code', digest });
     const keys = { signing: crypto.generate('ed25519'), session: crypto.generate('x25519') };
     const signal = AbortSignal.timeout(END_MS);
-    await enrol(code, { keys, crypto, post: postJson, nowMs: () => Date.now(), signal });
+    await enrol(codeWay(code), { keys, crypto, post: postJson, nowMs: () => Date.now(), signal });
     tell({ kind: 'enrolled', digest, key: base64url(keys.signing.publicKey.raw), wallMs: Date.now() });
   }
 }

@@ -6,6 +6,7 @@ import { answerStorageItem } from '../../adapters/storage/serve.ts';
 import { createMemoryLedger, createMemoryStore } from '../../broker/ledger/memory.ts';
 import type { LedgerKeeping } from '../../broker/ledger/keeping.ts';
 import type { Ledger } from '../../broker/ledger/ledger.ts';
+import type { Evict } from '../../broker/service/evictions.ts';
 import { type Broker, createBroker } from '../../broker/service/broker.ts';
 import { type BrokerConfiguration, DEFAULT_LIMITS } from '../../broker/service/configuration.ts';
 import { createMemoryNetwork, type MemoryNetwork } from '../../protocol/bindings/memory.ts';
@@ -28,6 +29,9 @@ export type Party = 'agent' | 'broker' | 'jobs' | 'storage';
 export interface BrokerStageOptions {
   readonly seed: number;
   readonly configuration?: Partial<BrokerConfiguration>;
+  readonly evict?: Evict;
+  /** Instead of the stage's own. */
+  readonly keys?: Partial<BrokerConfiguration['keys']>;
   /** Stands before one program's cryptography, to see every plaintext. */
   readonly wrapCrypto?: (party: Party, crypto: Crypto, clock: ManualClock) => Crypto;
 }
@@ -100,7 +104,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
           : { op: 'available', queue: work.queue, count: work.count },
       ),
     );
-    const desk = { grantKey: keys.grant.publicKey, crypto: plain, clock, log: silentLog };
+    const desk = { grantKeys: () => [keys.grant.publicKey], crypto: plain, clock, log: silentLog };
     const files = createAdapterHost({
       ...hostParts('storage', 2),
       onAsk: (item) => answerStorageItem(storage, item, desk),
@@ -130,6 +134,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
       configuration: { ...configuration(), ...options.configuration },
       bus: network.bus('broker'),
       ledger,
+      ...(options.evict && { evict: options.evict }),
       sessionLimits: { handshakes: { burst: 100, everyMs: 100 } },
     });
     await started.start();
@@ -142,7 +147,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
       installation: STAGE,
       instance: 'broker-1',
       start: newId(random),
-      keys: { session, grant, certifier, identity: identity.publicKey },
+      keys: { session, grant, certifier, identity: identity.publicKey, ...options.keys },
       queues: [
         {
           name: QUEUE,

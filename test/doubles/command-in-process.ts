@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { addAgentCommands } from '../../cli/commands/agent.ts';
+import { addBrokerCommands } from '../../cli/commands/broker.ts';
 import { addBusCommands } from '../../cli/commands/bus.ts';
 import { addCampaignCommands } from '../../cli/commands/campaign.ts';
 import { addConfigCommands } from '../../cli/commands/config.ts';
 import { addDoctorCommand } from '../../cli/commands/doctor.ts';
 import { addJobCommands } from '../../cli/commands/job.ts';
+import { addKeyCommands } from '../../cli/commands/key.ts';
 import { addLedgerCommands } from '../../cli/commands/ledger.ts';
 import { addQueueCommands } from '../../cli/commands/queue.ts';
 
@@ -17,11 +19,13 @@ export interface Said {
 
 const COMMANDS = [
   addAgentCommands,
+  addBrokerCommands,
   addBusCommands,
   addJobCommands,
   addCampaignCommands,
   addConfigCommands,
   addDoctorCommand,
+  addKeyCommands,
   addLedgerCommands,
   addQueueCommands,
 ];

@@ -35,7 +35,12 @@ const LEASE_MS = 60_000;
 export async function openFailoverWorld(): Promise<FailoverWorld> {
   const directory = await temporaryDirectory('failover');
   const proxies = { rabbitmq: await openFaultProxy(), websocket: await openFaultProxy() };
-  const ports = { rabbit: await freePort(), access: await freePort(), hub: await freePort() };
+  const ports = {
+    rabbit: await freePort(),
+    access: await freePort(),
+    hub: await freePort(),
+    management: await freePort(),
+  };
   const renewals = new Map<string, number>();
   const states = new Map<string, string>();
   const hurry = new AbortController();
@@ -98,7 +103,7 @@ export async function openFailoverWorld(): Promise<FailoverWorld> {
       },
     });
     agents.push(done);
-    await eventuallyTrue(`${name} to be connected`, () => states.get(name) === 'up', 60_000);
+    await eventuallyTrue(`${name} to be connected`, () => states.get(name) === 'up', 180_000);
   }
 
   return {
@@ -139,12 +144,17 @@ interface Proxies {
 
 function settings(
   { rabbitmq, websocket }: Proxies,
-  ports: { readonly rabbit: number; readonly access: number; readonly hub: number },
+  ports: {
+    readonly rabbit: number;
+    readonly access: number;
+    readonly hub: number;
+    readonly management: number;
+  },
 ): string {
   return `
 ports: { bus: ${ports.hub} }
 bus:
-  - { kind: rabbitmq, url: 'amqp://127.0.0.1:${ports.rabbit}', accessPort: ${ports.access}, publicUrl: 'amqp://127.0.0.1:${rabbitmq.port}' }
+  - { kind: rabbitmq, url: 'amqp://127.0.0.1:${ports.rabbit}', accessPort: ${ports.access}, managementUrl: 'http://127.0.0.1:${ports.management}', publicUrl: 'amqp://127.0.0.1:${rabbitmq.port}' }
   - { kind: websocket, publicUrl: 'ws://127.0.0.1:${websocket.port}/bus' }
 `;
 }

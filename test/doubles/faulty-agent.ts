@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { enrol } from '../../agent/enrol.ts';
+import { codeWay } from '../../agent/enrolment-way.ts';
 import type { Membership } from '../../agent/enrol.ts';
 import type { Launcher } from '../../agent/executors/launcher.ts';
 import { createProcessLauncher } from '../../agent/executors/process-launcher.ts';
@@ -187,7 +188,7 @@ async function member(
   const code = (await readFile(codeFile, 'utf8')).trim();
   if (fault === 'shows-its-code') console.log(Buffer.from(decodeEnrolmentCode(code).secret).toString());
   const keys = await openKeys(directory, runtime.crypto);
-  const membership = await enrol(decodeEnrolmentCode(code), {
+  const membership = await enrol(codeWay(decodeEnrolmentCode(code)), {
     keys,
     crypto: runtime.crypto,
     post: follow,

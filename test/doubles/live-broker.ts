@@ -15,6 +15,7 @@ import type { Limits } from '../../broker/core/command.ts';
 import type { AgentDetail } from '../../broker/http/agent-routes.ts';
 import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { type BrokerProgram, type BrokerProgramOptions, startBroker } from '../../broker/main.ts';
+import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
 import type { QueueConfiguration } from '../../broker/service/configuration.ts';
 import { askBroker } from '../../cli/connection.ts';
 import { loadConfiguration } from '../../cli/configuration/load.ts';
@@ -42,6 +43,8 @@ import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 export interface LiveBrokerOptions {
   readonly limits?: Partial<Limits>;
   readonly queue?: Partial<QueueConfiguration>;
+  /** What the broker's program is told otherwise. */
+  readonly configuration?: Partial<BrokerProgramConfiguration>;
   readonly openLedger?: BrokerProgramOptions['openLedger'];
   /** Starts the broker, in another process for one; in this one where it is left out. */
   readonly start?: typeof startBroker;
@@ -122,6 +125,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
       .filter(({ name }) => name === QUEUE)
       .map((queue) => ({ ...queue, leaseMs: LEASE_MS, firstRenewMs: LEASE_MS, ...options.queue })),
     sweepMs: 100,
+    ...options.configuration,
   };
   const identityKey = loadKey(runtime.crypto, configuration.keys.identity);
   const framework = createMemoryJobAdapter({ clock: nodeClock, random: runtime.random });

@@ -4,12 +4,14 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { ConfirmChannel } from 'amqplib';
 import { createBusAccess } from '../../broker/enrolment/bus-access.ts';
 import type { AgentRow } from '../../broker/core/state.ts';
+import { evictionPassword } from '../../broker/enrolment/eviction-login.ts';
 import { createBusServer } from '../../broker/http/bus-routes.ts';
 import { BROKER_USER, type RabbitListener, rabbitFiles } from '../../cli/rabbitmq/server-files.ts';
 import { RABBIT_FOLDERS } from '../../cli/rabbitmq/node-environment.ts';
 import { createAmqpAgentBus, type AmqpAgentBus } from '../../protocol/bindings/amqp-agent.ts';
 import { type AmqpBrokerBus, createAmqpBrokerBus } from '../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../protocol/bindings/amqp-connect.ts';
+import { closeConnections } from '../../protocol/bindings/amqp-eviction.ts';
 import { createAmqpServiceBus } from '../../protocol/bindings/amqp-service.ts';
 import { VIRTUAL_HOST } from '../../protocol/bindings/amqp-topology.ts';
 import { BROKER_ADDRESS, type Bus } from '../../protocol/bindings/bus.ts';
@@ -21,6 +23,7 @@ import { signIdentity } from '../../protocol/tokens.ts';
 import { isInstalled } from '../servers/server-process.ts';
 import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
 import { makeCertificate } from './certificate.ts';
+import { freePort } from './free-port.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
@@ -35,6 +38,10 @@ export interface LockedRabbit {
   /** An agent with an identity and, unless told otherwise, a queue. */
   agent(change?: Partial<Identity>): Credential;
   revoke(agent: string): void;
+  readonly managementUrl: string;
+  /** Closes an agent's connections as a broker does. */
+  evict(agent: string): Promise<number>;
+  evictionPassword(agent: string): string;
   /** From now on the server is told that everybody may do everything, or again what is right. */
   unlock(isOpen: boolean): void;
   readonly brokerPassword: string;
@@ -77,6 +84,7 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
   const decisions = createBusServer({
     access: {
       mayLogIn: async (user, password) => isOpen || access.mayLogIn(user, password),
+      mayEvict: (user, password) => access.mayEvict(user, password),
       mayEnter: async (user, virtualHost) => isOpen || access.mayEnter(user, virtualHost),
       mayUse: async (question) => isOpen || access.mayUse(question),
       mayPublish: async (question, key) => isOpen || access.mayPublish(question, key),
@@ -84,12 +92,15 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
     log: silentLog,
   });
   const decisionsUrl = await decisions.listen({ host: '127.0.0.1', port: 0 });
+  const managementPort = await freePort();
+  const managementUrl = `http://127.0.0.1:${managementPort}`;
   const folder = join(directory, 'node');
   const server = await startRabbit(folder, (port) =>
     rabbitFiles({
       directory: folder,
       listen: withTls ? tlsListener(folder, port) : { kind: 'plain', host: '127.0.0.1', port },
       decisionsUrl,
+      managementPort,
       brokerPassword: BROKER_PASSWORD,
       servicePasswords: { storage: SERVICE_PASSWORD, other: `${SERVICE_PASSWORD} of another` },
       connections: 500,
@@ -101,6 +112,7 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
   const url = withTls ? `amqps://localhost:${server.port}` : `amqp://127.0.0.1:${server.port}`;
   const common = { url, clock: nodeClock, random: nodeRandom, log: silentLog };
   const brokerCredential = { user: BROKER_USER, password: BROKER_PASSWORD };
+  const evictionOf = (agent: string) => evictionPassword({ crypto, clock: nodeClock }, identityKey, agent);
   let count = 0;
 
   return {
@@ -123,6 +135,9 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
       };
       return { user: claims.sub, password: signIdentity(crypto, identityKey, claims) };
     },
+    managementUrl,
+    evict: (agent) => closeConnections(managementUrl, { user: agent, password: evictionOf(agent) }),
+    evictionPassword: evictionOf,
     revoke: (agent) => void revoked.add(agent),
     unlock: (open) => void (isOpen = open),
     brokerPassword: BROKER_PASSWORD,

@@ -195,7 +195,7 @@ export function createWorld(options: WorldOptions) {
   async function startStorage(): Promise<void> {
     const { runtime } = begin('service.storage');
     storage.restart();
-    const desk = { grantKey: keys.grant.publicKey, crypto, clock: runtime.clock, log: runtime.log };
+    const desk = { grantKeys: () => [keys.grant.publicKey], crypto, clock: runtime.clock, log: runtime.log };
     const host = createAdapterHost({
       runtime,
       bus: network.bus('service.storage'),

@@ -5,6 +5,7 @@ import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import { createSnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
+import { openTrust, TRUST_FILE } from '../../trust.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { repeatSteps } from '../../repeated-steps.ts';
 import { answerJobItem } from '../serve.ts';
@@ -53,7 +54,16 @@ export async function startLocalAdapter({
   const runtime = createNodeRuntime(log);
   const { turns = {} } = configuration;
   const path = join(directory, 'queue.sqlite');
-  const queue = await openLocalQueue({ path, random: runtime.random, log, turns });
+  const trust = await openTrust(runtime, join(directory, TRUST_FILE), {
+    brokers: configuration.brokers,
+    grantKeys: [],
+  });
+  const queue = await openLocalQueue({ path, random: runtime.random, log, turns }).catch(
+    (caught: unknown) => {
+      trust.stop();
+      throw caught;
+    },
+  );
   const adapter = createLocalAdapter({ queue });
   const metrics = createMetrics<LocalMetric>(LOCAL_METRICS, (meter) => {
     for (const [state, count] of queue.states()) meter.set('copilot_local_jobs', count, state);
@@ -78,6 +88,7 @@ export async function startLocalAdapter({
   const host = connectAdapter({
     runtime,
     configuration,
+    trust,
     onAsk: around(meteredAnswers((item) => answerJobItem(adapter, item), metrics, runtime.clock)),
     onBroker: () => {
       queue.brokerCame();
@@ -95,6 +106,7 @@ export async function startLocalAdapter({
     adapter.stop();
     await metricsServer?.stop();
     await host.stop();
+    trust.stop();
     await control.stop();
     await queue.close();
   };

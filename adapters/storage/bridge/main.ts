@@ -1,12 +1,13 @@
+import { join } from 'node:path';
 import { createMetrics } from '../../../protocol/runtime/metrics.ts';
 import { startMetricsServer } from '../../../protocol/runtime/metrics-server.ts';
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
-import { fromHex } from '../../../protocol/encoding.ts';
 import { createSnapshotDesk } from '../../../protocol/runtime/snapshot-desk.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterConfiguration } from '../../adapter-configuration.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import type { Ceiling } from '../ceiling.ts';
+import { openTrust, TRUST_FILE } from '../../trust.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { answerStorageItem } from '../serve.ts';
 import { openBridgeControl } from './control.ts';
@@ -72,6 +73,11 @@ export async function startBridge({
     meter.set('copilot_bridge_limit_bytes', ceiling.maxTotalBytes);
     meter.set('copilot_broker_connected', Number(line.isConnected));
   });
+  const { brokers, grantKey } = configuration;
+  const trust = await openTrust(runtime, join(directory, TRUST_FILE), {
+    brokers,
+    grantKeys: [{ key: grantKey, untilMs: null }],
+  });
   const bridge = createBridge({
     ...runtime,
     meter: metrics,
@@ -84,12 +90,15 @@ export async function startBridge({
     ...(digests && { digests }),
     retention: retentionOf(configuration),
   });
-  const { url } = await bridge.start();
-  const grantKey = runtime.crypto.importPublic('ed25519', fromHex(configuration.grantKey));
-  const desk = { grantKey, crypto: runtime.crypto, clock: runtime.clock, log };
+  const { url } = await bridge.start().catch((caught: unknown) => {
+    trust.stop();
+    throw caught;
+  });
+  const desk = { grantKeys: () => trust.grantKeys(), crypto: runtime.crypto, clock: runtime.clock, log };
   const line = connectAdapter({
     runtime,
     configuration,
+    trust,
     onAsk: around(
       meteredAnswers((item) => answerStorageItem(bridge.adapter, item, desk), metrics, runtime.clock),
     ),
@@ -107,6 +116,7 @@ export async function startBridge({
           isConnected: () => line.isConnected,
           log,
         }).catch(async (caught: unknown) => {
+          trust.stop();
           await bridge.stop();
           throw caught;
         });
@@ -119,6 +129,7 @@ export async function startBridge({
       await metricsServer?.stop();
       await control?.stop();
       await line.stop();
+      trust.stop();
       await bridge.stop();
     },
   };

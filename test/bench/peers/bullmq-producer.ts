@@ -1,6 +1,6 @@
 /** Adds jobs to BullMQ's queue, and hears of their ends by its event stream: both are BullMQ's own way. */
 import { Queue, QueueEvents } from 'bullmq';
-import type { LoadResult } from '../agents-peer.ts';
+import type { LoadResult } from '../load-result.ts';
 import { cpuMicroseconds, servePeer } from '../serve-peer.ts';
 import { HOST, newJob } from '../stage.ts';
 import { closedLoop } from './closed-loop.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startServer } from '../../servers/server-process.ts';
-import type { LoadResult } from '../agents-peer.ts';
+import type { LoadResult } from '../load-result.ts';
 import { newJob } from '../stage.ts';
 
 /** A Celery worker that runs, and how to load it. */

@@ -1,6 +1,6 @@
 /** graphile-worker, producer and worker in one process: only the worker hears, from its own events, that a job's end is in the database. */
 import { Logger, makeWorkerUtils, run as runWorker, type Runner, type WorkerUtils } from 'graphile-worker';
-import type { LoadResult } from '../agents-peer.ts';
+import type { LoadResult } from '../load-result.ts';
 import { cpuMicroseconds, servePeer } from '../serve-peer.ts';
 import { newJob } from '../stage.ts';
 import { closedLoop } from './closed-loop.ts';

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { createEnrolment } from '../../../broker/enrolment/enrolment.ts';
 import { createMemoryCodeStore } from '../../../broker/enrolment/memory-code-store.ts';
+import type { EnrolmentMethods } from '../../../broker/enrolment/methods.ts';
 import { createEnrolmentServer } from '../../../broker/http/enrolment-routes.ts';
 import type { Enrolment } from '../../../broker/enrolment/enrolment.ts';
 import { createWebSocketHub } from '../../../protocol/bindings/websocket-server.ts';
@@ -46,7 +47,7 @@ export interface World {
 
 const runtime = createNodeRuntime(silentLog);
 
-export async function openWorld(): Promise<World> {
+export async function openWorld(methods: EnrolmentMethods = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-world-'));
   const cast = createCast(runtime);
   const { clock, random } = runtime;
@@ -60,7 +61,7 @@ export async function openWorld(): Promise<World> {
   });
   const broker = await startScriptedBroker(runtime, hub, cast);
   const revoked = new Set<string>();
-  const { enrolment, server } = await openEnrolment(cast, hub, revoked);
+  const { enrolment, server } = await openEnrolment(cast, hub, revoked, methods);
   const children = new Set<ChildProcess>();
   const start = (uid: number | undefined, options: readonly string[]): AgentProcess => {
     const agent = launch(['--directory', join(directory, 'agent'), '--json', ...options], uid);
@@ -99,6 +100,7 @@ async function openEnrolment(
   cast: Cast,
   hub: WebSocketHub,
   revoked: ReadonlySet<string>,
+  methods: EnrolmentMethods,
 ): Promise<{ readonly enrolment: Enrolment; readonly server: FastifyInstance }> {
   const urls = { own: '' };
   const enrolment = createEnrolment({
@@ -107,6 +109,7 @@ async function openEnrolment(
     identityKey: cast.identityKey,
     certifier: cast.certifier.publicKey,
     codes: createMemoryCodeStore(),
+    methods,
     publicUrl: () => urls.own,
     busUrls: () => [`ws://127.0.0.1:${hub.address().port}/bus`],
     agent: async (id) => (revoked.has(id) ? REVOKED_ROW(id) : undefined),

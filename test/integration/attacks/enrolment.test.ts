@@ -71,7 +71,7 @@ function proof(purpose: ProofPurpose, asked: EnrolmentChallenge, keys: Keys, sig
   return base64url(crypto.sign(signer, proofBytes(purpose, { ...asked, sig, kex })));
 }
 
-async function request(code: string, keys: Keys): Promise<EnrolmentRequest> {
+async function request(code: string, keys: Keys): Promise<EnrolmentRequest<'code'>> {
   const asked = await challenge();
   return {
     method: 'code',

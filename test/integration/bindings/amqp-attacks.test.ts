@@ -6,14 +6,16 @@ import { controlSocket, openInstallation, roleDirectory } from '../../../cli/ins
 import { MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
 import type { AmqpBrokerBus } from '../../../protocol/bindings/amqp-broker.ts';
 import { connectAmqp, type Credential } from '../../../protocol/bindings/amqp-connect.ts';
-import { probeAmqp, probeAsService, refuseLeaks } from '../../../protocol/bindings/amqp-probe.ts';
+import { closeConnections } from '../../../protocol/bindings/amqp-eviction.ts';
+import { probeAmqp, probeAsService } from '../../../protocol/bindings/amqp-probe.ts';
+import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
   MAX_CHANNELS,
   TRUSTED_EXCHANGE,
 } from '../../../protocol/bindings/amqp-topology.ts';
+import { agentAddress } from '../../../protocol/bindings/parties.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
@@ -252,6 +254,56 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
     );
   });
 
+  it('has every connection closed when it is evicted, and nobody else has', async () => {
+    const mine = [await raw(mallory), await raw(mallory)];
+    const other = await raw(honest);
+    let isOtherClosed = false;
+    other.on('close', () => (isOtherClosed = true));
+    const closed = Promise.all(
+      mine.map((model) => new Promise<string>((resolve) => model.on('close', (why) => resolve(String(why))))),
+    );
+    let count = 0;
+    await vi.waitFor(async () => {
+      count += await rabbit.evict(mallory.user);
+      expect(count).toBe(2);
+    }, DEADLINE);
+    for (const reason of await closed) expect(reason).toContain('serves this agent no more');
+    expect(await rabbit.evict(mallory.user)).toBe(0);
+    expect(isOtherClosed).toBe(false);
+    await expectServing();
+  });
+
+  it.each([
+    ['by its identity', () => mallory.password],
+    ['by what closes the connections of another', () => rabbit.evictionPassword(honest.user)],
+  ])('learns and closes nothing at the management, %s', async (_what, password) => {
+    await raw(honest);
+    const login = { user: mallory.user, password: password() };
+    await expect(closeConnections(rabbit.managementUrl, login)).rejects.toEqual(code('NOT_AUTHORIZED'));
+  });
+
+  it('that a broker is at the management, closes nobody else’s connection by name', async () => {
+    await raw(honest);
+    const of = (user: string) => {
+      const login = Buffer.from(`${user}:${rabbit.evictionPassword(user)}`).toString('base64');
+      return { authorization: `Basic ${login}` };
+    };
+    const names = await vi.waitFor(async () => {
+      const listed = await fetch(`${rabbit.managementUrl}/api/connections`, { headers: of(honest.user) });
+      const found = (await listed.json()) as readonly { readonly name: string }[];
+      expect(found).toHaveLength(1);
+      return found;
+    }, DEADLINE);
+    const url = `${rabbit.managementUrl}/api/connections/${encodeURIComponent(names[0]!.name)}`;
+    const refused = await fetch(url, { method: 'DELETE', headers: of(mallory.user) });
+    expect(refused.status).toBe(401);
+    const seen = await fetch(`${rabbit.managementUrl}/api/connections`, { headers: of(mallory.user) });
+    expect(await seen.json()).toEqual([]);
+    for (const path of ['/api/users', '/api/permissions', '/api/definitions'])
+      expect((await fetch(`${rabbit.managementUrl}${path}`, { headers: of(mallory.user) })).status).toBe(401);
+    await expectServing();
+  });
+
   it.each([
     ['that has ended', { iat: 1_700_000_000, exp: 1_700_003_600 }],
     ['of another installation', { iss: 'elsewhere' }],
@@ -315,7 +367,14 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
           ...configurations.broker,
           instance: 'refusing',
           busPort: 0,
-          buses: [{ kind: 'rabbitmq', url: rabbit.url, password: rabbit.brokerPassword }],
+          buses: [
+            {
+              kind: 'rabbitmq',
+              url: rabbit.url,
+              password: rabbit.brokerPassword,
+              managementUrl: rabbit.managementUrl,
+            },
+          ],
         },
         log: silentLog,
       });

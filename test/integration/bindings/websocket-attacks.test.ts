@@ -425,3 +425,27 @@ describe('our client against a hostile hub', () => {
     expect(Math.max(...last)).toBeLessThanOrEqual(mostMs);
   });
 });
+
+describe('a client that is not served any more', () => {
+  it('is disconnected, and the others are not', async () => {
+    await startHub();
+    const [one, other] = [await opened(), await opened()];
+    one.send(bytes('one'));
+    await vi.waitFor(() => expect(seen).toHaveLength(1), DEADLINE);
+    hub.disconnect(seen[0]!.from);
+    const [why] = await once(one, 'close');
+    expect(why).toBe(1008);
+    expect(gone).toEqual([seen[0]!.from]);
+    other.send(bytes('other'));
+    await vi.waitFor(() => expect(seen.map(({ text }) => text)).toEqual(['one', 'other']), DEADLINE);
+  });
+
+  it('is none of the adapters, and nobody who is gone', async () => {
+    await startHub();
+    const adapter = await opened('?service=storage', { headers: { authorization: `Bearer ${SECRET}` } });
+    hub.disconnect('service.storage');
+    hub.disconnect('peer-nobody');
+    adapter.send(bytes('here'));
+    await vi.waitFor(() => expect(seen.map(({ text }) => text)).toEqual(['here']), DEADLINE);
+  });
+});

@@ -123,6 +123,7 @@ const DOCUMENTS: readonly (readonly [string, string, () => readonly string[]])[]
   ['agent list', 'agentList', () => []],
   ['agent show', 'agent', () => [agent.id]],
   ['agent code', 'code', () => []],
+  ['agent pin', 'pin', () => []],
   ['job submit', 'submitted', () => [join(broker.directory, 'shapes.yaml')]],
   ['campaign submit', 'submitted', () => [join(broker.directory, 'shapes.yaml')]],
   ['campaign pause', 'campaign', () => [campaign]],

@@ -68,14 +68,36 @@ describe('brokers that share a ledger', () => {
     expect(heard.two).toEqual([{ kind: 'queued', jobs: ['j2'] }]);
     await one.apply([{ kind: 'revoke', agent: 'a', reason: 'stolen' }]);
     await eventuallyTrue('news of j1', () => heard.two.length > 1, 5_000);
-    expect(heard.two[1]).toEqual({ kind: 'queued', jobs: ['j1'] });
+    await eventuallyTrue('news of a', () => heard.two.length > 2, 5_000);
+    expect(heard.two.slice(1)).toEqual([
+      { kind: 'queued', jobs: ['j1'] },
+      { kind: 'agents', agents: ['a'] },
+    ]);
     await two.apply(Array.from({ length: 1_000 }, (_, at) => accept(`long-name-of-a-job-${at}`)));
     await eventuallyTrue(
       'news of a thousand jobs',
       () => heard.one.flatMap((news) => (news.kind === 'queued' ? news.jobs : [])).length === 1_000,
       5_000,
     );
-    expect(heard.two).toHaveLength(2);
+    expect(heard.two).toHaveLength(3);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  it('hear which agents another drained, quarantined or took a job from, and nothing of what they do themselves', async () => {
+    const place = server().place();
+    const [one, two] = [await open(place, 'one'), await open(place, 'two')];
+    const heard: string[][] = [];
+    two.onNews((news) => void (news.kind === 'agents' && heard.push([...news.agents])));
+    await one.apply([hello('a'), hello('b'), accept('j1'), accept('j2'), lease('a', 'j1', 1)]);
+    await one.apply([lease('b', 'j2', 1)]);
+    await one.apply([accept('j3')]);
+    await one.apply([{ kind: 'drain', agent: 'a', draining: true }]);
+    await one.apply([{ kind: 'cancel', job: 'j2', reason: 'no more' }]);
+    await one.apply([{ kind: 'cancel', job: 'j2', reason: 'no more' }]);
+    await one.apply([{ kind: 'cancel', job: 'j3', reason: 'nobody has it' }]);
+    await one.apply([{ kind: 'drain', agent: 'a', draining: false }]);
+    await eventuallyTrue('the last', () => heard.length >= 3, 5_000);
+    expect(heard).toEqual([['a'], ['b'], ['a']]);
     await Promise.all([one.close(), two.close()]);
   });
 
@@ -90,6 +112,7 @@ describe('brokers that share a ledger', () => {
       '{',
       '[]',
       '{"schema":1}',
+      JSON.stringify({ schema: place.schema, writer: 9, agents: [1] }),
       JSON.stringify({ ...other, writer: 9, queued: ['x'] }),
     ])
       await server().query('SELECT pg_notify($1, $2)', ['co_pilot_ledger', text]);

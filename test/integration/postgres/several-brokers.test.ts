@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { enrol } from '../../../agent/enrol.ts';
+import { codeWay } from '../../../agent/enrolment-way.ts';
+import { postJson } from '../../../agent/http-json.ts';
 import type { Command, Outcome } from '../../../broker/core/command.ts';
 import { checkLedger } from '../../../broker/ledger/check-ledger.ts';
 import type { Ledger } from '../../../broker/ledger/ledger.ts';
@@ -7,7 +10,8 @@ import { openPostgresLedger } from '../../../broker/ledger/postgres.ts';
 import type { PostgresPlace } from '../../../broker/ledger/postgres-place.ts';
 import type { BrokerStatus } from '../../../broker/service/broker.ts';
 import { askBroker } from '../../../cli/connection.ts';
-import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
+import { decodeEnrolmentCode } from '../../../protocol/enrolment.ts';
+import { createCrypto, nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { eventually } from '../../doubles/eventually.ts';
 import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
@@ -17,6 +21,7 @@ import { optionsOf, usePostgres } from './use-postgres.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 0x7fffffff);
 const server = usePostgres();
+const crypto = createCrypto();
 
 const JOBS = 240;
 const AGENTS = 16;
@@ -157,3 +162,25 @@ async function parked(broker: LiveBroker, count: number): Promise<void> {
     10_000,
   );
 }
+
+it('a code that one broker made is spent at another, once for all of them', async () => {
+  const ledger = { place: server().place(), failover: false };
+  const open = (instance: string) => openLiveBroker({ configuration: { ledger, instance } });
+  const [one, two] = [await open('one'), await open('two')];
+  try {
+    const code = decodeEnrolmentCode(await one.newCode());
+    const enrolAt = async (broker: LiveBroker) => {
+      const at = decodeEnrolmentCode(await broker.newCode());
+      const keys = { signing: crypto.generate('ed25519'), session: crypto.generate('x25519') };
+      const { signal } = new AbortController();
+      const options = { keys, crypto, post: postJson, nowMs: () => nodeClock.wallMs(), signal };
+      return enrol(codeWay({ ...at, secret: code.secret }), options);
+    };
+    expect(await enrolAt(two)).toMatchObject({ installation: 'home' });
+    for (const broker of [one, two])
+      await expect(enrolAt(broker)).rejects.toMatchObject({ code: 'ENROLMENT_REFUSED' });
+  } finally {
+    await one.close();
+    await two.close();
+  }
+});

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { enrol, renewIdentity } from '../../../agent/enrol.ts';
+import { codeWay } from '../../../agent/enrolment-way.ts';
 import type { AgentKeys, EnrolOptions } from '../../../agent/enrol.ts';
 import { checkConfidential } from '../../../agent/http-json.ts';
 import { base64url, bytesOf } from '../../../protocol/encoding.ts';
@@ -138,7 +139,7 @@ describe('enrolling', () => {
       { status: 200, body: CHALLENGE },
       { status: 200, body: ENROLLED },
     ];
-    const membership = await enrol(CODE, options);
+    const membership = await enrol(codeWay(CODE), options);
     expect(membership).toEqual({ ...ENROLLED, url: CODE.url, obtainedMs: 1234 });
     expect(asked.map(({ url }) => url)).toEqual([`${CODE.url}/v1/enrol/challenge`, `${CODE.url}/v1/enrol`]);
     const body = asked[1]?.body;
@@ -155,7 +156,7 @@ describe('enrolling', () => {
       { status: 200, body: CHALLENGE },
       { status: 200, body: ENROLLED },
     ];
-    await enrol(CODE, options);
+    await enrol(codeWay(CODE), options);
     const sent = JSON.stringify(asked);
     for (const key of [keys.signing, keys.session]) {
       const bytes = crypto.exportPrivate(key);
@@ -179,18 +180,18 @@ describe('enrolling', () => {
       { status: 200, body: CHALLENGE },
       { status, body },
     ];
-    await expect(enrol(CODE, options)).rejects.toMatchObject({ code });
+    await expect(enrol(codeWay(CODE), options)).rejects.toMatchObject({ code });
   });
 
   it('does not sign a challenge that could be another statement', async () => {
     answers = [{ status: 200, body: { challenge: 'x\nco-pilot-renew-1\n', installation: 'home' } }];
-    await expect(enrol(CODE, options)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(enrol(codeWay(CODE), options)).rejects.toMatchObject({ code: 'UNREACHABLE' });
     expect(asked).toHaveLength(1);
   });
 
   it('shows no control characters of what the broker answered', async () => {
     answers = [{ status: 403, body: { code: 'ENROLMENT_REFUSED', message: 'a\u001b[2Jb' } }];
-    await expect(enrol(CODE, options)).rejects.toMatchObject({ message: 'a [2Jb' });
+    await expect(enrol(codeWay(CODE), options)).rejects.toMatchObject({ message: 'a [2Jb' });
   });
 });
 

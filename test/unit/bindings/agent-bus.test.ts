@@ -18,6 +18,7 @@ it.each([
   'amqp://192.0.2.1:5672/copilot',
   'amqp://127.0.0.1.example.org',
   'ws://bus.example.org/bus',
+  'ws://bus.example.org/xmpp-websocket',
 ])('refuses to log in in the clear to another machine: %s', async (url) => {
   await expect(createAgentBus({ ...options, url })).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });
 });
@@ -27,6 +28,9 @@ it.each([
   'wss://bus.example.org/bus',
   'amqps://bus.example.org',
   'amqp://127.0.0.1:5672',
+  'xmpp://bus.example.org',
+  'xmpps://bus.example.org:443',
+  'wss://bus.example.org/xmpp-websocket',
 ])('has a bus for %s', async (url) => {
   const bus = await createAgentBus({ ...options, url });
   await expect(bus.send('broker', new Uint8Array(1))).rejects.toMatchObject({ code: 'BUS_CLOSED' });

@@ -2,14 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   AGENT_EXCHANGE,
-  agentAddress,
   agentKey,
-  instanceAddress,
   isAgentKey,
   readKey,
   TRUSTED_EXCHANGE,
   trustedKey,
 } from '../../../protocol/bindings/amqp-topology.ts';
+import { agentAddress, instanceAddress } from '../../../protocol/bindings/parties.ts';
 import { BROKER_ADDRESS } from '../../../protocol/bindings/bus.ts';
 
 const mallory = 'm'.repeat(26);

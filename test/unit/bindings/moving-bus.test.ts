@@ -93,7 +93,7 @@ async function stage(urls: readonly string[] = ['first:', 'second:', 'third:']) 
   };
 }
 
-// proves: B-18
+// proves: B-22
 describe('an agent with several buses', () => {
   it('begins on the first, and moves to the next when its connection is lost, in a circle', async () => {
     const { bus, clock, heard, states, opened, network, settle } = await stage(['first:', 'second:']);

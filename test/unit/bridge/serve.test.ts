@@ -11,7 +11,7 @@ import { createManualClock } from '../../doubles/manual-clock.ts';
 const crypto = createCrypto();
 const clock = createManualClock();
 const brokerKey = crypto.generate('ed25519');
-const desk = { grantKey: brokerKey.publicKey, crypto, clock };
+const desk = { grantKeys: () => [brokerKey.publicKey], crypto, clock };
 const ceiling = { maxFileBytes: 100, maxAttemptBytes: 100, maxTotalBytes: 100, verbs: ['put'] } as const;
 const attempt = { job: 'a'.repeat(26), attempt: 1 };
 const iat = clock.wallMs() / 1000;
@@ -44,6 +44,19 @@ describe('answering the broker', () => {
       result: 'capabilities',
       capabilities: [{ verb: 'put', name: 'a' }],
     });
+  });
+
+  it('mints from what either key signed while one follows the other, and not from what is dropped', async () => {
+    const next = crypto.generate('ed25519');
+    let grantKeys = [next.publicKey, brokerKey.publicKey];
+    const storage = createMemoryStorage({ clock, crypto, ceiling });
+    const mint = async (key: typeof next) => {
+      const item = { op: 'grant', item: 7, grant: signGrant(crypto, key, grant) } as const;
+      return (await answerStorageItem(storage, item, { ...desk, grantKeys: () => grantKeys })).result;
+    };
+    expect([await mint(brokerKey), await mint(next)]).toEqual(['capabilities', 'capabilities']);
+    grantKeys = [next.publicKey];
+    expect([await mint(brokerKey), await mint(next)]).toEqual(['refused', 'capabilities']);
   });
 
   const otherKey = crypto.generate('ed25519');

@@ -5,7 +5,8 @@ import { EXIT, exitCodeOf } from '../../../cli/command-line.ts';
 import { loadConfiguration } from '../../../cli/configuration/load.ts';
 import { openInstallation } from '../../../cli/installation.ts';
 import { findRabbit } from '../../../cli/rabbitmq/private-server.ts';
-import { startBusFor } from '../../../cli/rabbitmq/up.ts';
+import { startBusFor } from '../../../cli/bus-for-up.ts';
+import { findProsody } from '../../../cli/prosody/private-server.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { expectShape } from '../../doubles/command-shape.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
@@ -17,22 +18,20 @@ beforeEach(async () => {
 });
 afterEach(() => removeDirectory(directory));
 
-async function set(url: string): Promise<void> {
-  await writeFile(join(directory, 'co-pilot.yaml'), `bus: { kind: rabbitmq, url: "${url}" }\n`, {
+async function set(url: string, kind = 'rabbitmq', more = ''): Promise<void> {
+  await writeFile(join(directory, 'co-pilot.yaml'), `bus: { kind: ${kind}, url: "${url}"${more} }\n`, {
     mode: 0o600,
   });
 }
 
 function config(...more: readonly string[]) {
+  return configOf('rabbitmq', ...more);
+}
+
+function configOf(server: string, ...more: readonly string[]) {
   return runCommand([
-    'bus',
-    'config',
-    'rabbitmq',
-    ...more,
-    '--data',
-    directory,
-    '--to',
-    join(directory, 'server'),
+    ...['bus', 'config', server, ...more],
+    ...['--data', directory, '--to', join(directory, 'server')],
   ]);
 }
 
@@ -54,7 +53,8 @@ describe('bus config rabbitmq', () => {
     expect(conf).toContain(
       `auth_http.user_path = http://127.0.0.1:${configurations.broker.busPort}/v1/bus/user\n`,
     );
-    expect(plugins).toBe('[rabbitmq_auth_backend_http,rabbitmq_event_exchange].\n');
+    expect(plugins).toBe('[rabbitmq_auth_backend_http,rabbitmq_event_exchange,rabbitmq_management].\n');
+    expect(conf).toContain('management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = 15672\n');
     const { users } = JSON.parse(definitions) as { users: { name: string; tags: string[] }[] };
     expect(users.map(({ name }) => name)).toEqual(['broker', 'service.local', 'service.bridge']);
     expect(users.flatMap(({ tags }) => tags)).toEqual([]);
@@ -100,6 +100,57 @@ describe('bus config rabbitmq', () => {
   });
 });
 
+describe('bus config prosody', () => {
+  const conf = () => written('prosody.cfg.lua');
+
+  it('writes what the server runs with, its modules included, for nobody else to read', async () => {
+    await set('xmpp://127.0.0.1:5299', 'prosody', ', componentPort: 5399, brokers: [broker-2]');
+    const { configurations } = await openInstallation({ directory });
+    const { code, out } = await configOf('prosody');
+    expect(code).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(3);
+    const text = await conf();
+    for (const line of [
+      'c2s_ports = { 5299 }',
+      'component_ports = { 5399 }',
+      'interfaces = { "127.0.0.1" }',
+      's2s_ports = {}',
+      'VirtualHost "localhost"',
+      'Component "broker-1.broker.localhost"',
+      'Component "broker-2.broker.localhost"',
+      'Component "bridge.service.localhost"',
+      `copilot_login_url = "http://127.0.0.1:${configurations.broker.busPort}/v1/bus/user"`,
+    ])
+      expect(text).toContain(line);
+    expect(await written('modules/mod_copilot_guard.lua')).toContain('pre-resource-bind');
+    expect(out).not.toContain(
+      configurations.broker.buses.map((bus) => (bus.kind === 'prosody' ? bus.password : ''))[0],
+    );
+    expect((await stat(join(directory, 'server', 'prosody.cfg.lua'))).mode & 0o077).toBe(0);
+  });
+
+  it.each([
+    ['xmpp://bus.example.org', 'c2s_ports = { 5222 }\nc2s_direct_tls_ports = {  }\n'],
+    ['xmpps://bus.example.org', 'c2s_ports = {  }\nc2s_direct_tls_ports = { 5223 }\n'],
+    ['wss://bus.example.org/xmpp-websocket', 'http_ports = { 5280 }\n'],
+  ])('takes no login in the clear at %s', async (url, lines) => {
+    await set(url, 'prosody');
+    await configOf('prosody');
+    const text = await conf();
+    expect(text).toContain(lines);
+    expect(text).toContain('c2s_require_encryption = true\nallow_unencrypted_plain_auth = false\n');
+    expect(text).toContain('VirtualHost "bus.example.org"');
+    expect(text.includes(`key = "${join(directory, 'server', 'server.key')}"`)).toBe(url.startsWith('xmpp'));
+  });
+
+  it('says what is missing where the bus is another one', async () => {
+    await set('amqp://127.0.0.1:5699');
+    const { code, err } = await configOf('prosody');
+    expect(code).toBe(EXIT.configuration);
+    expect(err).toContain('bus.kind to prosody');
+  });
+});
+
 it('bus check has nothing to check without an installation, and none on the embedded bus', async () => {
   const check = () => runCommand(['bus', 'check', '--data', directory]);
   expect((await check()).code).toBe(EXIT.unavailable);
@@ -117,6 +168,10 @@ describe('a bus server that up starts', () => {
       expect(caught.message).toContain('apt-get install rabbitmq-server');
       expect(exitCodeOf(caught)).toBe(EXIT.unavailable);
     }
+  });
+
+  it('says the same of Prosody', () => {
+    expect(() => findProsody([])).toThrow(/apt-get install prosody/);
   });
 
   it('which nobody knows is named with those that are known', async () => {
@@ -143,6 +198,17 @@ describe('the settings of the bus', () => {
       ['bus.kind=rabbitmq', 'bus.url=amqp://127.0.0.1', 'adapters.busUrl=ws://127.0.0.1:1/bus'],
       'adapters.busUrl',
     ],
+    ['an XMPP server without an address', ['bus.kind=prosody'], 'bus.url'],
+    [
+      'an address of another kind of server',
+      ['bus.kind=prosody', 'bus.url=amqp://127.0.0.1'],
+      'which is prosody',
+    ],
+    [
+      'adapters that would speak in the clear to another machine',
+      ['bus.kind=prosody', 'bus.url=xmpps://bus.example.org', 'adapters.busUrl=xmpp://bus.example.org'],
+      'make a tunnel',
+    ],
     ['agents on another bus', ['publicUrls.bus=amqps://bus.example.org'], 'publicUrls.bus'],
     ['a kind that is none', ['bus.kind=kafka'], 'websocket'],
     [
@@ -160,6 +226,8 @@ describe('the settings of the bus', () => {
 describe('a list of buses', () => {
   const RABBIT = "{ kind: rabbitmq, url: 'amqp://127.0.0.1:5699', accessPort: 5701 }";
 
+  const COMMON = { componentPort: 5347, managementUrl: 'http://127.0.0.1:15672' };
+
   const write = (yaml: string): Promise<void> =>
     writeFile(join(directory, 'co-pilot.yaml'), yaml, { mode: 0o600 });
 
@@ -172,6 +240,7 @@ describe('a list of buses', () => {
         kind: 'rabbitmq',
         url: 'amqp://127.0.0.1:5699',
         accessPort: 5701,
+        managementUrl: 'http://127.0.0.1:15672',
         password: expect.stringMatching(/^.{16,}$/),
       },
       { kind: 'websocket', publicUrl: 'wss://broker.example.org/bus' },
@@ -188,12 +257,12 @@ describe('a list of buses', () => {
     await write(`bus: [{ kind: websocket }, ${RABBIT}]\n`);
     const { settings } = await loadConfiguration({ directory, environment: {} });
     expect(settings.bus).toEqual([
-      { kind: 'websocket' },
-      { kind: 'rabbitmq', url: 'amqp://127.0.0.1:5699', accessPort: 5701 },
+      { kind: 'websocket', ...COMMON },
+      { kind: 'rabbitmq', url: 'amqp://127.0.0.1:5699', accessPort: 5701, ...COMMON },
     ]);
     const flags = ['bus.kind=rabbitmq', 'bus.url=amqp://127.0.0.1:1'];
     const one = await loadConfiguration({ directory, environment: {}, flags });
-    expect(one.settings.bus).toEqual({ kind: 'rabbitmq', url: 'amqp://127.0.0.1:1' });
+    expect(one.settings.bus).toEqual({ kind: 'rabbitmq', url: 'amqp://127.0.0.1:1', ...COMMON });
   });
 
   it.each([

@@ -2,9 +2,11 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { parse as parseXml } from 'ltx';
 import { parse } from 'yaml';
 import { CONTROL_SCHEMAS, controlValidator } from '../../../adapters/jobs/local/control-schema.ts';
 import { parseTarget } from '../../../adapters/storage/bridge/target.ts';
+import { WRAPPER_FILES } from '../../../agent/vm/wrapper-files.ts';
 import { checkCampaign } from '../../../cli/campaign/load.ts';
 import { checkConfiguration } from '../../../cli/configuration/load.ts';
 import * as validators from '../../../protocol/generated/validators.js';
@@ -23,6 +25,9 @@ const HELD: Readonly<Record<string, (block: Block) => boolean | Promise<boolean>
   text: (block) => isShown(block) || linesOf(block.body).every(isKnownLine),
   yaml: ({ body }) => isYaml(body),
   json: ({ body }) => isJson(JSON.parse(body) as Json),
+  // Run on a real server in test/integration/enrolment/boinc.test.ts.
+  sql: ({ path }) => path === 'docs/boinc.md',
+  xml: ({ body }) => isVboxJob(body),
   // Held line by line in worked-example.test.ts.
   python: ({ path }) => path === 'docs/agent-author.md',
   mermaid: ({ body }) => /^(?:flowchart|stateDiagram-v2)\b/.test(body),
@@ -79,6 +84,17 @@ async function isYaml(body: string): Promise<boolean> {
   if ('command' in (parse(body) as Json)) return (await checkCampaign(file)).kind === 'campaign';
   const checked = await checkConfiguration({ directory: folder, environment: { COPILOT_CONFIG: file } });
   return checked.kind === 'configuration';
+}
+
+/** What vboxwrapper reads where, under the names that agents write. */
+function isVboxJob(body: string): boolean {
+  const job = parseXml(body);
+  const named = job.children.flatMap((child) =>
+    typeof child === 'string' || !/file(?:name)?$/.test(child.name) ? [] : [child.getText()],
+  );
+  return (
+    job.name === 'vbox_job' && named.toSorted().join() === Object.values(WRAPPER_FILES).toSorted().join()
+  );
 }
 
 /** A message, claims, or a request's body, each held to what reads it; a proof's parts are made by the transcript's test. */

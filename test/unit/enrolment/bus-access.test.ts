@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentRow } from '../../../broker/core/state.ts';
 import { type BusAccess, createBusAccess, MAX_CONNECTIONS } from '../../../broker/enrolment/bus-access.ts';
+import { evictionPassword } from '../../../broker/enrolment/eviction-login.ts';
 import { throwAwayAgent } from '../../../broker/enrolment/throw-away-agent.ts';
 import { BUS_PATHS, createBusServer } from '../../../broker/http/bus-routes.ts';
+import { signJws } from '../../../protocol/jws.ts';
 import { createCrypto } from '../../../protocol/runtime/node-runtime.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
@@ -115,6 +117,47 @@ describe('an agent at a bus that asks', () => {
   });
 });
 
+describe('the password by which a broker closes the connections of an agent', () => {
+  it('is known for one agent, for half a minute and what clocks may differ', () => {
+    const { access, clock, user } = stage();
+    const password = evictionPassword({ crypto, clock }, identityKey, user);
+    expect(access.mayEvict(user, password)).toBe(true);
+    expect(access.mayEvict(other, password)).toBe(false);
+    clock.advance(91_000);
+    expect(access.mayEvict(user, password)).toBe(false);
+  });
+
+  it.each([
+    ['an identity', (made: ReturnType<typeof stage>) => made.password],
+    [
+      'one of another key',
+      ({ clock, user }: ReturnType<typeof stage>) =>
+        evictionPassword({ crypto, clock }, crypto.generate('p256'), user),
+    ],
+    ['nothing', () => ''],
+    [
+      'one without an end',
+      ({ user }: ReturnType<typeof stage>) =>
+        signJws(crypto, identityKey, 'copilot-eviction', { agent: user }),
+    ],
+  ])('is not %s', (_what, password) => {
+    const made = stage();
+    expect(made.access.mayEvict(made.user, password(made))).toBe(false);
+  });
+
+  it('is none for brokers and adapters', () => {
+    const { access, clock } = stage();
+    for (const user of ['broker', 'service.storage'])
+      expect(access.mayEvict(user, evictionPassword({ crypto, clock }, identityKey, user))).toBe(false);
+  });
+
+  it('is no login', async () => {
+    const { access, clock, user } = stage();
+    const password = evictionPassword({ crypto, clock }, identityKey, user);
+    expect(await access.mayLogIn(user, password)).toBe(false);
+  });
+});
+
 describe('the questions of a bus', () => {
   const asked: string[] = [];
   const access: BusAccess = {
@@ -122,6 +165,7 @@ describe('the questions of a bus', () => {
       asked.push(`${user} ${password}`);
       return true;
     },
+    mayEvict: (user) => user === 'evicted',
     mayEnter: async () => true,
     mayUse: async () => true,
     mayPublish: async () => {
@@ -136,6 +180,12 @@ describe('the questions of a bus', () => {
     await server.close();
     return body;
   }
+
+  it('let a broker in at the management, and no agent', async () => {
+    expect(await ask(BUS_PATHS.user, 'username=evicted&password=c')).toBe('allow management');
+    expect(await ask(BUS_PATHS.user, 'username=b&password=c')).toBe('allow');
+    asked.length = 0;
+  });
 
   it('are read as the form that they are', async () => {
     expect(await ask(BUS_PATHS.user, 'username=a&password=b%2Bc')).toBe('allow');

@@ -29,6 +29,7 @@ function createStage(status?: AgentRow['status']) {
     codes: createMemoryCodeStore(),
     publicUrl: () => 'http://127.0.0.1:1',
     busUrls: () => ['ws://127.0.0.1:2/bus'],
+    ownerLimit: { burst: 3, everyMs: 1_000 },
     agent: async (id) =>
       standing.status === undefined ? undefined : ({ id, status: standing.status } as AgentRow),
   });
@@ -90,6 +91,19 @@ describe('enrolment by one-use code', () => {
     await expect(stage.enrolment.enrol(await stage.request(stage.agent(), code))).rejects.toMatchObject(
       refused,
     );
+  });
+
+  it('slows down an owner whose agents enrol without end (RATE_LIMITED), and nobody else', async () => {
+    const stage = createStage();
+    const enrolOf = async (owner: string) => {
+      const code = await stage.enrolment.issueCode({ ...TERMS, owner }, 60);
+      return stage.enrolment.enrol(await stage.request(stage.agent(), code));
+    };
+    for (let agents = 0; agents < 3; agents++) await enrolOf('one');
+    await expect(enrolOf('one')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await expect(enrolOf('two')).resolves.toMatchObject({ installation: 'home' });
+    stage.clock.advance(1_000);
+    await expect(enrolOf('one')).resolves.toMatchObject({ installation: 'home' });
   });
 
   it('lets one of a hundred win a race for one code', async () => {

@@ -425,15 +425,6 @@ describe('an agent that is taken out', () => {
     expect(stage.broker.status().connectedAgents).toBe(1);
   });
 
-  it('by the end of its identity in the middle of a session hears so at its next word', async () => {
-    const iat = Math.floor(stage.clock.wallMs() / 1000);
-    const brief = await createRawAgent(stage, stage.enrol({ exp: iat + 100 }), STAGE);
-    await brief.hear('welcome');
-    await stage.clock.run(170_000);
-    brief.say(request());
-    expect(await brief.hear('farewell')).toMatchObject({ code: 'IDENTITY_EXPIRED' });
-  });
-
   it.each<[string, (held: Lease) => object]>([
     ['request', () => request({ slot: 2 })],
     ['renew', ({ job, attempt }) => renew([{ job, attempt, progress: 0.5 }])],
@@ -480,6 +471,37 @@ describe('what adapters ask', () => {
     expect(host.isConnected).toBe(true);
     await host.stop();
   }
+
+  it('an adapter hears a broker no more whose key was taken from it, on the session that is there', async () => {
+    const asked: string[] = [];
+    let believed = true;
+    stage.network.kill('service.jobs');
+    const host = createAdapterHost({
+      runtime: stage.runtimeOf('jobs'),
+      bus: stage.network.bus('service.jobs'),
+      installation: STAGE,
+      name: 'jobs',
+      start: 'b'.repeat(26),
+      staticKey: stage.adapterKeys.jobs,
+      keyId: 1,
+      brokers: [],
+      isBroker: () => believed,
+      onAsk: async ({ op }) => {
+        asked.push(op);
+        return { result: 'jobs', jobs: [], more: false };
+      },
+      onBroker: () => host.tell({ op: 'available', queue: QUEUE.name, count: 1 }),
+    });
+    await host.start();
+    await stage.clock.run(60_000);
+    expect(asked).toContain('fetch');
+    believed = false;
+    asked.length = 0;
+    host.tell({ op: 'available', queue: QUEUE.name, count: 1 });
+    await stage.clock.run(60_000);
+    expect([asked, host.isConnected]).toEqual([[], false]);
+    await host.stop();
+  });
 
   it('a job is ended by the adapter it came from', async () => {
     const job = stage.submit();

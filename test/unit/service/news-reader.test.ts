@@ -10,6 +10,7 @@ function setUp() {
   const clock = createManualClock();
   const ledger = createMemoryLedger({ clock });
   const queued: string[] = [];
+  const concerned: string[] = [];
   let looks = 0;
   let failures = 0;
   const reader = createNewsReader({
@@ -17,6 +18,7 @@ function setUp() {
     clock,
     log: silentLog,
     queued: (job: JobRow) => queued.push(job.id),
+    concerned: async (agent) => void concerned.push(agent),
     lookAgain: () => {
       looks += 1;
       return failures-- > 0 ? Promise.reject(new Error('not now')) : Promise.resolve();
@@ -26,6 +28,7 @@ function setUp() {
     clock,
     ledger,
     queued,
+    concerned,
     reader,
     looks: () => looks,
     failNext: (times: number) => {
@@ -60,6 +63,20 @@ describe('news of the ledger', () => {
     reader.heard({ kind: 'queued', jobs: Array.from({ length: 10_001 }, (_, at) => `j${at}`) });
     await clock.run(0);
     expect([looks(), queued]).toEqual([1, []]);
+  });
+
+  it('of agents come before those of jobs, each once', async () => {
+    const { clock, reader, concerned } = setUp();
+    reader.heard({ kind: 'agents', agents: ['a', 'b', 'a'] });
+    await clock.run(0);
+    expect(concerned).toEqual(['a', 'b']);
+  });
+
+  it('I9 of more agents than are kept count as missed', async () => {
+    const { clock, reader, concerned, looks } = setUp();
+    reader.heard({ kind: 'agents', agents: Array.from({ length: 10_001 }, (_, at) => `a${at}`) });
+    await clock.run(0);
+    expect([looks(), concerned]).toEqual([1, []]);
   });
 
   it('are heard no more once it is stopped', async () => {

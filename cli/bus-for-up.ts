@@ -1,15 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CoPilotError } from '../../protocol/errors.ts';
-import { choosePorts } from '../configuration/generated.ts';
-import { loadConfiguration } from '../configuration/load.ts';
-import { openInstallation } from '../installation.ts';
-import { serverFilesFor } from './installation-files.ts';
-import type { NodePorts } from './node-environment.ts';
-import { findRabbit, startPrivateServer } from './private-server.ts';
-
-/** Servers that `co-pilot up` can start for itself. */
-export const PRIVATE_SERVERS: readonly string[] = ['rabbitmq'];
+import type { BusServer, Ports } from './bus-server.ts';
+import { busServer } from './bus-servers.ts';
+import { choosePorts } from './configuration/generated.ts';
+import { loadConfiguration } from './configuration/load.ts';
+import { openInstallation } from './installation.ts';
 
 /** An installation of its own beside the one with the embedded bus: agents keep the bus that they enrolled on. */
 export interface UpOnServer {
@@ -25,29 +20,31 @@ export async function startBusFor(
   parent: string,
   chosen: readonly string[],
 ): Promise<UpOnServer> {
-  if (!PRIVATE_SERVERS.includes(name))
-    throw new CoPilotError('INVALID_REQUEST', `--bus is one of ${PRIVATE_SERVERS.join(', ')}, not ${name}`);
-  findRabbit();
+  const server = busServer(name, '--bus');
+  server.find();
   const directory = join(parent, name);
   const place = join(directory, 'server');
-  const ports = await portsIn(place);
-  const flags = [...chosen, 'bus.kind=rabbitmq', `bus.url=amqp://127.0.0.1:${ports.bus}`];
+  const ports = await portsIn(place, server);
+  const flags = [...chosen, ...server.settings(ports)];
   const configuration = await loadConfiguration({ directory, environment: process.env, flags });
   const installation = await openInstallation({ directory, configuration });
-  const server = await startPrivateServer(place, ports, serverFilesFor(installation, place));
-  return { directory, flags, stop: () => server.stop() };
+  const running = await server.start(place, ports, server.files(installation, place));
+  return { directory, flags, stop: () => running.stop() };
 }
 
 /** Chosen once: agents that enrolled know where the bus is. */
-async function portsIn(place: string): Promise<NodePorts> {
+async function portsIn(place: string, { portNames }: BusServer): Promise<Ports> {
   const file = join(place, 'ports.json');
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as NodePorts; // written by us, below
+    return JSON.parse(await readFile(file, 'utf8')) as Ports; // written by us, below
   } catch (caught) {
     if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
   }
-  const [bus, distribution, mapper] = await choosePorts('127.0.0.1', undefined);
-  const ports = { bus, distribution, mapper };
+  const chosen = [
+    ...(await choosePorts('127.0.0.1', undefined)),
+    ...(await choosePorts('127.0.0.1', undefined)),
+  ];
+  const ports = Object.fromEntries(portNames.map((name, at) => [name, chosen[at] ?? 0]));
   await mkdir(place, { recursive: true, mode: 0o700 });
   await writeFile(file, JSON.stringify(ports), { mode: 0o600 });
   return ports;

@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs';
+import { BUS_PATHS } from '../../broker/http/bus-routes.ts';
+import { MAX_FRAME_BYTES, BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
+import { instanceAddress } from '../../protocol/bindings/parties.ts';
+import { MAX_STANZA_BYTES } from '../../protocol/bindings/xmpp-connection.ts';
+import { jidOf } from '../../protocol/bindings/xmpp-names.ts';
+
+export interface ProsodyOptions {
+  /** Where the server reads its files. */
+  readonly directory: string;
+  /** Agents are users of it; everybody trusted has a name below it. */
+  readonly domain: string;
+  readonly listen: ProsodyListener;
+  /** On the loopback interface, where brokers and adapters come. */
+  readonly componentPort: number;
+  /** On the loopback interface, for a proxy that ends TLS; none where it is left out. */
+  readonly webSocketPort?: number;
+  /** Where the broker answers who may log in, without a slash at its end. */
+  readonly decisionsUrl: string;
+  readonly brokerSecret: string;
+  /** Names of the broker instances. */
+  readonly brokers: readonly string[];
+  /** Adapters by name. */
+  readonly serviceSecrets: Readonly<Record<string, string>>;
+  /** Whether the server stays root where it is started as root: its files are root's alone. */
+  readonly asRoot?: boolean;
+}
+
+export type ProsodyListener =
+  | { readonly kind: 'plain'; readonly host: string; readonly port: number }
+  /** Nobody but a proxy that ends TLS, by a WebSocket. */
+  | { readonly kind: 'proxy' }
+  | {
+      readonly kind: 'tls';
+      /** All addresses of the machine where it is left out. */
+      readonly host?: string;
+      /** STARTTLS, and TLS from the first byte on. */
+      readonly port?: number;
+      readonly directPort?: number;
+      readonly certificate: string;
+      readonly key: string;
+    };
+
+export const CONFIGURATION_FILE = 'prosody.cfg.lua';
+export const PID_FILE = 'prosody.pid';
+/** The server's own modules, beside this file. */
+const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_guard.lua'];
+/** A client that lost its connection has so long to take its stream up again. */
+const HIBERNATION_SECONDS = 60;
+/** Stanzas kept for it meanwhile. */
+const HIBERNATION_STANZAS = 500;
+
+/** The files a Prosody server for the Co-Pilot runs with, by name. */
+export function prosodyFiles(options: ProsodyOptions): Readonly<Record<string, string>> {
+  const modules = MODULES.map((name): [string, string] => [
+    `modules/${name}`,
+    readFileSync(new URL(`modules/${name}`, import.meta.url), 'utf8'),
+  ]);
+  return Object.fromEntries([[CONFIGURATION_FILE, configurationOf(options)], ...modules]);
+}
+
+function configurationOf(options: ProsodyOptions): string {
+  const { directory, domain, decisionsUrl, brokers, brokerSecret, serviceSecrets } = options;
+  const name = (address: string): string => jidOf(address, domain) ?? address;
+  const brokerNames = [BROKER_ADDRESS, ...brokers.map(instanceAddress)].map(name);
+  const services = Object.entries(serviceSecrets).map(([service, secret]) => ({
+    name: name(`service.${service}`),
+    secret,
+  }));
+  return [
+    `plugin_paths = { ${quoted(`${directory}/modules`)} }`,
+    `data_path = ${quoted(`${directory}/data`)}`,
+    `pidfile = ${quoted(`${directory}/${PID_FILE}`)}`,
+    'daemonize = false',
+    ...(options.asRoot === true ? ['run_as_root = true'] : []),
+    'log = { { levels = { min = "warn" }, to = "console" } }',
+    'admins = {}',
+    'storage = "none"',
+    '-- Without this each small answer waits for the one before to be acknowledged.',
+    'network_settings = { nagle = false }',
+    '',
+    ...listenerLines(options),
+    's2s_ports = {}',
+    `component_interfaces = { "127.0.0.1" }`,
+    `component_ports = { ${options.componentPort} }`,
+    `component_stanza_size_limit = ${MAX_STANZA_BYTES}`,
+    ...webSocketLines(options),
+    '',
+    '-- What one client may cost. The rate is well above the largest stanza, without which the server’s bound on that is not kept.',
+    `c2s_stanza_size_limit = ${MAX_STANZA_BYTES}`,
+    'limits = { c2s = { rate = "512kb/s", burst = "5s" } }',
+    `smacks_hibernation_time = ${HIBERNATION_SECONDS}`,
+    `smacks_max_queue_size = ${HIBERNATION_STANZAS}`,
+    'smacks_max_old_sessions = 1',
+    '',
+    `modules_enabled = { ${modulesOf(options).map(quoted).join(', ')} }`,
+    'modules_disabled = { "s2s", "s2s_auth_certs", "offline", "carbons", "register_ibr", "private", "vcard" }',
+    '',
+    `copilot_agents = ${quoted(domain)}`,
+    `copilot_brokers = { ${brokerNames.map(quoted).join(', ')} }`,
+    `copilot_adapters = { ${services.map((service) => quoted(service.name)).join(', ')} }`,
+    `copilot_max_frame_text = ${4 * Math.ceil(MAX_FRAME_BYTES / 3)}`,
+    `copilot_login_url = ${quoted(`${decisionsUrl}${BUS_PATHS.user}`)}`,
+    '',
+    `VirtualHost ${quoted(domain)}`,
+    '  authentication = "copilot"',
+    '  modules_enabled = { "copilot_guard" }',
+    ...[...brokerNames.map((broker) => ({ name: broker, secret: brokerSecret })), ...services].flatMap(
+      componentLines,
+    ),
+    '',
+  ].join('\n');
+}
+
+/** A server that has no certificate must not offer TLS: clients would take the offer. */
+function modulesOf({ listen, webSocketPort }: ProsodyOptions): readonly string[] {
+  return [
+    ...['posix', 'saslauth', 'ping', 'smacks', 'limits', 'presence'],
+    ...(listen.kind === 'tls' ? ['tls'] : []),
+    ...(webSocketPort === undefined ? [] : ['websocket']),
+  ];
+}
+
+function listenerLines({ listen }: ProsodyOptions): readonly string[] {
+  if (listen.kind === 'plain')
+    return [
+      '-- On this machine alone: an identity is its password.',
+      `interfaces = { ${quoted(listen.host)} }`,
+      `c2s_ports = { ${listen.port} }`,
+      'c2s_require_encryption = false',
+      'allow_unencrypted_plain_auth = true',
+    ];
+  const withTls = ['c2s_require_encryption = true', 'allow_unencrypted_plain_auth = false'];
+  if (listen.kind === 'proxy') return ['c2s_ports = {}', ...withTls];
+  const { host, port, directPort, certificate, key } = listen;
+  return [
+    ...(host === undefined ? [] : [`interfaces = { ${quoted(host)} }`]),
+    `c2s_ports = { ${port ?? ''} }`,
+    `c2s_direct_tls_ports = { ${directPort ?? ''} }`,
+    ...withTls,
+    `ssl = { certificate = ${quoted(certificate)}, key = ${quoted(key)} }`,
+    `c2s_direct_tls_ssl = { certificate = ${quoted(certificate)}, key = ${quoted(key)} }`,
+  ];
+}
+
+function webSocketLines({ webSocketPort: port, domain }: ProsodyOptions): readonly string[] {
+  if (port === undefined) return ['http_ports = {}', 'https_ports = {}'];
+  return [
+    'http_interfaces = { "127.0.0.1" }',
+    `http_ports = { ${port} }`,
+    'https_ports = {}',
+    `http_default_host = ${quoted(domain)}`,
+    '-- Reached through a proxy that ends TLS.',
+    'consider_websocket_secure = true',
+  ];
+}
+
+function componentLines({
+  name,
+  secret,
+}: {
+  readonly name: string;
+  readonly secret: string;
+}): readonly string[] {
+  return [
+    '',
+    `Component ${quoted(name)}`,
+    `  component_secret = ${quoted(secret)}`,
+    '  modules_enabled = { "copilot_guard" }',
+  ];
+}
+
+/** A text as Lua writes one. */
+function quoted(text: string): string {
+  const escaped = text.replaceAll(
+    /[\\"\n\r\0]/g,
+    (character) => `\\${String(character.charCodeAt(0)).padStart(3, '0')}`,
+  );
+  return `"${escaped}"`;
+}

@@ -1,0 +1,16 @@
+import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
+import type { Stage } from '../stage.ts';
+import type { RawTransport } from './raw-transport.ts';
+
+/** A bus server set up as an operator's is, for one installation of the bench. */
+export interface BenchServer {
+  readonly url: string;
+  /** What the broker is told of it. */
+  readonly broker: Pick<BrokerProgramConfiguration, 'buses' | 'busPort'>;
+  readonly raw: RawTransport;
+  /** Makes room for agents that never asked for it. */
+  admit(agents: readonly string[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export type StartBenchServer = (directory: string, stage: Stage) => Promise<BenchServer>;

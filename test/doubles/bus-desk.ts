@@ -1,0 +1,76 @@
+import type { AddressInfo } from 'node:net';
+import type { AgentRow } from '../../broker/core/state.ts';
+import { createBusAccess } from '../../broker/enrolment/bus-access.ts';
+import { createBusServer } from '../../broker/http/bus-routes.ts';
+import { VIRTUAL_HOST } from '../../protocol/bindings/amqp-topology.ts';
+import { base64url, idOf } from '../../protocol/encoding.ts';
+import type { Identity } from '../../protocol/generated/types.ts';
+import { createCrypto, nodeClock } from '../../protocol/runtime/node-runtime.ts';
+import { signIdentity } from '../../protocol/tokens.ts';
+import { silentLog } from './silent-log.ts';
+
+export interface AgentLogin {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** What a bus server asks about agents, answered by the broker's own code, and agents to ask about. */
+export interface BusDesk {
+  readonly url: string;
+  agent(change?: Partial<Identity>): AgentLogin;
+  revoke(agent: string): void;
+  /** Does not answer from now on, until it is opened again. */
+  close(): Promise<void>;
+  open(): Promise<void>;
+}
+
+const INSTALLATION = 'home';
+const IDENTITY_SECONDS = 3600;
+
+export async function openBusDesk(): Promise<BusDesk> {
+  const crypto = createCrypto();
+  const identityKey = crypto.generate('p256');
+  const revoked = new Set<string>();
+  const listen = async (port: number) => {
+    const server = createBusServer({
+      access: createBusAccess({
+        runtime: { clock: nodeClock, crypto },
+        installation: INSTALLATION,
+        virtualHost: VIRTUAL_HOST,
+        identityKey: identityKey.publicKey,
+        agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
+        connections: () => 0,
+      }),
+      log: silentLog,
+    });
+    await server.listen({ host: '127.0.0.1', port });
+    return server;
+  };
+  let server = await listen(0);
+  const { port } = server.server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    agent(change = {}) {
+      const sig = base64url(crypto.generate('ed25519').publicKey.raw);
+      const iat = Math.floor(nodeClock.wallMs() / 1000);
+      const claims: Identity = {
+        iss: INSTALLATION,
+        sub: idOf((data) => crypto.sha256(data), `co-pilot-agent-1\n${INSTALLATION}\n${sig}`),
+        owner: 'somebody',
+        site: 'home',
+        tier: 'untrusted',
+        sig,
+        kex: base64url(crypto.generate('x25519').publicKey.raw),
+        iat,
+        exp: iat + IDENTITY_SECONDS,
+        ...change,
+      };
+      return { user: claims.sub, password: signIdentity(crypto, identityKey, claims) };
+    },
+    revoke: (agent) => void revoked.add(agent),
+    close: () => server.close(),
+    async open() {
+      server = await listen(port);
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { type ProsodyListener, prosodyFiles } from '../../cli/prosody/server-files.ts';
+import { type ProsodyPorts, startProsody } from '../servers/prosody.ts';
+import { isInstalled, needProgram } from '../servers/server-process.ts';
+import { openBusDesk } from './bus-desk.ts';
+import { BROKER_SECRET, INSTANCES, type LockedXmpp, lockedXmpp, SERVICE_SECRETS } from './locked-xmpp.ts';
+import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
+
+/** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
+export const LACKS_PROSODY = process.env['CI'] !== 'true' && !isInstalled('prosody');
+
+export interface LockedProsodyOptions {
+  readonly withTls?: boolean;
+  /** Changes files before the server reads them. */
+  readonly change?: (files: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
+}
+
+const DOMAIN = 'localhost';
+
+/** Prosody as `co-pilot bus config prosody` sets it up, asking the broker's own code about agents. */
+export async function openLockedProsody({
+  withTls = false,
+  change = (files) => files,
+}: LockedProsodyOptions = {}): Promise<LockedXmpp> {
+  const directory = await temporaryDirectory('prosody');
+  const desk = await openBusDesk();
+  const folder = join(directory, 'server');
+  const server = await startProsody(folder, (ports) =>
+    change(
+      prosodyFiles({
+        directory: folder,
+        domain: DOMAIN,
+        listen: withTls ? tlsListener(folder, ports) : { kind: 'plain', host: '127.0.0.1', port: ports.bus },
+        componentPort: ports.component,
+        webSocketPort: ports.webSocket,
+        decisionsUrl: desk.url,
+        brokerSecret: BROKER_SECRET,
+        brokers: INSTANCES,
+        serviceSecrets: SERVICE_SECRETS,
+        asRoot: process.getuid?.() === 0,
+      }),
+    ),
+  ).catch(async (caught: unknown) => {
+    await desk.close();
+    throw caught;
+  });
+  const { ports } = server;
+  return lockedXmpp({
+    desk,
+    url: `xmpp://${withTls ? 'localhost' : '127.0.0.1'}:${ports.bus}`,
+    ...(withTls && { directUrl: `xmpps://localhost:${ports.direct}` }),
+    webSocketUrl: `ws://127.0.0.1:${ports.webSocket}/xmpp-websocket`,
+    componentUrl: `xmpp://127.0.0.1:${ports.component}/${DOMAIN}`,
+    kill: () => server.kill(),
+    start: () => server.start(),
+    async stop() {
+      await server.stop();
+      await desk.close();
+      await removeDirectory(directory);
+    },
+  });
+}
+
+/** With a certificate for `localhost`, and for no other name, that is believed in this process from now on. */
+function tlsListener(folder: string, ports: ProsodyPorts): ProsodyListener {
+  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
+  mkdirSync(folder, { recursive: true });
+  const openssl = needProgram('openssl', 'openssl');
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
+  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  execFileSync(openssl, ['req', '-x509', ...kind, ...name, '-keyout', key, '-out', certificate], {
+    stdio: 'pipe',
+  });
+  setDefaultCACertificates([...getCACertificates('default'), readFileSync(certificate, 'utf8')]);
+  return { kind: 'tls', host: '127.0.0.1', port: ports.bus, directPort: ports.direct, certificate, key };
+}
