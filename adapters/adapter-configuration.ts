@@ -11,8 +11,9 @@ export interface AdapterConfiguration {
   readonly keyId: number;
   /** Session keys of the brokers it serves, raw, in hex. */
   readonly brokers: readonly string[];
-  readonly busUrl: string;
-  /** Admits it to the embedded bus under its name. */
+  /** It is on each of them. */
+  readonly busUrls: readonly string[];
+  /** Admits it under its name. */
   readonly busSecret: string;
   readonly log?: LogConfiguration;
   /** Where metrics are read; nowhere by default. */

@@ -1,4 +1,5 @@
 import { BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { throughDoor } from '../protocol/bindings/joint-bus.ts';
 import { bytesOf, fromHex, hex } from '../protocol/encoding.ts';
 import { CoPilotError } from '../protocol/errors.ts';
 import type { ServiceWelcome } from '../protocol/generated/types.ts';
@@ -16,6 +17,7 @@ import {
   createTrustedLink,
   type TrustedLink,
 } from '../protocol/session/trusted-link.ts';
+import { createWays, type Ways } from '../protocol/session/ways.ts';
 
 export interface AdapterHostOptions {
   readonly runtime: Runtime;
@@ -46,17 +48,22 @@ export interface AdapterHost {
   stop(): Promise<void>;
 }
 
+/** One start of one broker, which may have a session on each of several buses. */
 interface Peer {
-  readonly start: string;
+  readonly id: string;
   readonly key: Uint8Array;
 }
 
-type Line = { readonly session: Session<Peer>; readonly link: TrustedLink };
+/** What is under way between a broker and us; it goes by any of the broker's sessions. */
+interface Line {
+  readonly link: TrustedLink;
+  readonly ways: Ways<Session<Peer>>;
+}
 
 /** Sessions are IK with pinned keys (docs/protocol.md, S): whoever is not one of the brokers is never answered. */
 export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
   const { runtime, bus } = options;
-  const lines = new Map<Session<Peer>, Line>();
+  const lines = new Map<string, Line>();
   const nextNumber = counting();
 
   const responder: Responder<Peer> = createResponder<Peer>({
@@ -82,54 +89,71 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
     try {
       const hello = decodeAs(payload, isServiceHello);
       if (!hello.versions.includes(PROTOCOL_VERSION)) return undefined;
-      return {
-        principal: { start: hello.start, key: new Uint8Array(remoteStatic) },
-        peerSessionId: fromHex(hello.session),
-      };
+      const principal = { id: `${hex(remoteStatic)} ${hello.start}`, key: new Uint8Array(remoteStatic) };
+      return { principal, peerSessionId: fromHex(hello.session) };
     } catch {
       return undefined; // not a broker of ours, whatever key it holds
     }
   }
 
   function open(session: Session<Peer>): void {
-    for (const older of lines.keys()) if (older.address === session.address) older.retire();
+    for (const { ways } of lines.values())
+      for (const older of ways.all) if (older.address === session.address) older.retire();
+    const known = lines.get(session.principal.id);
+    const line = known ?? openLine();
+    line.ways.add(session);
+    lines.set(session.principal.id, line);
+    if (known === undefined) options.onBroker();
+    else known.link.reopened();
+  }
+
+  function openLine(): Line {
+    const ways: Ways<Session<Peer>> = createWays();
     const link = createTrustedLink({
       clock: runtime.clock,
       log: runtime.log,
-      send: (message) => session.send(message),
+      send: (message) => ways.send(message),
       onAsk: options.onAsk,
+      onSilence: () => ways.turn(),
       nextNumber,
     });
-    lines.set(session, { session, link });
-    options.onBroker();
+    return { link, ways };
   }
 
   function hear(session: Session<Peer>, message: Uint8Array): void {
     // A key may be taken from the list while its session is there.
     if (!isBroker(session.principal.key)) return responder.close(session);
     try {
-      lines.get(session)?.link.receive(message);
+      const line = lines.get(session.principal.id);
+      if (session.state === 'open') line?.ways.heard(session);
+      line?.link.receive(message);
     } catch (caught) {
       runtime.log.error({ err: caught }, 'the broker sent a message that cannot be read');
     }
   }
 
+  /** With its last session a broker's line ends; before that, what was on its way there goes by another. */
   function forget(session: Session<Peer>): void {
-    lines.get(session)?.link.close();
-    lines.delete(session);
+    const { id } = session.principal;
+    const line = lines.get(id);
+    if (line === undefined) return;
+    line.ways.remove(session);
+    if (line.ways.all.length > 0) return line.link.reopened();
+    line.link.close();
+    lines.delete(id);
   }
 
   bus.onFrame((from, frame) => responder.receive(from, frame));
-  bus.onConnection((state) => {
-    if (state === 'down') responder.dropAddress(BROKER_ADDRESS);
+  bus.onConnection((state, door) => {
+    if (state === 'down') responder.dropAddress(throughDoor(door, BROKER_ADDRESS));
   });
   bus.onGone((address) => responder.dropAddress(address));
 
   return {
     start: () => bus.start(),
     tell(body) {
-      for (const { session, link } of lines.values()) {
-        if (session.state !== 'open') continue;
+      for (const { link, ways } of lines.values()) {
+        if (!isOpen(ways)) continue;
         link.ask(body).catch((caught: unknown) => {
           if (!(caught instanceof CoPilotError)) throw caught;
           runtime.log.debug({ op: body.op, code: caught.code }, 'a broker did not hear it; it will ask');
@@ -137,7 +161,7 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
       }
     },
     get isConnected() {
-      return [...lines.keys()].some((session) => session.state === 'open');
+      return [...lines.values()].some(({ ways }) => isOpen(ways));
     },
     async stop() {
       for (const { link } of lines.values()) link.close();
@@ -145,6 +169,10 @@ export function createAdapterHost(options: AdapterHostOptions): AdapterHost {
       await bus.stop();
     },
   };
+}
+
+function isOpen({ all }: Ways<Session<Peer>>): boolean {
+  return all.some(({ state }) => state === 'open');
 }
 
 function welcome(sessionId: Uint8Array, start: string): Uint8Array {

@@ -1,6 +1,7 @@
 import { probeAsService } from '../protocol/bindings/amqp-probe.ts';
 import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
+import { createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { type ProbeResult, refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
 import { probeXmppAsService } from '../protocol/bindings/xmpp-probe.ts';
@@ -24,7 +25,7 @@ export interface AdapterConnection {
   readonly onBroker: () => void;
 }
 
-/** Wires an adapter program to the bus. */
+/** Wires an adapter program to the bus, or to all of several; it serves once it is on one of them. */
 export function connectAdapter({
   runtime,
   configuration,
@@ -32,10 +33,11 @@ export function connectAdapter({
   onAsk,
   onBroker,
 }: AdapterConnection): AdapterHost {
-  const { installation, name, keyId, busUrl, busSecret } = configuration;
+  const { installation, name, keyId, busUrls, busSecret } = configuration;
+  const buses = busUrls.map((url) => busAt(url, name, busSecret, runtime));
   return createAdapterHost({
     runtime,
-    bus: busAt(busUrl, name, busSecret, runtime),
+    bus: joined(buses, runtime),
     installation,
     name,
     start: newId(runtime.random),
@@ -46,6 +48,13 @@ export function connectAdapter({
     onAsk,
     onBroker,
   });
+}
+
+function joined(buses: readonly Bus[], { log }: Runtime): Bus {
+  const [only, ...others] = buses;
+  if (only !== undefined && others.length === 0) return only;
+  const doors = buses.map((bus, at) => ({ name: `bus-${at + 1}`, bus }));
+  return createJointBus({ doors, needs: 'one', log });
 }
 
 /** A service's bus at an address that the broker gave. Its `start` rejects where the server there is not locked down. */

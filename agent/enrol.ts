@@ -96,8 +96,8 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
   );
   if (!isRenewedIdentity(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, membership.certifier, membership.nextCertifier);
-  const { identity, expiresInSeconds } = body;
-  const { url, installation, bus } = membership;
+  const { identity, expiresInSeconds, bus = membership.bus } = body;
+  const { url, installation } = membership;
   return {
     url,
     installation,

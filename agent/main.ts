@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { agentIdOf } from '../protocol/agent-id.ts';
 import { createAgentBus } from '../protocol/bindings/agent-bus.ts';
+import { createMovingBus } from '../protocol/bindings/moving-bus.ts';
 import { base64url, fromBase64url } from '../protocol/encoding.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import { createLog } from '../protocol/runtime/log.ts';
@@ -178,12 +179,19 @@ async function serve(
   const store = await openDiskStore({ directory, isPassable: isPassable() });
   const ending = new AbortController();
   let { membership } = parts;
-  const [url = ''] = membership.bus;
-  const bus = await createAgentBus({
-    url,
-    agent: agentIdOf(crypto, membership.installation, base64url(keys.signing.publicKey.raw)),
-    identity: () => membership.identity,
-    renewIdentity: () => keeper.renewNow(),
+  const id = agentIdOf(crypto, membership.installation, base64url(keys.signing.publicKey.raw));
+  const bus = createMovingBus({
+    urls: () => membership.bus,
+    open: (url) =>
+      createAgentBus({
+        url,
+        agent: id,
+        identity: () => membership.identity,
+        renewIdentity: () => keeper.renewNow(),
+        clock,
+        random,
+        log,
+      }),
     clock,
     random,
     log,
@@ -234,6 +242,7 @@ async function serve(
       slots: options.slots,
       surroundings,
       onEvent: say,
+      onSession: () => bus.served(),
     },
   );
   const stopListening = drainOn(agent, options);

@@ -94,7 +94,11 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
   });
   const broker = createBroker({
     runtime,
-    configuration: { ...brokerConfiguration(configuration, runtime, keys), address: programBus.address },
+    configuration: {
+      ...brokerConfiguration(configuration, runtime, keys),
+      address: programBus.address,
+      ...(programBus.doors && { doors: programBus.doors }),
+    },
     bus: programBus.bus,
     ledger,
     meter: metrics,
@@ -130,7 +134,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     codes,
     ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
-    busUrls: () => [configuration.publicBusUrl ?? programBus.url()],
+    busUrls: () => programBus.agentUrls(),
     agent: (id) => ledger.agent(id),
     admit: (agent) => programBus.admit(agent),
   });

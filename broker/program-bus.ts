@@ -2,6 +2,7 @@ import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
 import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
+import { behindDoor, createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
@@ -10,23 +11,32 @@ import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
 import { createBusAccess } from './enrolment/bus-access.ts';
-import { createEndedLogins } from './enrolment/ended-logins.ts';
+import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
 import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
-import { listen } from './http/listen.ts';
 import type { LiveKeys } from './keys/live-keys.ts';
+import { listen } from './http/listen.ts';
 import type { Evict } from './service/evictions.ts';
-import type { BrokerProgramConfiguration, BusServerConfiguration } from './program-configuration.ts';
+import type {
+  BrokerProgramConfiguration,
+  BusConfiguration,
+  BusServerConfiguration,
+  EmbeddedBusConfiguration,
+} from './program-configuration.ts';
 
-/** The bus a broker program serves: embedded, or a server's. */
+/** What a broker program serves: the embedded bus, a server's, or several joined to one. */
 export interface ProgramBus {
   /** Its `start` rejects with `INVALID_CONFIGURATION` where it lets agents do what they must not. */
   readonly bus: Bus;
-  /** Where agents and adapters reach it. */
+  /** Where agents reach it, the first to try first. */
+  agentUrls(): readonly string[];
+  /** Where this machine reaches the first one. */
   url(): string;
   /** This instance's own address on it. */
   readonly address: Address;
-  /** Undefined where the bus is another program's. */
+  /** Names of those that are joined; undefined where it is one alone. */
+  readonly doors: readonly string[] | undefined;
+  /** On the embedded bus; undefined where that is not served. */
   connectionCount(): number | undefined;
   /** Makes sure that the bus has room for the agent. */
   admit(agent: string): Promise<void>;
@@ -42,15 +52,56 @@ export interface ProgramBusOptions {
 }
 
 export function createProgramBus(options: ProgramBusOptions): ProgramBus {
-  const { busServer } = options.configuration;
-  if (busServer === undefined) return embeddedBus(options);
-  const { componentUrl } = busServer;
-  return componentUrl === undefined
-    ? rabbitBus(options, busServer)
-    : xmppBus(options, busServer, componentUrl);
+  const parts = options.configuration.buses.map((bus) => ({ name: bus.kind, part: oneBus(options, bus) }));
+  const [only, ...others] = parts;
+  return only !== undefined && others.length === 0 ? only.part : joined(options, parts);
 }
 
-function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus {
+function oneBus(options: ProgramBusOptions, bus: BusConfiguration): ProgramBus {
+  if (bus.kind === 'websocket') return embeddedBus(options, bus);
+  const { componentUrl } = bus;
+  return componentUrl === undefined ? rabbitBus(options, bus) : xmppBus(options, bus, componentUrl);
+}
+
+interface Part {
+  readonly name: string;
+  readonly part: ProgramBus;
+}
+
+function joined({ runtime, configuration }: ProgramBusOptions, parts: readonly Part[]): ProgramBus {
+  const { log } = runtime;
+  const doors = parts.map(({ name, part }) => ({ name, bus: part.bus }));
+  return {
+    bus: createJointBus({ doors, needs: configuration.busesNeeded ?? 'all', log }),
+    agentUrls: () => parts.flatMap(({ part }) => part.agentUrls()),
+    url: () => parts[0]?.part.url() ?? '',
+    // On a bus that has but one broker every address of a broker is that one's.
+    address: parts.find(({ part }) => part.address !== BROKER_ADDRESS)?.part.address ?? BROKER_ADDRESS,
+    doors: parts.map(({ name }) => name),
+    connectionCount: () =>
+      parts.map(({ part }) => part.connectionCount()).find((count) => count !== undefined),
+    async admit(agent) {
+      await Promise.all(parts.map(({ name, part }) => part.admit(agent).catch(noRoom(name))));
+    },
+    async evict(agent, addresses) {
+      const ended = await Promise.allSettled(
+        parts.map(({ name, part }) => part.evict?.(agent, behindDoor(name, addresses))),
+      );
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    },
+  };
+
+  /** The agent comes by another bus, and renews its identity where it finds no room. */
+  function noRoom(name: string): (caught: unknown) => void {
+    return (caught) =>
+      log.warn({ bus: name, errorCode: toCoPilotError(caught).code }, 'no room for an agent');
+  }
+}
+
+function embeddedBus(
+  { runtime, configuration }: ProgramBusOptions,
+  { publicUrl }: EmbeddedBusConfiguration,
+): ProgramBus {
   const { host, busPort, framesPerSecond, services } = configuration;
   const bus = createWebSocketHub({
     host,
@@ -61,10 +112,13 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
     log: runtime.log,
     limits: { rate: { perSecond: framesPerSecond, burst: 2 * framesPerSecond } },
   });
+  const url = (): string => `ws://${host}:${bus.address().port}/bus`;
   return {
     bus,
-    url: () => `ws://${host}:${bus.address().port}/bus`,
+    agentUrls: () => [publicUrl ?? url()],
+    url,
     address: BROKER_ADDRESS,
+    doors: undefined,
     connectionCount: () => bus.connectionCount,
     admit: async () => undefined,
     evict: async (_agent, addresses) => addresses.forEach((address) => bus.disconnect(address)),
@@ -72,9 +126,13 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 }
 
 const LOOPBACK = '127.0.0.1';
-
 /** Brokers of one machine answer the server at one port, so that it is answered while any of them runs. */
 const CAN_SHARE_PORTS = process.platform === 'linux';
+
+/** Other brokers may be on the bus. */
+function isShared({ ledger }: BrokerProgramConfiguration): boolean {
+  return ledger !== undefined;
+}
 
 function explainConflict(caught: unknown): never {
   const { code, message } = toCoPilotError(caught);
@@ -88,7 +146,7 @@ function explainConflict(caught: unknown): never {
 
 function rabbitBus(
   options: ProgramBusOptions,
-  { url, password, managementUrl }: BusServerConfiguration,
+  { url, password, managementUrl, accessPort, publicUrl }: BusServerConfiguration,
 ): ProgramBus {
   const { runtime, configuration, keys } = options;
   const { instance, framesPerSecond } = configuration;
@@ -97,7 +155,7 @@ function rabbitBus(
     credential: { user: BROKER_ADDRESS, password },
     instance,
     framesPerSecond,
-    isAlone: configuration.ledger === undefined,
+    isAlone: !isShared(configuration),
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => {
@@ -106,13 +164,17 @@ function rabbitBus(
     if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
   };
   return {
-    bus: guarded(options, amqp, {
+    bus: guarded(options, {
+      bus: amqp,
+      accessPort,
       server: { kind: 'amqp', url, admission: amqp },
       connections: (user) => amqp.connections(user),
       evict,
     }),
+    agentUrls: () => [publicUrl ?? url],
     url: () => url,
     address: amqp.address,
+    doors: undefined,
     connectionCount: () => undefined,
     admit: (agent) => amqp.admit(agent),
     evict,
@@ -124,7 +186,7 @@ const NO_COUNT = (): number => 0;
 
 function xmppBus(
   options: ProgramBusOptions,
-  { url, password }: BusServerConfiguration,
+  { url, password, accessPort, publicUrl }: BusServerConfiguration,
   componentUrl: string,
 ): ProgramBus {
   const { runtime, configuration } = options;
@@ -137,41 +199,53 @@ function xmppBus(
     ...runtime,
   });
   return {
-    bus: guarded(options, xmpp, {
+    bus: guarded(options, {
+      bus: xmpp,
+      accessPort,
       server: { kind: 'xmpp', url, componentUrl },
       connections: NO_COUNT,
     }),
+    agentUrls: () => [publicUrl ?? url],
     url: () => url,
     address: xmpp.address,
+    doors: undefined,
     connectionCount: () => undefined,
     admit: async () => undefined,
   };
 }
 
-interface Guard {
-  readonly server: CheckedServer;
-  /** How many an agent has. */
-  readonly connections: (user: string) => number;
-  readonly evict?: (agent: string) => Promise<void>;
-}
-
-/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded(options: ProgramBusOptions, bus: Bus, { server, connections, evict }: Guard): Bus {
-  const { runtime, configuration, keys, agent } = options;
-  const { installation, busPort } = configuration;
-  const isShared = configuration.ledger !== undefined;
-  const logins = createEndedLogins(
+/** Closes connections whose identity has ended or is believed no more. */
+function endedLogins(
+  { runtime, keys }: ProgramBusOptions,
+  evict: (agent: string) => Promise<void>,
+): EndedLogins {
+  return createEndedLogins(
     runtime.clock,
     (signer) => keys.identities().includes(signer),
-    (user) => {
-      evict?.(user).catch((caught: unknown) =>
-        runtime.log.warn(
-          { agent: user, errorCode: toCoPilotError(caught).code },
-          'a login outlives its identity',
-        ),
+    (agent) => {
+      evict(agent).catch((caught: unknown) =>
+        runtime.log.warn({ agent, errorCode: toCoPilotError(caught).code }, 'a login outlives its identity'),
       );
     },
   );
+}
+
+/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
+interface Guarded {
+  readonly bus: Bus;
+  /** Where the server asks; the port of the bus where it is left out. */
+  readonly accessPort: number | undefined;
+  readonly server: CheckedServer;
+  /** Connections that an agent has open, as far as is known. */
+  readonly connections: (user: string) => number;
+  /** Left out where the bus cannot. */
+  readonly evict?: (agent: string) => Promise<void>;
+}
+
+function guarded(options: ProgramBusOptions, { bus, accessPort, server, connections, evict }: Guarded): Bus {
+  const { runtime, configuration, keys, agent } = options;
+  const { installation, busPort } = configuration;
+  const logins = evict && endedLogins(options, evict);
   const access = createBusAccess({
     runtime,
     installation,
@@ -180,14 +254,14 @@ function guarded(options: ProgramBusOptions, bus: Bus, { server, connections, ev
     identityKeys: () => keys.identities(),
     agent,
     connections,
-    onLogin: (user, login) => logins.loggedIn(user, login),
+    ...(logins && { onLogin: (user, login) => logins.loggedIn(user, login) }),
   });
   const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
   return {
     ...bus,
     async start() {
-      await listen(decisions, LOOPBACK, busPort, isShared && CAN_SHARE_PORTS);
+      await listen(decisions, LOOPBACK, accessPort ?? busPort, isShared(configuration) && CAN_SHARE_PORTS);
       await bus.start().catch(explainConflict);
       refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
       isChecked = true;
@@ -196,7 +270,7 @@ function guarded(options: ProgramBusOptions, bus: Bus, { server, connections, ev
       bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
-      logins.stop();
+      logins?.stop();
       await bus.stop();
       await decisions.close();
     },

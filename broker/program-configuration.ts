@@ -12,15 +12,16 @@ export interface BrokerProgramConfiguration {
   readonly installation: string;
   readonly instance: string;
   readonly host: string;
-  /** 0 for any free port. With a bus server it is where that server asks who may do what, on the loopback interface. */
+  /** 0 for any free port. Of the embedded bus; where a bus server asks, unless it has a port of its own. */
   readonly busPort: number;
-  /** A server instead of the embedded bus. */
-  readonly busServer?: BusServerConfiguration;
+  /** What agents and adapters come by, of each kind one at most; agents try them in this order. */
+  readonly buses: readonly BusConfiguration[];
+  /** Whether all of them must be up before the broker serves. */
+  readonly busesNeeded?: 'all' | 'one';
   /** Names of other instances that a bus server must know. */
   readonly otherBrokers?: readonly string[];
   readonly enrolmentPort: number;
-  /** What agents reach bus and enrolment by where that is not host and port: behind a proxy that ends TLS. */
-  readonly publicBusUrl?: string;
+  /** What agents reach the enrolment by where that is not host and port: behind a proxy that ends TLS. */
   readonly publicEnrolmentUrl?: string;
   /** Ways to enrol beside one-use codes; none where it is left out. */
   readonly enrolment?: EnrolmentConfiguration;
@@ -56,13 +57,25 @@ export interface BrokerProgramConfiguration {
   readonly retention?: Partial<RetentionConfiguration>;
 }
 
+export type BusConfiguration = EmbeddedBusConfiguration | BusServerConfiguration;
+
+export interface EmbeddedBusConfiguration {
+  readonly kind: 'websocket';
+  /** What agents reach it by where that is not host and port. */
+  readonly publicUrl?: string;
+}
+
 /** RabbitMQ, or an XMPP server, which brokers and adapters reach by a port of their own. */
 export interface BusServerConfiguration {
+  readonly kind: 'rabbitmq' | 'prosody';
   readonly url: string;
   readonly password: string;
+  readonly componentUrl?: string;
   /** Where RabbitMQ's management answers: agents' connections are closed there. */
   readonly managementUrl: string;
-  readonly componentUrl?: string;
+  /** Where the server asks who may do what, on the loopback interface. */
+  readonly accessPort?: number;
+  readonly publicUrl?: string;
 }
 
 export interface PostgresLedgerConfiguration {

@@ -142,12 +142,13 @@ class Demo {
   }
 
   #say({ directory, configurations }: Installation): void {
-    const { busPort, busServer, enrolmentPort } = configurations.broker;
+    const { busPort, buses, enrolmentPort } = configurations.broker;
     const host = hereOf(configurations.broker.host);
+    const urls = buses.map((bus) => (bus.kind === 'websocket' ? `ws://${host}:${busPort}/bus` : bus.url));
     this.#options.print(
       [
         `Everything is in ${directory}`,
-        `  bus       ${busServer?.url ?? `ws://${host}:${busPort}/bus`}   enrolment http://${host}:${enrolmentPort}   bridge http://${host}:${configurations.bridge.port}`,
+        `  bus       ${urls.join(' ')}   enrolment http://${host}:${enrolmentPort}   bridge http://${host}:${configurations.bridge.port}`,
         `  logs      ${roleDirectory(directory, 'broker')}/log and the like, agents in ${join(directory, 'agents')}`,
         `  control   ${controlSocket(directory, 'local')}`,
       ].join('\n'),

@@ -112,6 +112,8 @@ export interface RenewalRequest {
 export interface RenewedIdentity {
   readonly identity: string;
   readonly certifier: string;
+  /** Where the buses are now; where it is left out they are where they were. */
+  readonly bus?: readonly string[];
   readonly expiresInSeconds: number;
   readonly endorsement?: string;
 }
@@ -234,16 +236,20 @@ function hasProof(value: Fields): boolean {
 }
 
 export function isEnrolled(value: unknown): value is Enrolled {
-  if (!isRecord(value)) return false;
-  const bus = value['bus'];
   return (
     isRenewedIdentity(value) &&
+    value.bus !== undefined &&
     'installation' in value &&
-    isMatch(value.installation, INSTALLATION) &&
-    Array.isArray(bus) &&
-    bus.length > 0 &&
-    bus.length <= MAX_BUSES &&
-    bus.every((url) => boundedString(url, MAX_URL_LENGTH) !== undefined)
+    isMatch(value.installation, INSTALLATION)
+  );
+}
+
+function isBusList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= MAX_BUSES &&
+    value.every((url) => boundedString(url, MAX_URL_LENGTH) !== undefined)
   );
 }
 
@@ -256,8 +262,9 @@ export function isRenewalRequest(value: unknown): value is RenewalRequest {
 
 export function isRenewedIdentity(value: unknown): value is RenewedIdentity {
   if (!isRecord(value)) return false;
-  const seconds = value['expiresInSeconds'];
+  const { expiresInSeconds: seconds, bus } = value;
   return (
+    (bus === undefined || isBusList(bus)) &&
     isIdentityText(value['identity']) &&
     isMatch(value['certifier'], KEY) &&
     (value['endorsement'] === undefined || isIdentityText(value['endorsement'])) &&

@@ -52,6 +52,8 @@ export interface AgentOptions {
   /** Default 4 GiB. */
   readonly maxUnresolvedBytes?: number;
   readonly onEvent?: (event: AgentEvent) => void;
+  /** A session is there, with a broker of the installation. */
+  readonly onSession?: () => void;
 }
 
 /** Why an agent ended. */
@@ -203,7 +205,10 @@ class RunningAgent implements Agent {
       start: newId(runtime.random),
       identity,
       renewIdentity: () => this.#renewIdentity(),
-      onWelcome: (welcome) => this.#onWelcome(welcome),
+      onWelcome: (welcome) => {
+        this.#options.onSession?.();
+        this.#onWelcome(welcome);
+      },
       onVerdicts: (items: VerdictList) => verdicts.note(items),
       onNotice: (command) => {
         if (command === 'drain') this.drain(Number.POSITIVE_INFINITY);

@@ -186,7 +186,12 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       await checkStanding(sub);
       const terms = isDropped ? await knownTerms(sub) : claims;
       await options.admit?.(sub);
-      return { identity: identity(sig, kex, terms), ...certifiers(), expiresInSeconds: seconds };
+      return {
+        identity: identity(sig, kex, terms),
+        ...certifiers(),
+        bus: options.busUrls(),
+        expiresInSeconds: seconds,
+      };
     },
     async issueCode(terms, validSeconds) {
       const secret = base64url(random.bytes(SECRET_BYTES));

@@ -1,6 +1,7 @@
 import { serviceAddress } from './addresses.ts';
 import type { BrokerConfiguration, ServiceConfiguration } from './configuration.ts';
 import type { Address, Bus } from '../../protocol/bindings/bus.ts';
+import { throughDoor } from '../../protocol/bindings/joint-bus.ts';
 import { bytesOf } from '../../protocol/encoding.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { isServiceWelcome } from '../../protocol/generated/validators.js';
@@ -16,6 +17,7 @@ import {
   createTrustedLink,
   type TrustedLink,
 } from '../../protocol/session/trusted-link.ts';
+import { createWays, type Ways } from '../../protocol/session/ways.ts';
 
 export interface AdapterLinksOptions {
   readonly runtime: Runtime;
@@ -27,13 +29,13 @@ export interface AdapterLinksOptions {
   readonly onOpen: (service: string) => void;
 }
 
-/** Sessions from this broker to every adapter it is configured for. */
+/** Sessions from this broker to every adapter it is configured for, on every bus it serves. */
 export interface AdapterLinks {
   connect(): void;
   /** True where the frame came from an adapter's address and was taken. */
   receive(from: Address, frame: Uint8Array): boolean;
-  /** The bus lost or made its connection: sessions do not outlive it. */
-  connection(state: 'up' | 'down'): void;
+  /** The bus, or one of several, lost or made its connection: sessions do not outlive it. */
+  connection(state: 'up' | 'down', door?: string): void;
   /** The adapter at an address is gone. */
   gone(address: Address): void;
   ask(service: string, body: AskBody, deadlineMs?: number): Promise<AnswerBody>;
@@ -41,60 +43,83 @@ export interface AdapterLinks {
   stop(): void;
 }
 
+/** The way to an adapter by one bus. */
 interface Line {
+  readonly door: string | undefined;
+  readonly address: Address;
   readonly initiator: Initiator;
+}
+
+interface Adapter {
   readonly link: TrustedLink;
+  readonly lines: readonly Line[];
 }
 
 export function createAdapterLinks(options: AdapterLinksOptions): AdapterLinks {
-  const lines = new Map<Address, Line>();
-  for (const service of options.configuration.services)
-    lines.set(serviceAddress(service.name), openLine(options, service));
+  const { services } = options.configuration;
+  const adapters = new Map(services.map((service) => [service.name, openAdapter(options, service)]));
+  const lines = [...adapters.values()].flatMap((adapter) => adapter.lines);
+  const byAddress = new Map(lines.map((line) => [line.address, line]));
 
   return {
     connect() {
-      for (const { initiator } of lines.values()) initiator.connect();
+      for (const { initiator } of lines) initiator.connect();
     },
     receive(from, frame) {
-      const line = lines.get(from);
+      const line = byAddress.get(from);
       line?.initiator.receive(frame);
       return line !== undefined;
     },
-    connection(state) {
-      for (const { initiator } of lines.values()) {
+    connection(state, door) {
+      for (const { initiator } of lines.filter((line) => line.door === door)) {
         if (state === 'up') initiator.connect();
         else initiator.disconnect();
       }
     },
     gone(address) {
-      const line = lines.get(address);
+      const line = byAddress.get(address);
       line?.initiator.disconnect();
       line?.initiator.connect();
     },
     ask(service, body, deadlineMs) {
-      const line = lines.get(serviceAddress(service));
-      if (line !== undefined) return line.link.ask(body, deadlineMs);
+      const adapter = adapters.get(service);
+      if (adapter !== undefined) return adapter.link.ask(body, deadlineMs);
       return Promise.reject(new CoPilotError('UNREACHABLE', `no adapter named ${service} is configured`));
     },
-    isOpen: (service) => lines.get(serviceAddress(service))?.initiator.isOpen === true,
+    isOpen: (service) => adapters.get(service)?.lines.some(({ initiator }) => initiator.isOpen) === true,
     stop() {
-      for (const { initiator, link } of lines.values()) {
-        link.close();
-        initiator.close();
-      }
+      for (const { link } of adapters.values()) link.close();
+      for (const { initiator } of lines) initiator.close();
     },
   };
 }
 
-function openLine(options: AdapterLinksOptions, service: ServiceConfiguration): Line {
-  const { runtime, configuration, bus } = options;
-  const address = serviceAddress(service.name);
+/** One link over as many sessions as there are buses: whatever was under way on one of them goes on by another. */
+function openAdapter(options: AdapterLinksOptions, service: ServiceConfiguration): Adapter {
+  const { runtime, configuration } = options;
+  const ways: Ways<Initiator> = createWays();
   const link: TrustedLink = createTrustedLink({
     clock: runtime.clock,
     log: runtime.log,
-    send: (message) => initiator.send(message),
+    send: (message) => ways.send(message),
     onAsk: (item) => options.onAsk(service.name, item),
+    onSilence: () => ways.turn(),
   });
+  const doors = configuration.doors ?? [undefined];
+  const heard = (initiator: Initiator): void => ways.heard(initiator);
+  const lines = doors.map((door) => openLine(options, service, { link, heard }, door));
+  for (const { initiator } of lines.toReversed()) ways.add(initiator);
+  return { link, lines };
+}
+
+function openLine(
+  options: AdapterLinksOptions,
+  service: ServiceConfiguration,
+  { link, heard }: { readonly link: TrustedLink; readonly heard: (initiator: Initiator) => void },
+  door: string | undefined,
+): Line {
+  const { runtime, configuration, bus } = options;
+  const address = throughDoor(door, serviceAddress(service.name));
   const initiator: Initiator = createInitiator({
     runtime,
     pattern: 'IK',
@@ -109,11 +134,17 @@ function openLine(options: AdapterLinksOptions, service: ServiceConfiguration): 
       link.reopened();
       options.onOpen(service.name);
     },
-    onMessage: (message) => receiveQuietly(runtime, link, service.name, message),
-    onLost: (reason) =>
-      runtime.log.warn({ service: service.name, reason }, 'the session to an adapter is gone'),
+    onMessage(message) {
+      heard(initiator);
+      receiveQuietly(runtime, link, service.name, message);
+    },
+    onLost(reason) {
+      runtime.log.warn({ service: service.name, bus: door, reason }, 'the session to an adapter is gone');
+      // What was on its way there goes again by another bus.
+      link.reopened();
+    },
   });
-  return { initiator, link };
+  return { door, address, initiator };
 }
 
 function serviceHello(configuration: BrokerConfiguration, session: Uint8Array): Uint8Array {

@@ -290,7 +290,7 @@ export function createBroker(options: BrokerOptions): Broker {
   bus.onFrame((from, frame) => {
     if (!links.receive(from, frame)) agents.receive(from, frame);
   });
-  bus.onConnection((state) => links.connection(state));
+  bus.onConnection((state, door) => links.connection(state, door));
   bus.onGone((address) => {
     links.gone(address);
     agents.gone(address);

@@ -29,6 +29,8 @@ export interface BrokerConfiguration {
   readonly instance: string;
   /** The instance's own address on its bus; the shared one where nobody else is there. */
   readonly address?: Address;
+  /** The buses that are joined to the one it serves; left out where there is but one. */
+  readonly doors?: readonly string[];
   /** Random id of this start of the broker. */
   readonly start: string;
   /** Those that sign may be others each time they are read. */

@@ -64,7 +64,8 @@ async function check(options: CommonOptions): Promise<number> {
 }
 
 async function probe({ configurations: { broker } }: Installation): Promise<readonly ProbeResult[]> {
-  const { busServer, installation } = broker;
+  const { installation } = broker;
+  const busServer = broker.buses.find((bus) => bus.kind !== 'websocket');
   if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_REQUEST',

@@ -1,5 +1,6 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
+import { busesOf, isList, type PlacedBus } from './buses.ts';
 import type { BusKind, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
@@ -34,14 +35,16 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
 
 /** Where something listens on this machine. */
 export interface NamedPort {
-  readonly path: readonly string[];
+  readonly path: FieldPath;
   readonly port: number;
 }
 
 /** Every port that is set. */
-export function settingPorts({ ports, metrics, intake }: Settings): readonly NamedPort[] {
+export function settingPorts(settings: Settings): readonly NamedPort[] {
+  const { ports, metrics, intake } = settings;
   const named = [
     ...Object.entries(ports).map(([name, port]) => [['ports', name], port] as const),
+    ...busesOf(settings).map(({ path, accessPort }) => [[...path, 'accessPort'], accessPort] as const),
     [['intake', 'http', 'port'], intake.http.port] as const,
     ...Object.entries(metrics).map(([name, port]) => [['metrics', name], port] as const),
   ];
@@ -72,34 +75,75 @@ const SCHEMES: Readonly<Record<BusKind, { readonly agents: RegExp; readonly trus
   prosody: { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ },
 };
 
-/** A server has an address, and everybody is on the same bus. */
-function busFaults({ bus, adapters, publicUrls }: Settings): readonly CrossFault[] {
-  if (bus.kind !== 'websocket' && bus.url === undefined)
-    return [{ path: ['bus', 'url'], message: 'is needed: a bus server is reached by its address' }];
-  const { agents, trusted } = SCHEMES[bus.kind];
-  const urls = [
-    [['bus', 'url'], bus.kind === 'websocket' ? undefined : bus.url, agents],
-    [['adapters', 'busUrl'], adapters.busUrl, trusted],
-    [['publicUrls', 'bus'], publicUrls.bus, agents],
+/** Each bus has the addresses that it takes, and is another one than the others. */
+function busFaults(settings: Settings): readonly CrossFault[] {
+  const buses = busesOf(settings);
+  return [...severalFaults(settings), ...buses.flatMap(oneBusFaults), ...accessFaults(buses, settings)];
+}
+
+/** What stands beside the list cannot say which of them it means. */
+function severalFaults({ bus, publicUrls, adapters }: Settings): readonly CrossFault[] {
+  if (!isList(bus)) return [];
+  const beside = [
+    [['publicUrls', 'bus'], publicUrls.bus, 'publicUrl'],
+    [['adapters', 'busUrl'], adapters.busUrl, 'adaptersUrl'],
   ] as const;
   return [
-    ...urls.flatMap(([path, url, scheme]) =>
-      url === undefined || scheme.test(url)
-        ? []
-        : [{ path, message: `is no address of the bus, which is ${bus.kind}` }],
+    ...beside.flatMap(([path, url, key]) =>
+      url === undefined ? [] : [{ path, message: `is for one bus; write ${key} into the list` }],
     ),
-    ...componentFaults(adapters.busUrl, bus.kind),
+    ...bus.flatMap(({ kind }, at) =>
+      bus.findIndex((other) => other.kind === kind) === at
+        ? []
+        : [{ path: ['bus', at, 'kind'], message: 'is in the list already' }],
+    ),
   ];
 }
 
-function componentFaults(url: string | undefined, kind: BusKind): readonly CrossFault[] {
+function oneBusFaults({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus): readonly CrossFault[] {
+  if (kind !== 'websocket' && url === undefined)
+    return [{ path: [...path, 'url'], message: 'is needed: a bus server is reached by its address' }];
+  const isAlone = path.length === 1;
+  const { agents, trusted } = SCHEMES[kind];
+  const adaptersPath = isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'];
+  const urls = [
+    [[...path, 'url'], kind === 'websocket' ? undefined : url, agents],
+    [adaptersPath, adaptersUrl, trusted],
+    [isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'], publicUrl, agents],
+  ] as const;
+  return [
+    ...urls.flatMap(([place, address, scheme]) =>
+      address === undefined || scheme.test(address)
+        ? []
+        : [{ path: place, message: `is no address of the bus, which is ${kind}` }],
+    ),
+    ...componentFaults(adaptersPath, adaptersUrl, kind),
+  ];
+}
+
+function componentFaults(path: FieldPath, url: string | undefined, kind: BusKind): readonly CrossFault[] {
   if (kind !== 'prosody' || url === undefined || isLoopback(new URL(url).hostname)) return [];
   return [
     {
-      path: ['adapters', 'busUrl'],
+      path,
       message: 'is on another machine, and adapters reach an XMPP server in the clear; make a tunnel',
     },
   ];
+}
+
+/** A server cannot ask where agents connect, and each asks at a port of its own. */
+function accessFaults(buses: readonly PlacedBus[], { ports }: Settings): readonly CrossFault[] {
+  if (buses.length === 1) return [];
+  return buses.flatMap(({ kind, accessPort, path }) =>
+    kind === 'websocket' || (accessPort !== undefined && accessPort !== ports.bus)
+      ? []
+      : [
+          {
+            path: [...path, 'accessPort'],
+            message: 'is needed: of several buses each server asks at a port of its own',
+          },
+        ],
+  );
 }
 
 /** What is kept must outlive what may still ask for it. */
@@ -115,20 +159,17 @@ function retentionFaults({ retention: { broker, bridge }, queues }: Settings): r
   ];
 }
 
-function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): readonly CrossFault[] {
+function addressFaults(settings: Settings): readonly CrossFault[] {
+  const { host, publicUrls, intake } = settings;
   const urls = [
-    ...(['bus', 'enrolment', 'bridge'] as const).map(
-      (name) => ['publicUrls', name, publicUrls[name]] as const,
-    ),
-    ['bus', 'url', bus.url] as const,
-    ['bus', 'managementUrl', bus.managementUrl] as const,
-    ['adapters', 'busUrl', adapters.busUrl] as const,
-    ['intake.bridge', 'url', intake.bridge.url] as const,
+    ...busesOf(settings).flatMap(addressesOf),
+    { path: ['publicUrls', 'enrolment'], url: publicUrls.enrolment, isPublic: true },
+    { path: ['publicUrls', 'bridge'], url: publicUrls.bridge, isPublic: true },
+    { path: ['intake', 'bridge', 'url'], url: intake.bridge.url, isPublic: false },
   ];
-  return urls.flatMap(([section, name, url]) => {
-    const path = [...section.split('.'), name];
+  return urls.flatMap(({ path, url, isPublic }) => {
     if (url === undefined)
-      return isLoopback(host) || section !== 'publicUrls'
+      return isLoopback(host) || !isPublic
         ? []
         : [{ path, message: `is needed: ${host} is reached from other machines, which takes TLS in front` }];
     return isSafe(url)
@@ -141,6 +182,21 @@ function addressFaults({ host, bus, publicUrls, adapters, intake }: Settings): r
           },
         ];
   });
+}
+
+/** Alone, a bus has what agents and adapters reach it by beside it. */
+function addressesOf({ kind, url, publicUrl, adaptersUrl, managementUrl, path }: PlacedBus) {
+  const isAlone = path.length === 1;
+  return [
+    {
+      path: isAlone ? ['publicUrls', 'bus'] : [...path, 'publicUrl'],
+      url: publicUrl,
+      isPublic: isAlone || kind === 'websocket',
+    },
+    { path: [...path, 'url'], url, isPublic: false },
+    { path: [...path, 'managementUrl'], url: managementUrl, isPublic: false },
+    { path: isAlone ? ['adapters', 'busUrl'] : [...path, 'adaptersUrl'], url: adaptersUrl, isPublic: false },
+  ];
 }
 
 /** An owner's name begins with the provider's, and tokens tell providers apart by the issuer. */

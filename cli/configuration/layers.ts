@@ -2,7 +2,7 @@ import { type FieldPath, fieldText } from '../campaign/problem.ts';
 import type { PlacedData } from '../campaign/schema-problems.ts';
 import type { Source } from '../campaign/source.ts';
 import { hasPassword, INLINE_PASSWORD, INLINE_SECRET, type Override } from './override.ts';
-import { keysWith, STANDARD_QUEUES } from './schema-keys.ts';
+import { keysWith, type SettingKey, STANDARD_QUEUES } from './schema-keys.ts';
 import { type Origin, originText, type Setting, type Settings } from './settings.ts';
 
 /** One thing that is wrong in the configuration, and where it was written. */
@@ -58,7 +58,9 @@ export function layered(
     ],
     settings() {
       const queues = Object.keys({ ...STANDARD_QUEUES, ...(isData(data['queues']) ? data['queues'] : {}) });
-      return keysWith(queues).map(({ path, fallback, isSecret }) => {
+      const keys = keysWith(queues);
+      const buses = data['bus'];
+      return (Array.isArray(buses) ? withBusList(keys, buses) : keys).map(({ path, fallback, isSecret }) => {
         const value = valueAt(data, path);
         return value === undefined
           ? { path, value: fallback, origin: { kind: 'default' }, isSecret }
@@ -66,6 +68,20 @@ export function layered(
       });
     },
   };
+
+  /** One setting, which is the whole list, with what its entries leave out. */
+  function withBusList(keys: readonly SettingKey[], buses: readonly unknown[]): readonly SettingKey[] {
+    const [first, ...more] = keys.filter(isOfBus);
+    const defaults = Object.fromEntries(
+      keys
+        .filter((key) => isOfBus(key) && key.fallback !== undefined)
+        .map(({ path, fallback }) => [path.at(-1) ?? '', fallback]),
+    );
+    data['bus'] = buses.map((bus) => (isData(bus) ? { ...defaults, ...bus } : bus));
+    return keys
+      .filter((key) => !more.includes(key))
+      .map((key) => (key === first ? { ...key, path: key.path.slice(0, 1) } : key));
+  }
 
   function originOf(path: readonly string[]): Origin {
     return placeOf(path) ?? { kind: 'file', file, line: source?.at(path, '').line ?? 1 };
@@ -125,6 +141,10 @@ function valueAt(data: unknown, path: FieldPath): unknown {
 
 function isData(value: unknown): value is Data {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isOfBus({ path }: SettingKey): boolean {
+  return path[0] === 'bus';
 }
 
 function isSame(one: FieldPath, other: FieldPath): boolean {

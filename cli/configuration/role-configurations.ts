@@ -7,13 +7,14 @@ import type { LocalConfiguration } from '../../adapters/jobs/local/local-configu
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
 import type { EnrolmentConfiguration } from '../../broker/enrolment/configured-methods.ts';
-import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
+import type { BrokerProgramConfiguration, BusConfiguration } from '../../broker/program-configuration.ts';
 import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
-import type { QueueSettings, SecretName, Settings } from './settings.ts';
+import { busesOf } from './buses.ts';
+import type { BusSettings, QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -58,9 +59,8 @@ export function brokerOf(
     host,
     busPort: ports.bus ?? generated.busPort,
     enrolmentPort: ports.enrolment ?? generated.enrolmentPort,
-    ...busServerOf(settings, secrets.brokerBus ?? generated.busSecret),
-    ...(settings.bus.brokers !== undefined && { otherBrokers: settings.bus.brokers }),
-    ...(publicUrls.bus !== undefined && { publicBusUrl: publicUrls.bus }),
+    buses: busesOf(settings).map((bus) => busOf(bus, secrets.brokerBus ?? generated.busSecret)),
+    ...otherBrokersOf(settings),
     ...(publicUrls.enrolment !== undefined && { publicEnrolmentUrl: publicUrls.enrolment }),
     enrolment: enrolmentOf(settings, secrets),
     keys: generated.keys,
@@ -98,30 +98,34 @@ function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfig
   };
 }
 
-/** The bus server, where there is one. */
-function busServerOf(
-  { bus }: Settings,
-  password: string | undefined,
-): Pick<BrokerProgramConfiguration, 'busServer'> {
-  if (bus.kind === 'websocket' || bus.url === undefined) return {};
+/** Names of brokers that an XMPP server must know. */
+function otherBrokersOf(settings: Settings): Pick<BrokerProgramConfiguration, 'otherBrokers'> {
+  const brokers = busesOf(settings).find((bus) => bus.brokers !== undefined)?.brokers;
+  return brokers === undefined ? {} : { otherBrokers: brokers };
+}
+
+function busOf(bus: BusSettings, password: string | undefined): BusConfiguration {
+  const { kind, url, publicUrl, accessPort, managementUrl } = bus;
+  const reached = { ...(publicUrl !== undefined && { publicUrl }) };
+  if (kind === 'websocket' || url === undefined) return { kind: 'websocket', ...reached };
   if (password === undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
       'secrets.brokerBus: this installation began without a bus server and has no password for one; say where it lies',
     );
-  const { url, managementUrl } = bus;
   return {
-    busServer: {
-      url,
-      password,
-      managementUrl,
-      ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
-    },
+    kind,
+    url,
+    password,
+    managementUrl,
+    ...(isXmppUrl(url) && { componentUrl: componentUrlOf(bus, url) }),
+    ...(accessPort !== undefined && { accessPort }),
+    ...reached,
   };
 }
 
 /** Of the domain whose agents come by `url`; its components come to this machine. */
-function componentUrlOf({ componentPort }: Settings['bus'], url: string): string {
+function componentUrlOf({ componentPort }: BusSettings, url: string): string {
   return `xmpp://127.0.0.1:${componentPort}/${agentPlace(url).domain}`;
 }
 
@@ -208,7 +212,7 @@ function adapterOf(
   settings: Settings,
   chosen: string | undefined,
 ): AdapterConfiguration {
-  const { host, ports, bus, adapters } = settings;
+  const { host, ports } = settings;
   const port = ports.bus ?? new URL(busUrl).port;
   const embedded = `ws://${hereOf(host)}:${port}/bus`;
   return {
@@ -217,15 +221,16 @@ function adapterOf(
     key,
     keyId,
     brokers,
-    busUrl: adapters.busUrl ?? (bus.kind === 'websocket' ? embedded : trustedUrlOf(bus, embedded)),
+    busUrls: busesOf(settings).map((bus) => bus.adaptersUrl ?? trustedUrlOf(bus, embedded)),
     busSecret: chosen ?? busSecret,
     log: logOf(settings, pseudonymKey),
   };
 }
 
-/** Where whoever is trusted reaches a bus server. */
-function trustedUrlOf(bus: Settings['bus'], embedded: string): string {
-  const { url = embedded } = bus;
+/** Where whoever is trusted reaches a bus. */
+function trustedUrlOf(bus: BusSettings, embedded: string): string {
+  const { kind, url = embedded } = bus;
+  if (kind === 'websocket') return embedded;
   return isXmppUrl(url) ? componentUrlOf(bus, url) : url;
 }
 

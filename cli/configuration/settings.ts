@@ -40,6 +40,17 @@ export interface QueueSettings {
   readonly share: QueueShares;
 }
 
+export interface BusSettings {
+  readonly kind: BusKind;
+  readonly url?: string;
+  readonly componentPort: number;
+  readonly brokers?: readonly string[];
+  readonly managementUrl: string;
+  readonly publicUrl?: string;
+  readonly adaptersUrl?: string;
+  readonly accessPort?: number;
+}
+
 /** Ways into the local queue; one that says nothing is closed. */
 export interface IntakeSettings {
   readonly http: { readonly port?: number; readonly tokensFile?: string; readonly names?: readonly string[] };
@@ -64,13 +75,8 @@ export interface EnrolmentSettings {
 export interface Settings {
   readonly host: string;
   readonly ports: { readonly bus?: number; readonly enrolment?: number; readonly bridge?: number };
-  readonly bus: {
-    readonly kind: BusKind;
-    readonly url?: string;
-    readonly managementUrl: string;
-    readonly componentPort: number;
-    readonly brokers?: readonly string[];
-  };
+  /** One, or a list in the order in which agents try them. */
+  readonly bus: BusSettings | readonly BusSettings[];
   readonly publicUrls: { readonly bus?: string; readonly enrolment?: string; readonly bridge?: string };
   readonly adapters: { readonly busUrl?: string };
   readonly broker: {
@@ -79,6 +85,7 @@ export interface Settings {
     readonly verdictWaitMs: number;
     readonly maxParked: number;
     readonly framesPerSecond: number;
+    readonly busesNeeded: 'all' | 'one';
   };
   readonly enrolment: EnrolmentSettings;
   readonly limits: Limits;

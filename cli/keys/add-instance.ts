@@ -1,3 +1,4 @@
+import { busesOf } from '../configuration/buses.ts';
 import { existsSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -54,7 +55,7 @@ export async function addInstance({
 }
 
 function checkPlace({ to, name, settings }: InstanceOptions, first: GeneratedBroker): void {
-  if (settings.bus.kind === 'websocket' || settings.ledger.kind !== 'postgres')
+  if (busesOf(settings).some(({ kind }) => kind === 'websocket') || settings.ledger.kind !== 'postgres')
     throw new CoPilotError(
       'INVALID_REQUEST',
       'several brokers need a bus server and a ledger that they share: set bus.kind, and ledger.kind to postgres',

@@ -1,4 +1,5 @@
 import { agentPlace, isXmppUrl } from '../../protocol/bindings/xmpp-place.ts';
+import type { BusServerConfiguration } from '../../broker/program-configuration.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { Installation } from '../installation.ts';
 import { type ProsodyListener, type ProsodyOptions, prosodyFiles } from './server-files.ts';
@@ -13,7 +14,8 @@ export function serverFilesFor(
   { configurations: { broker, local, bridge } }: Installation,
   directory: string,
 ): Readonly<Record<string, string>> {
-  const { busServer, busPort, instance, otherBrokers = [] } = broker;
+  const { busPort, instance, otherBrokers = [] } = broker;
+  const busServer = broker.buses.find((bus): bus is BusServerConfiguration => bus.kind === 'prosody');
   if (busServer?.componentUrl === undefined || !isXmppUrl(busServer.url))
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
@@ -24,7 +26,7 @@ export function serverFilesFor(
     domain: agentPlace(busServer.url).domain,
     ...listenerOf(new URL(busServer.url), directory),
     componentPort: Number(new URL(busServer.componentUrl).port),
-    decisionsUrl: `http://127.0.0.1:${busPort}`,
+    decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
     brokerSecret: busServer.password,
     brokers: [instance, ...otherBrokers.filter((name) => name !== instance)],
     serviceSecrets: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },

@@ -1,3 +1,4 @@
+import type { BusServerConfiguration } from '../../broker/program-configuration.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { Installation } from '../installation.ts';
 import { type RabbitListener, rabbitFiles } from './server-files.ts';
@@ -21,8 +22,9 @@ export function serverFilesFor(
   directory: string,
   paths?: CertificatePaths,
 ): Readonly<Record<string, string>> {
-  const { busServer, busPort } = broker;
-  if (busServer === undefined || busServer.componentUrl !== undefined)
+  const { busPort } = broker;
+  const busServer = broker.buses.find((bus): bus is BusServerConfiguration => bus.kind === 'rabbitmq');
+  if (busServer === undefined)
     throw new CoPilotError(
       'INVALID_CONFIGURATION',
       'this installation has another bus; set bus.kind to rabbitmq and bus.url to the address of the server',
@@ -30,7 +32,7 @@ export function serverFilesFor(
   return rabbitFiles({
     directory,
     listen: listenerOf(new URL(busServer.url), directory, paths),
-    decisionsUrl: `http://127.0.0.1:${busPort}`,
+    decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
     managementPort: managementPortOf(new URL(busServer.managementUrl)),
     brokerPassword: busServer.password,
     servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },

@@ -27,15 +27,20 @@ IDENTITY = b'{"alg":"ES256","typ":"JWT"}'
 
 identity_token = wire.text(900, '[A-Za-z0-9_.-]+', 1)
 challenge_answer = wire.record(challenge=wire.text(1024, '[!-~]+', 1), installation=wire.plain_name)
+# This agent speaks WebSocket alone, and needs one such address among them.
+bus_list = wire.some(wire.text(512, '[a-z]+://[!-~]+', 6), 8, 1)
 enrolment_answer = wire.record(
     identity=identity_token,
     installation=wire.plain_name,
     certifier=wire.key,
-    bus=wire.some(wire.text(512, 'wss?://[!-~]+', 6), 8, 1),
+    bus=bus_list,
     expiresInSeconds=wire.number(0, 31_536_000),
 )
 renewal_answer = wire.record(
-    identity=identity_token, certifier=wire.key, expiresInSeconds=wire.number(0, 31_536_000)
+    identity=identity_token,
+    certifier=wire.key,
+    expiresInSeconds=wire.number(0, 31_536_000),
+    optional={'bus': bus_list},
 )
 
 
@@ -210,6 +215,7 @@ class Member:
         ours = {'iss': stored['installation'], 'sig': self.keys.sig, 'kex': self.keys.kex}
         wire.require(ours.items() <= claims.items())
         wire.require(claims['sub'] == agent_id(stored['installation'], self.keys.sig))
+        wire.require(any(url.startswith(('ws:', 'wss:')) for url in stored['bus']))
         self.stored, self.claims = stored, claims
 
     def keep(self, stored):
@@ -247,7 +253,8 @@ class Member:
         answer = ask(f'{url}/v1/identity/renew', body, renewal_answer)
         if answer['certifier'] != self.stored['certifier']:
             raise Unreachable
-        self.keep({**self.stored, 'identity': answer['identity']})
+        buses = answer.get('bus', self.stored['bus'])
+        self.keep({**self.stored, 'identity': answer['identity'], 'bus': buses})
 
     def renewal_due(self):
         """Seconds until two thirds of the identity's time are over."""

@@ -50,7 +50,8 @@ class Link:
         """Connects, again and again, by one address after the other (B-12)."""
         wait, turn = 0.5, random.randrange(8)
         while True:
-            addresses = self.member.stored['bus']
+            buses = self.member.stored['bus']
+            addresses = [url for url in buses if url.startswith(('ws:', 'wss:'))]
             try:
                 async with websockets.connect(
                     addresses[turn % len(addresses)],

@@ -7,14 +7,14 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
  * The agent's bus at an address that enrolment gave: `ws`, `wss`, `amqp`, `amqps`, `xmpp` or `xmpps`. Throws
- * `NOT_AUTHORIZED` where the identity would travel in the clear.
+ * `NOT_AUTHORIZED` where another machine would be reached in the clear.
  */
 export async function createAgentBus(options: AmqpAgentOptions): Promise<AmqpAgentBus> {
   const { protocol, hostname } = new URL(options.url);
-  if (protocol === 'amqp:' && !LOOPBACK.has(hostname))
+  if ((protocol === 'amqp:' || protocol === 'ws:') && !LOOPBACK.has(hostname))
     throw new CoPilotError(
       'NOT_AUTHORIZED',
-      `the bus at ${hostname} takes logins in the clear; it must be amqps`,
+      `the bus at ${hostname} is reached in the clear; it must be ${protocol.slice(0, -1)}s`,
     );
   if (protocol === 'amqp:' || protocol === 'amqps:') {
     // Loaded where it is used: an agent starts in a tenth of a second.

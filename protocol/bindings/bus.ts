@@ -21,12 +21,17 @@ export interface Bus {
   send(to: Address, frame: Uint8Array): Promise<void>;
   /** One handler, set before `start`. While more frames are being handled than the binding's bound, it reads no further. */
   onFrame(handler: FrameHandler): void;
-  /** Tells that a connection was lost or made: sessions do not outlive the connection they were made on. */
-  onConnection(handler: (state: 'up' | 'down') => void): void;
+  /**
+   * Tells that a connection was lost or made: sessions do not outlive the connection they were made on. Where several buses are
+   * joined to one, `door` says which.
+   */
+  onConnection(handler: ConnectionHandler): void;
   /** Tells that the peer at an address is gone (its connection closed), where the bus can know. */
   onGone(handler: (address: Address) => void): void;
   /** Finishes handlers that run, then releases sockets and timers. Idempotent. */
   stop(): Promise<void>;
 }
+
+export type ConnectionHandler = (state: 'up' | 'down', door?: string) => void;
 
 export type FrameHandler = (from: Address, frame: Uint8Array) => void | Promise<void>;

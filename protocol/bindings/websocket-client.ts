@@ -1,3 +1,4 @@
+import { globalAgent } from 'node:https';
 import { WebSocket } from 'ws';
 import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
@@ -26,7 +27,7 @@ const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const CONCURRENCY = 64;
 
 /**
- * A bus whose one peer is the broker. While disconnected it keeps 64 frames and reconnects with jitter, half a second to 15 s
+ * A bus whose one peer is the broker, by its own address or the shared one. While disconnected it keeps 64 frames and reconnects with jitter, half a second to 15 s
  * apart. `start` rejects with `NOT_AUTHORIZED` where the hub refuses the secret on the first attempt.
  */
 export function createWebSocketClient(options: WebSocketClientOptions): Bus {
@@ -73,7 +74,7 @@ class Client implements Bus {
         `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
       );
     }
-    if (to !== BROKER_ADDRESS)
+    if (to !== BROKER_ADDRESS && !to.startsWith(`${BROKER_ADDRESS}:`))
       throw new CoPilotError('UNREACHABLE', 'over this bus only the broker can be reached');
     const socket = this.#socket;
     if (socket?.readyState === WebSocket.OPEN && socket.bufferedAmount <= MAX_BUFFERED_BYTES) {
@@ -129,6 +130,8 @@ class Client implements Bus {
       maxBufferedChunks: 1024,
       perMessageDeflate: false,
       followRedirects: false,
+      // Through the proxy that the environment names, as all that Node itself connects (docs/buses.md).
+      ...(this.#options.url.startsWith('wss:') && { agent: globalAgent }),
       ...(secret !== undefined && { headers: { authorization: `Bearer ${secret}` } }),
     });
     this.#socket = socket;

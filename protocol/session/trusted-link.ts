@@ -21,6 +21,8 @@ export interface TrustedLinkOptions {
   readonly onAsk: (item: AskItem) => Promise<AnswerBody>;
   /** Items asked and unanswered, queued ones included; beyond it `ask` rejects with `BUS_CLOSED`. */
   readonly maxOpenItems?: number;
+  /** Something asked is unanswered for 5 s, in which nothing came at all: it is asked again, and may go another way. */
+  readonly onSilence?: () => void;
   /** Numbers for items; shared by links that follow one another, so that a late answer settles no other item. */
   readonly nextNumber?: () => number;
 }
@@ -76,6 +78,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
   /** Items of the peer that are being answered. */
   let answering = 0;
   let lastBatch = NO_BATCH;
+  let heardMs = clock.monotonicMs();
   let flushing = false;
   let closed = false;
   let cancelResend: Cancel = () => undefined;
@@ -193,7 +196,12 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
 
   function watch(): void {
     cancelResend = clock.schedule(RESEND_MS, () => {
-      askAgain(clock.monotonicMs() - RESEND_MS);
+      const sinceMs = clock.monotonicMs() - RESEND_MS;
+      const isWaiting = [...open.values()].some(
+        ({ batch, askedMs }) => batch !== NO_BATCH && askedMs <= sinceMs,
+      );
+      if (isWaiting && heardMs <= sinceMs) options.onSilence?.();
+      askAgain(sinceMs);
       watch();
     });
   }
@@ -226,6 +234,7 @@ export function createTrustedLink(options: TrustedLinkOptions): TrustedLink {
     },
     receive(bytes) {
       if (closed) return;
+      heardMs = clock.monotonicMs();
       const message = decodeTrustedMessage(bytes);
       if (message.kind === 'ask') for (const item of message.items) answer(item);
       else for (const { item, ...body } of message.items) settle(item)?.resolve(body);

@@ -65,6 +65,7 @@ export function programConfiguration(stage: Stage, prefetch: number): BrokerProg
     instance: 'broker-1',
     host: HOST,
     busPort: 0,
+    buses: [{ kind: 'websocket' }],
     enrolmentPort: 0,
     keys: { session, grant, certifier, identity },
     services: SERVICES.map(({ name, keyId }) => ({

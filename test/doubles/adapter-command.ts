@@ -53,8 +53,9 @@ switch (what) {
     process.exitCode = 64;
 }
 
-async function configuration(): Promise<AdapterConfiguration> {
-  return JSON.parse(await readFile(first, 'utf8')) as AdapterConfiguration;
+async function configuration() {
+  const given = JSON.parse(await readFile(first, 'utf8')) as AdapterConfiguration;
+  return { ...given, busUrls: [given.busUrl] };
 }
 
 async function startStorage() {

@@ -28,7 +28,7 @@ export async function localSubject(around: Around = honest): Promise<AdapterSubj
       const program = await startLocalAdapter({
         directory,
         controlSocket,
-        configuration,
+        configuration: { ...configuration, busUrls: [configuration.busUrl] },
         log: silentLog,
         around,
         reader: dropReader,
@@ -73,7 +73,7 @@ export async function bridgeSubject(around: Around = honest): Promise<AdapterSub
       const own = { host: '127.0.0.1', port: 0, operatorToken: OPERATOR_TOKEN, ceiling };
       const program = await startBridge({
         directory,
-        configuration: { ...configuration, ...own },
+        configuration: { ...configuration, ...own, busUrls: [configuration.busUrl] },
         log: silentLog,
         around,
       });

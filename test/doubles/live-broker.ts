@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AdapterHost } from '../../adapters/adapter-host.ts';
 import { type AnswerAsk, connectAdapter } from '../../adapters/adapter-program.ts';
@@ -54,7 +55,9 @@ export interface LiveBrokerOptions {
   readonly jobs?: 'framework' | 'local queue';
   /** A server instead of the embedded bus: how the installation is told of it, and what starts it. */
   readonly busServer?: {
-    readonly flags: readonly string[];
+    /** What a person would have written. */
+    readonly file?: string;
+    readonly flags?: readonly string[];
     readonly start: (installation: Installation) => Promise<void>;
   };
 }
@@ -98,10 +101,18 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
   const base = await temporaryDirectory('attack');
   const directory = join(base, 'installation');
   const { busServer } = options;
+  if (busServer?.file !== undefined) {
+    await mkdir(directory, { mode: 0o700 });
+    await writeFile(join(directory, 'co-pilot.yaml'), busServer.file, { mode: 0o600 });
+  }
   const installation = await openInstallation({
     directory,
     ...(busServer !== undefined && {
-      configuration: await loadConfiguration({ directory, environment: {}, flags: busServer.flags }),
+      configuration: await loadConfiguration({
+        directory,
+        environment: {},
+        ...(busServer.flags && { flags: busServer.flags }),
+      }),
     }),
   });
   const { configurations } = installation;

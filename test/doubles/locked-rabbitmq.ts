@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
@@ -21,8 +20,9 @@ import type { Identity } from '../../protocol/generated/types.ts';
 import { createCrypto, nodeClock, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import type { Clock } from '../../protocol/runtime/runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
-import { isInstalled, needProgram } from '../servers/server-process.ts';
+import { isInstalled } from '../servers/server-process.ts';
 import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
+import { makeCertificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
 import { silentLog } from './silent-log.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
@@ -183,15 +183,9 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
   };
 }
 
-/** With a certificate for `localhost`, and for no other name, that is believed in this process from now on. */
+/** With a certificate that is believed in this process from now on. */
 function tlsListener(folder: string, port: number): RabbitListener {
-  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
-  const openssl = needProgram('openssl', 'openssl');
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  execFileSync(openssl, ['req', '-x509', ...kind, ...name, '-keyout', key, '-out', certificate], {
-    stdio: 'pipe',
-  });
+  const { certificate, key } = makeCertificate(folder);
   setDefaultCACertificates([...getCACertificates('default'), readFileSync(certificate, 'utf8')]);
   return { kind: 'tls', host: '127.0.0.1', port, authority: certificate, certificate, key };
 }

@@ -6,7 +6,7 @@ import type { RawTransport } from './raw-transport.ts';
 export interface BenchServer {
   readonly url: string;
   /** What the broker is told of it. */
-  readonly broker: Pick<BrokerProgramConfiguration, 'busServer' | 'busPort'>;
+  readonly broker: Pick<BrokerProgramConfiguration, 'buses' | 'busPort'>;
   readonly raw: RawTransport;
   /** Makes room for agents that never asked for it. */
   admit(agents: readonly string[]): Promise<void>;

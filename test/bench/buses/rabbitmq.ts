@@ -15,7 +15,9 @@ const RAW_USER = 'raw';
 export async function startBenchRabbit(directory: string, stage: Stage): Promise<BenchServer> {
   const folder = join(directory, 'server');
   const password = base64url(nodeRandom.bytes(24));
-  const [busPort, managementPort] = [await freePort(), await freePort()];
+  const busPort = await freePort();
+  const managementPort = await freePort();
+  const managementUrl = `http://127.0.0.1:${managementPort}`;
   const server = await startRabbit(folder, (port) =>
     withRawUser({
       directory: folder,
@@ -30,10 +32,7 @@ export async function startBenchRabbit(directory: string, stage: Stage): Promise
   const url = `amqp://127.0.0.1:${server.port}`;
   return {
     url,
-    broker: {
-      busServer: { url, password, managementUrl: `http://127.0.0.1:${managementPort}` },
-      busPort,
-    },
+    broker: { buses: [{ kind: 'rabbitmq', url, password, managementUrl }], busPort },
     raw: { kind: 'amqp', url, user: RAW_USER, password },
     async admit(agents) {
       const admission = await openAdmission(url, { user: BROKER_USER, password });

@@ -370,11 +370,14 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
           // As one of several: those of the tests before are on the bus too.
           ledger: { place: { url: 'postgres://127.0.0.1:1/none' }, failover: false },
           busPort: 0,
-          busServer: {
-            url: rabbit.url,
-            password: rabbit.brokerPassword,
-            managementUrl: rabbit.managementUrl,
-          },
+          buses: [
+            {
+              kind: 'rabbitmq',
+              url: rabbit.url,
+              password: rabbit.brokerPassword,
+              managementUrl: rabbit.managementUrl,
+            },
+          ],
         },
         openLedger: openSqliteLedger,
         log: silentLog,

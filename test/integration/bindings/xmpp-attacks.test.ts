@@ -77,12 +77,15 @@ describe.skipIf(LACKS_PROSODY)('a Prosody (left out where it is not installed)',
         controlSocket: controlSocket(directory, 'broker'),
         configuration: {
           ...configurations.broker,
-          busServer: {
-            url,
-            componentUrl,
-            password: BROKER_SECRET,
-            managementUrl: 'http://127.0.0.1:1',
-          },
+          buses: [
+            {
+              kind: 'prosody',
+              url,
+              componentUrl,
+              password: BROKER_SECRET,
+              managementUrl: 'http://127.0.0.1:15672',
+            },
+          ],
         },
         log: silentLog,
       });

@@ -217,6 +217,29 @@ describe('renewing', () => {
     );
   });
 
+  it('takes the buses that are there now, and keeps those it knows where it is given none that can be', async () => {
+    const renewed = { identity: 'd.e.f', certifier: ENROLLED.certifier, expiresInSeconds: 60 };
+    const bus = ['amqps://one.example.org', 'wss://two.example.org/bus'];
+    answers = [
+      { status: 200, body: CHALLENGE },
+      { status: 200, body: { ...renewed, bus } },
+    ];
+    expect((await renewIdentity(membership, options)).bus).toEqual(bus);
+    for (const wrong of [
+      [],
+      Array<string>(9).fill('wss://b.example.org'),
+      ['x'.repeat(513)],
+      'wss://b',
+      [7],
+    ]) {
+      answers = [
+        { status: 200, body: CHALLENGE },
+        { status: 200, body: { ...renewed, bus: wrong } },
+      ];
+      await expect(renewIdentity(membership, options)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    }
+  });
+
   it('does not follow to another installation or certifier', async () => {
     answers = [{ status: 200, body: { ...CHALLENGE, installation: 'away' } }];
     await expect(renewIdentity(membership, options)).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });

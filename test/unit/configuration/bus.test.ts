@@ -2,6 +2,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EXIT, exitCodeOf } from '../../../cli/command-line.ts';
+import { loadConfiguration } from '../../../cli/configuration/load.ts';
 import { openInstallation } from '../../../cli/installation.ts';
 import { findRabbit } from '../../../cli/rabbitmq/private-server.ts';
 import { startBusFor } from '../../../cli/bus-for-up.ts';
@@ -58,7 +59,7 @@ describe('bus config rabbitmq', () => {
     expect(users.map(({ name }) => name)).toEqual(['broker', 'service.local', 'service.bridge']);
     expect(users.flatMap(({ tags }) => tags)).toEqual([]);
     const secrets = [
-      configurations.broker.busServer?.password,
+      ...configurations.broker.buses.map((bus) => (bus.kind === 'rabbitmq' ? bus.password : '')),
       configurations.local.busSecret,
       configurations.bridge.busSecret,
     ];
@@ -122,7 +123,9 @@ describe('bus config prosody', () => {
     ])
       expect(text).toContain(line);
     expect(await written('modules/mod_copilot_guard.lua')).toContain('pre-resource-bind');
-    expect(out).not.toContain(configurations.broker.busServer?.password);
+    expect(out).not.toContain(
+      configurations.broker.buses.map((bus) => (bus.kind === 'prosody' ? bus.password : ''))[0],
+    );
     expect((await stat(join(directory, 'server', 'prosody.cfg.lua'))).mode & 0o077).toBe(0);
   });
 
@@ -217,5 +220,80 @@ describe('the settings of the bus', () => {
     const { code, out, err } = await check(...flags);
     expect(code).toBe(EXIT.configuration);
     expect(out + err).toContain(said);
+  });
+});
+
+describe('a list of buses', () => {
+  const RABBIT = "{ kind: rabbitmq, url: 'amqp://127.0.0.1:5699', accessPort: 5701 }";
+
+  const COMMON = { componentPort: 5347, managementUrl: 'http://127.0.0.1:15672' };
+
+  const write = (yaml: string): Promise<void> =>
+    writeFile(join(directory, 'co-pilot.yaml'), yaml, { mode: 0o600 });
+
+  it('reaches broker and adapters in its order, and the server asks at a port of its own', async () => {
+    await write(`bus: [${RABBIT}, { publicUrl: 'wss://broker.example.org/bus' }]\n`);
+    const { configurations } = await openInstallation({ directory });
+    const { broker, local, bridge } = configurations;
+    expect(broker.buses).toEqual([
+      {
+        kind: 'rabbitmq',
+        url: 'amqp://127.0.0.1:5699',
+        accessPort: 5701,
+        managementUrl: 'http://127.0.0.1:15672',
+        password: expect.stringMatching(/^.{16,}$/),
+      },
+      { kind: 'websocket', publicUrl: 'wss://broker.example.org/bus' },
+    ]);
+    for (const { busUrls } of [local, bridge])
+      expect(busUrls).toEqual(['amqp://127.0.0.1:5699', `ws://127.0.0.1:${broker.busPort}/bus`]);
+    await config();
+    expect(await written('rabbitmq.conf')).toContain(
+      'auth_http.user_path = http://127.0.0.1:5701/v1/bus/user\n',
+    );
+  });
+
+  it('is shown as it is written, with what it leaves out, and a flag for one bus goes before it', async () => {
+    await write(`bus: [{ kind: websocket }, ${RABBIT}]\n`);
+    const { settings } = await loadConfiguration({ directory, environment: {} });
+    expect(settings.bus).toEqual([
+      { kind: 'websocket', ...COMMON },
+      { kind: 'rabbitmq', url: 'amqp://127.0.0.1:5699', accessPort: 5701, ...COMMON },
+    ]);
+    const flags = ['bus.kind=rabbitmq', 'bus.url=amqp://127.0.0.1:1'];
+    const one = await loadConfiguration({ directory, environment: {}, flags });
+    expect(one.settings.bus).toEqual({ kind: 'rabbitmq', url: 'amqp://127.0.0.1:1', ...COMMON });
+  });
+
+  it.each([
+    ['without an entry', 'bus: []', 'bus: '],
+    ['of lists', 'bus: [[{ kind: websocket }]]', 'bus[0]'],
+    ['with a kind that is none', 'bus: [{ kind: kafka }]', 'bus[0].kind'],
+    ['with a server without an address', 'bus: [{ kind: rabbitmq }]', 'bus[0].url'],
+    ['with one kind twice', 'bus: [{}, {}]', 'bus[1].kind'],
+    [
+      'whose server would ask where agents connect',
+      "bus: [{}, { kind: rabbitmq, url: 'amqp://127.0.0.1' }]",
+      'bus[1].accessPort',
+    ],
+    [
+      'with an address beside it',
+      `bus: [{}, ${RABBIT}]\npublicUrls: { bus: 'wss://b.example.org/bus' }`,
+      'publicUrls.bus',
+    ],
+    [
+      'with the address of another',
+      `bus: [{ adaptersUrl: 'amqps://b.example.org' }, ${RABBIT}]`,
+      'bus[0].adaptersUrl',
+    ],
+    ['with an address in the clear', "bus: [{ publicUrl: 'ws://b.example.org/bus' }]", 'bus[0].publicUrl'],
+    ['for other machines without TLS', `host: '0.0.0.0'\nbus: [{}, ${RABBIT}]`, 'bus[0].publicUrl'],
+    ['with a port twice', `ports: { bridge: 5701 }\nbus: [{}, ${RABBIT}]`, 'bus[1].accessPort'],
+  ])('is refused %s', async (_what, yaml, field) => {
+    await write(`${yaml}\n`);
+    await expect(loadConfiguration({ directory, environment: {} })).rejects.toMatchObject({
+      code: 'INVALID_CONFIGURATION',
+      message: expect.stringContaining(field),
+    });
   });
 });

@@ -127,7 +127,7 @@ describe('broker add', () => {
       instance: 'broker-2',
       busPort: one!.busPort,
       services: one!.services,
-      busServer: one!.busServer,
+      buses: one!.buses,
       ledger: one!.ledger,
       keyRing: join(directory, 'broker', 'keys.json'),
     });

@@ -209,6 +209,7 @@ describe('renewal over HTTP', () => {
     expect(renewed.body).toEqual({
       identity: expect.any(String),
       certifier: body['certifier'],
+      bus: ['wss://broker.example.org/bus'],
       expiresInSeconds: 86_400,
     });
     const judge = (identity: unknown) =>
