@@ -1,10 +1,6 @@
-import { probeAsService } from '../protocol/bindings/amqp-probe.ts';
-import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
 import { type ProbeResult, refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
-import { probeXmppAsService } from '../protocol/bindings/xmpp-probe.ts';
-import { createXmppServiceBus } from '../protocol/bindings/xmpp-service.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
@@ -22,11 +18,16 @@ export interface AdapterConnection {
 }
 
 /** Wires an adapter program to the bus. */
-export function connectAdapter({ runtime, configuration, onAsk, onBroker }: AdapterConnection): AdapterHost {
+export async function connectAdapter({
+  runtime,
+  configuration,
+  onAsk,
+  onBroker,
+}: AdapterConnection): Promise<AdapterHost> {
   const { installation, name, keyId, busUrl, busSecret } = configuration;
   return createAdapterHost({
     runtime,
-    bus: busAt(busUrl, name, busSecret, runtime),
+    bus: await busAt(busUrl, name, busSecret, runtime),
     installation,
     name,
     start: newId(runtime.random),
@@ -38,14 +39,20 @@ export function connectAdapter({ runtime, configuration, onAsk, onBroker }: Adap
   });
 }
 
-function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+/** A bus server's client is loaded where it is used: without one a program starts sooner. */
+async function busAt(url: string, name: string, secret: string, runtime: Runtime): Promise<Bus> {
   if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
   const address = `service.${name}`;
-  if (url.startsWith('xmpp'))
+  if (url.startsWith('xmpp')) {
+    const { createXmppServiceBus } = await import('../protocol/bindings/xmpp-service.ts');
+    const { probeXmppAsService } = await import('../protocol/bindings/xmpp-probe.ts');
     return checked(createXmppServiceBus({ url, address, secret, ...runtime }), () =>
       probeXmppAsService(url, secret, runtime.clock),
     );
+  }
   const credential = { user: address, password: secret };
+  const { createAmqpServiceBus } = await import('../protocol/bindings/amqp-service.ts');
+  const { probeAsService } = await import('../protocol/bindings/amqp-probe.ts');
   return checked(createAmqpServiceBus({ url, address, credential, ...runtime }), () =>
     probeAsService(url, credential),
   );

@@ -77,7 +77,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     await codes.close();
     throw caught;
   });
-  const programBus = createProgramBus({
+  const programBus = await createProgramBus({
     runtime,
     configuration,
     identityKey: keys.identity,

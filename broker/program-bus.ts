@@ -1,9 +1,7 @@
-import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus, type CheckedServer } from './bus-check.ts';
 import type { AgentRow } from './core/state.ts';
@@ -33,7 +31,8 @@ export interface ProgramBusOptions {
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
-export function createProgramBus(options: ProgramBusOptions): ProgramBus {
+/** A bus server's client is loaded where it is used: without one a broker starts sooner. */
+export async function createProgramBus(options: ProgramBusOptions): Promise<ProgramBus> {
   const { busServer } = options.configuration;
   if (busServer === undefined) return embeddedBus(options);
   const { componentUrl } = busServer;
@@ -64,7 +63,11 @@ function embeddedBus({ runtime, configuration }: ProgramBusOptions): ProgramBus 
 
 const LOOPBACK = '127.0.0.1';
 
-function rabbitBus(options: ProgramBusOptions, { url, password }: BusServerConfiguration): ProgramBus {
+async function rabbitBus(
+  options: ProgramBusOptions,
+  { url, password }: BusServerConfiguration,
+): Promise<ProgramBus> {
+  const { createAmqpBrokerBus } = await import('../protocol/bindings/amqp-broker.ts');
   const { runtime, configuration } = options;
   const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
@@ -86,11 +89,12 @@ function rabbitBus(options: ProgramBusOptions, { url, password }: BusServerConfi
 /** The server itself keeps each agent to one connection. */
 const NO_COUNT = (): number => 0;
 
-function xmppBus(
+async function xmppBus(
   options: ProgramBusOptions,
   { url, password }: BusServerConfiguration,
   componentUrl: string,
-): ProgramBus {
+): Promise<ProgramBus> {
+  const { createXmppBrokerBus } = await import('../protocol/bindings/xmpp-broker.ts');
   const { runtime, configuration } = options;
   const { instance, framesPerSecond } = configuration;
   const xmpp = createXmppBrokerBus({

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { BUS_PATHS } from '../../broker/http/bus-routes.ts';
-import { MAX_FRAME_BYTES, BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
+import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import { instanceAddress } from '../../protocol/bindings/parties.ts';
-import { MAX_STANZA_BYTES } from '../../protocol/bindings/xmpp-connection.ts';
+import { MAX_FRAME_TEXT, MAX_STANZA_BYTES } from '../../protocol/bindings/xmpp-bounds.ts';
 import { jidOf } from '../../protocol/bindings/xmpp-names.ts';
 
 export interface ProsodyOptions {
@@ -99,7 +99,7 @@ function configurationOf(options: ProsodyOptions): string {
     `copilot_agents = ${quoted(domain)}`,
     `copilot_brokers = { ${brokerNames.map(quoted).join(', ')} }`,
     `copilot_adapters = { ${services.map((service) => quoted(service.name)).join(', ')} }`,
-    `copilot_max_frame_text = ${4 * Math.ceil(MAX_FRAME_BYTES / 3)}`,
+    `copilot_max_frame_text = ${MAX_FRAME_TEXT}`,
     `copilot_login_url = ${quoted(`${decisionsUrl}${BUS_PATHS.user}`)}`,
     '',
     `VirtualHost ${quoted(domain)}`,

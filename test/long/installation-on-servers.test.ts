@@ -61,7 +61,7 @@ for (const { kind, lacks, begin } of SERVERS)
 
     beforeAll(async () => {
       directory = await temporaryDirectory('server-restart');
-      const setup = busServer(kind, 'a server');
+      const setup = await busServer(kind, 'a server');
       const ports: Record<string, number> = {};
       for (const name of setup.portNames) ports[name] = await freePort();
       flags = setup.settings(ports);

@@ -87,7 +87,7 @@ export async function startBridge({
   const { url } = await bridge.start();
   const grantKey = runtime.crypto.importPublic('ed25519', fromHex(configuration.grantKey));
   const desk = { grantKey, crypto: runtime.crypto, clock: runtime.clock, log };
-  const line = connectAdapter({
+  const line = await connectAdapter({
     runtime,
     configuration,
     onAsk: around(
