@@ -1,0 +1,346 @@
+import type { Element } from '@xmpp/client';
+import { CoPilotError, toCoPilotError } from '../errors.ts';
+import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
+import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import { Gone } from './gone.ts';
+import { Inlet, type SharedBound } from './inlet.ts';
+import { ReconnectPauses } from './reconnect-pauses.ts';
+import type { XmppConnection, XmppEvents } from './xmpp-connection.ts';
+import { frameStanza, type Heard, meansNobody, pingStanza, readStanza } from './xmpp-stanza.ts';
+
+/** What every party on an XMPP server is given. */
+export interface XmppOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What tells one kind of party on an XMPP server from another. */
+export interface XmppWiring {
+  /** Opens a stream; `lost` is the one before, which it may take up again. */
+  open(events: XmppEvents, signal: AbortSignal, lost?: XmppConnection): Promise<XmppConnection>;
+  /** Where a frame for this address goes; undefined where nobody can have it. */
+  jidOf(to: Address): string | undefined;
+  /** Whose name the server has stamped; undefined refuses it. */
+  addressOf(jid: string): Address | undefined;
+  /** Whether one more frame of this party is taken now. */
+  takes(from: Address): boolean;
+  /** Under what address the handler is told of it, where not the one itself. */
+  shownAs?(from: Address): Address;
+  /** Said to a party before the first frame of each stream. */
+  greeting?(jid: string): Element;
+  /** Somebody says that it came or went: whether it is there now. */
+  isThere?(from: Address, heard: 'came' | 'went'): boolean;
+  /** Whether one that is known to be gone says so itself when it is back. */
+  returnsAudibly(address: Address): boolean;
+  /** Whoever is gone when this party's own stream is. */
+  peers(): Iterable<Address>;
+  /**
+   * The server refused the login: resolves when another attempt may do better. Without it a first attempt that is refused ends
+   * the port.
+   */
+  refused?(): Promise<void>;
+  /** The domain whose server answers pings. */
+  readonly domain: string;
+  /** Bytes that may wait for the system to take them. */
+  readonly waitingBytes: number;
+  /** Bound over this port and what feeds it besides. */
+  readonly shared?: SharedBound;
+}
+
+interface Live {
+  readonly connection: XmppConnection;
+  readonly inlet: Inlet;
+  readonly greeted: Set<string>;
+}
+
+interface Waiting {
+  readonly jid: string;
+  readonly frame: Uint8Array;
+}
+
+const OUTBOX_FRAMES = 64;
+/** Stanzas that the server has not acknowledged; it holds as many for the other side. */
+const UNACKNOWLEDGED = 1000;
+/** Parties that are greeted on one stream; there are few brokers. */
+const MAX_GREETED = 64;
+const LOOK_EVERY_MS = 10_000;
+const PING_AFTER_MS = 30_000;
+/** A server that is silent for so long, pings included, is gone. */
+const SILENCE_MS = 45_000;
+/** Handlers that run at once; beyond, the stream is not read. */
+export const XMPP_HANDLERS = 64;
+
+/** A bus over one stream to an XMPP server, which is opened again whenever it is lost. */
+export class XmppPort implements Bus {
+  readonly #options: XmppOptions;
+  readonly #wiring: XmppWiring;
+  readonly #pauses: ReconnectPauses;
+  readonly #outbox: Waiting[] = [];
+  readonly #gone = new Gone();
+  #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new';
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #settleStart: { resolve(): void; reject(error: CoPilotError): void } | undefined;
+  #attempt = new AbortController();
+  #connecting: Promise<void> = Promise.resolve();
+  #live: Live | undefined;
+  #lostConnection: XmppConnection | undefined;
+  #heardMs = 0;
+  #pings = 0;
+  #cancelRetry: Cancel = ignore;
+  #cancelWatch: Cancel = ignore;
+  #handler: FrameHandler = ignore;
+  #onConnection: (state: 'up' | 'down') => void = ignore;
+  #onGone: (address: Address) => void = ignore;
+
+  constructor(options: XmppOptions, wiring: XmppWiring) {
+    this.#options = options;
+    this.#wiring = wiring;
+    this.#pauses = new ReconnectPauses(options);
+  }
+
+  start(): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'stopped') return Promise.reject(closed());
+    this.#state = 'started';
+    this.#starting ??= new Promise((resolve, reject) => {
+      this.#settleStart = { resolve, reject };
+      this.#connecting = this.#connect();
+    });
+    return this.#starting;
+  }
+
+  async send(to: Address, frame: Uint8Array): Promise<void> {
+    if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
+    if (frame.length > MAX_FRAME_BYTES)
+      throw new CoPilotError(
+        'FRAME_TOO_LARGE',
+        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
+      );
+    const jid = this.#wiring.jidOf(to);
+    if (jid === undefined || (this.#gone.has(to) && this.#wiring.returnsAudibly(to)))
+      throw new CoPilotError('UNREACHABLE', `nobody is at ${to}`);
+    if (this.#live !== undefined) return this.#write(this.#live, { jid, frame });
+    if (this.#state === 'stopping' || this.#outbox.length >= OUTBOX_FRAMES) throw full();
+    this.#outbox.push({ jid, frame });
+  }
+
+  onFrame(handler: FrameHandler): void {
+    this.#handler = handler;
+  }
+
+  onConnection(handler: (state: 'up' | 'down') => void): void {
+    this.#onConnection = handler;
+  }
+
+  onGone(handler: (address: Address) => void): void {
+    this.#onGone = handler;
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#shutDown();
+    return this.#stopping;
+  }
+
+  /** An inlet for frames that come by a stream, this port's own or another one that feeds it. */
+  openInlet(connection: () => XmppConnection | undefined): Inlet {
+    const { clock, log } = this.#options;
+    return new Inlet({
+      clock,
+      handler: (from, frame) => this.#handler(from, frame),
+      concurrency: XMPP_HANDLERS,
+      ...(this.#wiring.shared && { shared: this.#wiring.shared }),
+      flow: { pause: () => connection()?.pause(), resume: () => connection()?.resume() },
+      onError: (error) => log.error({ error }, 'the handling of a frame failed'),
+    });
+  }
+
+  /** Takes what came by a stream. */
+  take(stanza: Element, inlet: Inlet): void {
+    const from = this.#wiring.addressOf(stanza.attrs['from'] ?? '');
+    if (from !== undefined) this.#hear(from, readStanza(stanza), inlet);
+  }
+
+  #hear(from: Address, heard: Heard, inlet: Inlet): void {
+    switch (heard.kind) {
+      case 'frame':
+        if (!this.#wiring.takes(from)) return;
+        this.#gone.remove(from);
+        this.#pauses.served();
+        inlet.push(this.#wiring.shownAs?.(from) ?? from, heard.frame);
+        return;
+      case 'bounce':
+        this.#options.log.debug({ address: from, reason: heard.reason }, 'a frame came back');
+        if (meansNobody(heard.reason)) this.#tellGone(from);
+        return;
+      case 'came':
+      case 'went':
+        if (this.#wiring.isThere?.(from, heard.kind) === true) this.#gone.remove(from);
+        else if (heard.kind === 'went') this.#tellGone(from);
+        return;
+      case 'nothing':
+        return;
+    }
+  }
+
+  #tellGone(address: Address): void {
+    if (this.#gone.add(address)) this.#onGone(address);
+  }
+
+  async #write({ connection, greeted }: Live, { jid, frame }: Waiting): Promise<void> {
+    const { bytes, stanzas } = connection.backlog;
+    if (bytes > this.#wiring.waitingBytes || stanzas > UNACKNOWLEDGED) throw full();
+    if (this.#wiring.greeting !== undefined && !greeted.has(jid) && greeted.size < MAX_GREETED) {
+      greeted.add(jid);
+      void connection.send(this.#wiring.greeting(jid)).catch(ignore); // the frame after it fails too
+    }
+    await connection.send(frameStanza(jid, frame));
+  }
+
+  async #connect(): Promise<void> {
+    this.#attempt = new AbortController();
+    try {
+      await this.#open(this.#attempt.signal);
+    } catch (caught) {
+      await this.#failed(toCoPilotError(caught));
+    }
+    if (this.#state === 'started' && this.#live === undefined) this.#retryLater();
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    let opened: Live | undefined;
+    const inlet = this.openInlet(() => opened?.connection);
+    const early: Element[] = [];
+    const connection = await this.#wiring.open(
+      {
+        onBytes: () => void (this.#heardMs = this.#options.clock.monotonicMs()),
+        // What is taken up again brings what had waited before we know that it is.
+        onStanza: (stanza) => (opened === undefined ? void early.push(stanza) : this.take(stanza, inlet)),
+        onLost: (reason) => this.#lost(opened, reason),
+      },
+      signal,
+      this.#lostConnection,
+    );
+    if (this.#state !== 'started') return connection.close();
+    opened = { connection, inlet, greeted: new Set() };
+    this.#serve(opened);
+    for (const stanza of early) this.take(stanza, inlet);
+  }
+
+  #serve(live: Live): void {
+    this.#live = live;
+    this.#lostConnection = undefined;
+    this.#pauses.connected();
+    this.#watch(live);
+    for (const waiting of this.#outbox.splice(0))
+      this.#write(live, waiting).catch((error: unknown) =>
+        this.#options.log.debug({ error }, 'a frame that had waited was not taken'),
+      );
+    this.#settleStart?.resolve();
+    this.#settleStart = undefined;
+    this.#onConnection('up');
+  }
+
+  #lost(live: Live | undefined, reason: CoPilotError): void {
+    live?.inlet.close();
+    if (live === undefined || this.#live !== live) return;
+    this.#live = undefined;
+    this.#cancelWatch();
+    if (this.#state !== 'started') return;
+    this.#lostConnection = live.connection;
+    this.#options.log.debug({ errorCode: reason.code, reason: reason.message }, 'the bus was lost');
+    this.#onConnection('down');
+    for (const peer of this.#wiring.peers()) this.#onGone(peer);
+    this.#retryLater();
+  }
+
+  async #failed(error: CoPilotError): Promise<void> {
+    if (this.#state !== 'started') return;
+    this.#options.log.warn({ errorCode: error.code, reason: error.message }, 'no connection to the bus');
+    if (error.code !== 'NOT_AUTHORIZED' && error.code !== 'NOT_FOUND') return;
+    if (this.#wiring.refused !== undefined) await this.#mend(this.#wiring.refused());
+    // A wrong secret does not become right by asking again.
+    else if (this.#settleStart !== undefined) {
+      this.#state = 'stopped';
+      this.#settleStart.reject(error);
+      this.#settleStart = undefined;
+    }
+  }
+
+  async #mend(mending: Promise<void>): Promise<void> {
+    const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
+    const stop = (): void => resolve(undefined);
+    this.#attempt.signal.addEventListener('abort', stop, { once: true });
+    const mended = mending.catch((caught: unknown) => {
+      const { code } = toCoPilotError(caught);
+      this.#options.log.warn({ errorCode: code }, 'the login could not be renewed; trying again');
+    });
+    await Promise.race([mended, stopped]);
+    this.#attempt.signal.removeEventListener('abort', stop);
+  }
+
+  #retryLater(): void {
+    this.#cancelRetry = this.#options.clock.schedule(this.#pauses.nextMs(), () => {
+      if (this.#state === 'started') this.#connecting = this.#connect();
+    });
+  }
+
+  /** Notices a server that is there no more, though its connection seems to be. */
+  #watch(live: Live): void {
+    this.#heardMs = this.#options.clock.monotonicMs();
+    const look = (): void => {
+      const silentMs = this.#options.clock.monotonicMs() - this.#heardMs;
+      // While the stream is not read, silence is ours and not the server's.
+      if (silentMs >= SILENCE_MS && !live.inlet.isPaused) {
+        live.connection.cut();
+        this.#lost(live, new CoPilotError('UNREACHABLE', 'the server is silent'));
+        return;
+      }
+      if (silentMs >= PING_AFTER_MS)
+        void live.connection.send(pingStanza(this.#wiring.domain, `ping-${++this.#pings}`)).catch(ignore); // it is being lost
+      this.#cancelWatch = this.#options.clock.schedule(LOOK_EVERY_MS, look);
+    };
+    this.#cancelWatch = this.#options.clock.schedule(LOOK_EVERY_MS, look);
+  }
+
+  /** Reads nothing more, lets what runs end, its answers included, then hangs up. */
+  async #shutDown(): Promise<void> {
+    if (this.#state !== 'stopped') this.#state = 'stopping';
+    this.#cancelRetry();
+    this.#settleStart?.reject(closed());
+    if (this.#live === undefined) this.#attempt.abort();
+    await this.#connecting;
+    const live = this.#live;
+    live?.inlet.close();
+    await live?.inlet.settled();
+    this.#cancelWatch();
+    await live?.connection.close();
+    this.#outbox.length = 0;
+    this.#state = 'stopped';
+    this.#live = undefined;
+  }
+}
+
+function closed(): CoPilotError {
+  return new CoPilotError('BUS_CLOSED', 'this port is not started, or has stopped');
+}
+
+function full(): CoPilotError {
+  return new CoPilotError('BUS_CLOSED', 'the bus takes no frames now, and as many wait as may');
+}
+
+function ignore(): void {
+  // Nobody has asked to be told.
+}
+
+/** The port as a bus, and no more of it. */
+export function busOf(port: XmppPort): Bus {
+  return {
+    start: () => port.start(),
+    send: (to, frame) => port.send(to, frame),
+    onFrame: (handler) => port.onFrame(handler),
+    onConnection: (handler) => port.onConnection(handler),
+    onGone: (handler) => port.onGone(handler),
+    stop: () => port.stop(),
+  };
+}
