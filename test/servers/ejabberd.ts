@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { compileModules, nodeCommand } from '../../cli/ejabberd/node.ts';
 import { freePort } from '../doubles/free-port.ts';
-import { needProgram, type ServerProcess, startServer } from './server-process.ts';
+import { isInstalled, needProgram, type ServerProcess, startServer } from './server-process.ts';
 
 export interface EjabberdPorts {
   readonly agents: number;
@@ -18,17 +17,18 @@ export interface EjabberdServer extends ServerProcess {
   start(): Promise<void>;
 }
 
-const EJABBERD_PROGRAM = '/usr/sbin/ejabberdctl';
+/** On the path of root alone. */
+const FOLDERS = ['/usr/sbin'];
 
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
-export const LACKS_EJABBERD = process.env['CI'] !== 'true' && !existsSync(EJABBERD_PROGRAM);
+export const LACKS_EJABBERD = process.env['CI'] !== 'true' && !isInstalled('ejabberdctl', FOLDERS);
 
 /** An ejabberd of its own on the loopback interface, which is one process and what that one started. */
 export async function startEjabberd(
   directory: string,
   files: (ports: EjabberdPorts) => Readonly<Record<string, string>>,
 ): Promise<EjabberdServer> {
-  if (!existsSync(EJABBERD_PROGRAM)) throw new Error('ejabberd is not installed: apt-get install ejabberd');
+  needProgram('ejabberdctl', 'ejabberd', FOLDERS);
   const ports = { agents: await freePort(), components: await freePort() };
   await mkdir(directory, { recursive: true });
   for (const [name, text] of Object.entries(files(ports))) await writeFile(join(directory, name), text);

@@ -1,81 +1,44 @@
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { AgentRow } from '../../../broker/core/state.ts';
-import { createBusAccess } from '../../../broker/enrolment/bus-access.ts';
-import { throwAwayAgent } from '../../../broker/enrolment/throw-away-agent.ts';
-import { createBusServer } from '../../../broker/http/bus-routes.ts';
 import { ejabberdFiles } from '../../../cli/ejabberd/server-files.ts';
-import { VIRTUAL_HOST } from '../../../protocol/bindings/amqp-topology.ts';
-import { createCrypto, nodeClock } from '../../../protocol/runtime/node-runtime.ts';
-import { freePort } from '../../doubles/free-port.ts';
+import {
+  COMPONENTS,
+  DOMAIN,
+  type LockedEjabberd,
+  openLockedEjabberd,
+} from '../../doubles/locked-ejabberd.ts';
 import { rawClient, rawComponent, type RawLogin, type RawStream } from '../../doubles/raw-xmpp.ts';
-import { silentLog } from '../../doubles/silent-log.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
-import { type EjabberdServer, LACKS_EJABBERD, startEjabberd } from '../../servers/ejabberd.ts';
+import { LACKS_EJABBERD, startEjabberd } from '../../servers/ejabberd.ts';
 
-const DOMAIN = 'copilot.test';
-const [BROKER, STORAGE, LOCAL] = [`broker.${DOMAIN}`, `storage.service.${DOMAIN}`, `local.service.${DOMAIN}`];
-const PASSWORDS = { broker: 'password of the brokers', storage: 'of storage', local: 'of the queue' };
+const [BROKER, STORAGE, LOCAL] = [COMPONENTS.entrance.name, COMPONENTS.storage.name, COMPONENTS.local.name];
+const PASSWORDS = {
+  broker: COMPONENTS.entrance.password,
+  storage: COMPONENTS.storage.password,
+  local: COMPONENTS.local.password,
+};
 const PROBE = "<frame xmlns='urn:co-pilot:frame:1'>";
 const message = (to: string, text: string, more = '') =>
   `<message to='${to}' ${more}>${PROBE}${text}</frame></message>`;
 const ping = (to = DOMAIN) => `<iq type='get' id='ping' to='${to}'><ping xmlns='urn:xmpp:ping'/></iq>`;
 
 describe.skipIf(LACKS_EJABBERD)('ejabberd as we set it up (left out where it is not installed)', () => {
-  const crypto = createCrypto();
-  const runtime = { clock: nodeClock, crypto };
-  const revoked = new Set<string>();
-  let identityKey = crypto.generate('p256');
-  let directory: string;
-  let decisions: FastifyInstance;
-  let decisionsPort: number;
-  let server: EjabberdServer;
+  let ejabberd: LockedEjabberd;
   let streams: RawStream[];
 
-  /** As a broker does that is started; it judges by the key of that moment. */
-  const answerQuestions = async () => {
-    const access = createBusAccess({
-      runtime,
-      installation: 'home',
-      virtualHost: VIRTUAL_HOST,
-      identityKey: identityKey.publicKey,
-      agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
-      connections: () => 0,
-    });
-    decisions = createBusServer({ access, log: silentLog });
-    await decisions.listen({ host: '127.0.0.1', port: decisionsPort });
-  };
-
-  const agent = () => throwAwayAgent(runtime, 'home', identityKey);
+  const agent = () => ejabberd.agent();
   const track = (stream: RawStream) => {
     streams.push(stream);
     return stream;
   };
-  const logIn = async (login: RawLogin) => track(await rawClient(server.ports.agents, DOMAIN, login));
+  const logIn = async (login: RawLogin) =>
+    track(await rawClient(ejabberd.server.ports.agents, DOMAIN, login));
   const component = async (name: string, password: string) =>
-    track(await rawComponent(server.ports.components, name, password));
+    track(await rawComponent(ejabberd.server.ports.components, name, password));
 
   beforeAll(async () => {
-    directory = await temporaryDirectory('ejabberd');
-    decisionsPort = await freePort();
-    await answerQuestions();
-    server = await startEjabberd(join(directory, 'node'), ({ agents, components }) =>
-      ejabberdFiles({
-        domain: DOMAIN,
-        listen: { kind: 'plain', host: '127.0.0.1', port: agents },
-        componentPort: components,
-        decisionsUrl: `http://127.0.0.1:${decisionsPort}`,
-        brokers: { [BROKER]: PASSWORDS.broker },
-        adapters: { [STORAGE]: PASSWORDS.storage, [LOCAL]: PASSWORDS.local },
-      }),
-    );
+    ejabberd = await openLockedEjabberd();
   });
-  afterAll(async () => {
-    await server.stop();
-    await decisions.close();
-    await removeDirectory(directory);
-  });
+  afterAll(() => ejabberd.stop());
   beforeEach(() => {
     streams = [];
   });
@@ -93,34 +56,33 @@ describe.skipIf(LACKS_EJABBERD)('ejabberd as we set it up (left out where it is 
         { user: own.user, password: 'x'.repeat(1025) },
         { ...own, onBehalfOf: other.user },
         { user: 'admin', password: own.password },
-        throwAwayAgent(runtime, 'elsewhere', identityKey),
-        throwAwayAgent(runtime, 'home', crypto.generate('p256')),
+        ...ejabberd.strangers(),
       ])
         await expect(logIn(wrong)).rejects.toThrow(/<failure|stream ended/);
     });
 
     it('refuses an agent that was revoked', async () => {
       const own = agent();
-      revoked.add(own.user);
+      ejabberd.revoke(own.user);
       await expect(logIn(own)).rejects.toThrow(/not-authorized/);
     });
 
     it('says no while no broker answers, keeps who is there, and says yes again when one does', async () => {
       const [before, after] = [agent(), agent()];
       const stream = await logIn(before);
-      await decisions.close();
+      await ejabberd.closeDecisions();
       await expect(logIn(after)).rejects.toThrow(/not-authorized/);
       stream.say(ping());
       await stream.hear(/<iq[^>]*type='result'/);
-      await answerQuestions();
+      await ejabberd.openDecisions();
       await logIn(after);
     });
 
     it('follows a change of the key that identities are signed with', async () => {
       const old = agent();
-      await decisions.close();
-      identityKey = crypto.generate('p256');
-      await answerQuestions();
+      await ejabberd.closeDecisions();
+      ejabberd.rotateKey();
+      await ejabberd.openDecisions();
       await expect(logIn(old)).rejects.toThrow(/not-authorized/);
       await logIn(agent());
     });
@@ -217,13 +179,13 @@ describe.skipIf(LACKS_EJABBERD)('ejabberd as we set it up (left out where it is 
   it('comes back after it was killed, and lets in who was there', async () => {
     const own = agent();
     await logIn(own);
-    await server.kill();
-    await server.start();
+    await ejabberd.server.kill();
+    await ejabberd.server.start();
     await logIn(own);
   });
 
   it('does not start with a module of ours missing or broken', async () => {
-    const place = join(directory, 'broken');
+    const place = join(ejabberd.directory, 'broken');
     const started = startEjabberd(place, ({ agents, components }) => ({
       ...ejabberdFiles({
         domain: DOMAIN,
