@@ -5,6 +5,7 @@ import type { BusServer } from './bus-server.ts';
 const SERVERS: Readonly<Record<string, () => Promise<BusServer>>> = {
   rabbitmq: async () => (await import('./rabbitmq/private-server.ts')).rabbitServer,
   prosody: async () => (await import('./prosody/private-server.ts')).prosodyServer,
+  ejabberd: async () => (await import('./ejabberd/private-server.ts')).ejabberdServer,
 };
 
 export const BUS_SERVERS: readonly string[] = Object.keys(SERVERS);

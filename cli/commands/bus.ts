@@ -38,7 +38,8 @@ async function config(name: string, options: ConfigOptions): Promise<number> {
   const server = await busServer(name, 'a server');
   const installation = await openInstallation({ directory: resolve(options.data) });
   const directory = resolve(options.to ?? name);
-  const written = await writeFiles(directory, server.files(installation, directory));
+  const files = await writeFiles(directory, server.files(installation, directory));
+  const written = [...files, ...((await server.complete?.(directory)) ?? [])];
   show(outputOf(options), { files: written }, () => written);
   return EXIT.ok;
 }

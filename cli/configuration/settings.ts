@@ -17,7 +17,7 @@ export type SecretReference = { readonly file: string } | { readonly env: string
 
 export type SecretName = 'operatorToken' | 'brokerBus' | 'localBus' | 'bridgeBus' | 'ledgerPassword';
 
-export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody' | 'ejabberd';
 
 export interface QueueSettings {
   readonly leaseMs: number;

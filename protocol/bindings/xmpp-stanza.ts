@@ -53,6 +53,8 @@ const NOBODY: ReadonlySet<string> = new Set([
   'remote-server-not-found',
   'remote-server-timeout',
   'item-not-found',
+  // ejabberd's word where no component has the name: it would ask another server, and may not.
+  'forbidden',
 ]);
 
 export function frameStanza(to: string, frame: Uint8Array): Element {

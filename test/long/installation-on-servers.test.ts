@@ -11,9 +11,11 @@ import { runCommand } from '../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 import { freePort } from '../doubles/free-port.ts';
 import { type LiveBroker, openLiveBroker } from '../doubles/live-broker.ts';
+import { LACKS_EJABBERD } from '../doubles/locked-ejabberd.ts';
 import { LACKS_PROSODY } from '../doubles/locked-prosody.ts';
 import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
+import { startEjabberd } from '../servers/ejabberd.ts';
 import { startProsody } from '../servers/prosody.ts';
 import { startRabbit } from '../servers/rabbitmq.ts';
 
@@ -47,6 +49,11 @@ const SERVERS: readonly Case[] = [
     kind: 'prosody',
     lacks: LACKS_PROSODY,
     begin: (folder, files, ports) => startProsody(folder, () => files, ports),
+  },
+  {
+    kind: 'ejabberd',
+    lacks: LACKS_EJABBERD,
+    begin: (folder, files, ports) => startEjabberd(folder, () => files, ports),
   },
 ];
 
