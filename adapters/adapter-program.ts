@@ -1,11 +1,7 @@
-import { probeAsService } from '../protocol/bindings/amqp-probe.ts';
-import { createAmqpServiceBus } from '../protocol/bindings/amqp-service.ts';
 import type { Bus } from '../protocol/bindings/bus.ts';
 import { createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { type ProbeResult, refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketClient } from '../protocol/bindings/websocket-client.ts';
-import { probeXmppAsService } from '../protocol/bindings/xmpp-probe.ts';
-import { createXmppServiceBus } from '../protocol/bindings/xmpp-service.ts';
 import { fromHex, newId } from '../protocol/encoding.ts';
 import { loadKey } from '../protocol/runtime/key-file.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
@@ -26,15 +22,15 @@ export interface AdapterConnection {
 }
 
 /** Wires an adapter program to the bus, or to all of several; it serves once it is on one of them. */
-export function connectAdapter({
+export async function connectAdapter({
   runtime,
   configuration,
   trust,
   onAsk,
   onBroker,
-}: AdapterConnection): AdapterHost {
+}: AdapterConnection): Promise<AdapterHost> {
   const { installation, name, keyId, busUrls, busSecret } = configuration;
-  const buses = busUrls.map((url) => busAt(url, name, busSecret, runtime));
+  const buses = await Promise.all(busUrls.map((url) => busAt(url, name, busSecret, runtime)));
   return createAdapterHost({
     runtime,
     bus: joined(buses, runtime),
@@ -57,15 +53,23 @@ function joined(buses: readonly Bus[], { log }: Runtime): Bus {
   return createJointBus({ doors, needs: 'one', log });
 }
 
-/** A service's bus at an address that the broker gave. Its `start` rejects where the server there is not locked down. */
-export function busAt(url: string, name: string, secret: string, runtime: Runtime): Bus {
+/**
+ * A service's bus at an address that the broker gave. Its `start` rejects where the server there is not locked down. The client of a
+ * server is loaded where it is used: without one a program starts sooner.
+ */
+export async function busAt(url: string, name: string, secret: string, runtime: Runtime): Promise<Bus> {
   if (url.startsWith('ws')) return createWebSocketClient({ url, service: name, secret, ...runtime });
   const address = `service.${name}`;
-  if (url.startsWith('xmpp'))
+  if (url.startsWith('xmpp')) {
+    const { createXmppServiceBus } = await import('../protocol/bindings/xmpp-service.ts');
+    const { probeXmppAsService } = await import('../protocol/bindings/xmpp-probe.ts');
     return checked(createXmppServiceBus({ url, address, secret, ...runtime }), () =>
       probeXmppAsService(url, secret, runtime.clock),
     );
+  }
   const credential = { user: address, password: secret };
+  const { createAmqpServiceBus } = await import('../protocol/bindings/amqp-service.ts');
+  const { probeAsService } = await import('../protocol/bindings/amqp-probe.ts');
   return checked(createAmqpServiceBus({ url, address, credential, ...runtime }), () =>
     probeAsService(url, credential),
   );

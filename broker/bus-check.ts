@@ -1,5 +1,4 @@
 import type { Admission } from '../protocol/bindings/amqp-admission.ts';
-import { probeAmqp } from '../protocol/bindings/amqp-probe.ts';
 import { notLockedDown, type ProbeResult } from '../protocol/bindings/lock-down.ts';
 import { toCoPilotError } from '../protocol/errors.ts';
 import type { PrivateKey, Runtime } from '../protocol/runtime/runtime.ts';
@@ -39,10 +38,10 @@ async function probe(
   { clock }: Runtime,
 ): Promise<readonly ProbeResult[]> {
   if (server.kind === 'xmpp') {
-    // Loaded where it is used, as the bus itself is.
     const { probeXmpp } = await import('../protocol/bindings/xmpp-probe.ts');
     return probeXmpp({ ...server, agents, clock });
   }
+  const { probeAmqp } = await import('../protocol/bindings/amqp-probe.ts');
   const { url, admission } = server;
   for (const { user } of agents) await admission.admit(user);
   try {

@@ -86,7 +86,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     keys.stop();
     throw caught;
   });
-  const programBus = createProgramBus({
+  const programBus = await createProgramBus({
     runtime,
     configuration,
     keys,

@@ -1,11 +1,9 @@
-import { createAmqpBrokerBus } from '../protocol/bindings/amqp-broker.ts';
 import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { behindDoor, createJointBus } from '../protocol/bindings/joint-bus.ts';
 import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
-import { createXmppBrokerBus } from '../protocol/bindings/xmpp-broker.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
 import { checkBus, type CheckedServer } from './bus-check.ts';
@@ -51,13 +49,16 @@ export interface ProgramBusOptions {
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
-export function createProgramBus(options: ProgramBusOptions): ProgramBus {
-  const parts = options.configuration.buses.map((bus) => ({ name: bus.kind, part: oneBus(options, bus) }));
+/** A bus server's client is loaded where it is used: without one a broker starts sooner. */
+export async function createProgramBus(options: ProgramBusOptions): Promise<ProgramBus> {
+  const parts = await Promise.all(
+    options.configuration.buses.map(async (bus) => ({ name: bus.kind, part: await oneBus(options, bus) })),
+  );
   const [only, ...others] = parts;
   return only !== undefined && others.length === 0 ? only.part : joined(options, parts);
 }
 
-function oneBus(options: ProgramBusOptions, bus: BusConfiguration): ProgramBus {
+async function oneBus(options: ProgramBusOptions, bus: BusConfiguration): Promise<ProgramBus> {
   if (bus.kind === 'websocket') return embeddedBus(options, bus);
   const { componentUrl } = bus;
   return componentUrl === undefined ? rabbitBus(options, bus) : xmppBus(options, bus, componentUrl);
@@ -144,10 +145,11 @@ function explainConflict(caught: unknown): never {
   );
 }
 
-function rabbitBus(
+async function rabbitBus(
   options: ProgramBusOptions,
   { url, password, managementUrl, accessPort, publicUrl }: BusServerConfiguration,
-): ProgramBus {
+): Promise<ProgramBus> {
+  const { createAmqpBrokerBus } = await import('../protocol/bindings/amqp-broker.ts');
   const { runtime, configuration, keys } = options;
   const { instance, framesPerSecond } = configuration;
   const amqp = createAmqpBrokerBus({
@@ -184,11 +186,12 @@ function rabbitBus(
 /** The server itself keeps each agent to one connection. */
 const NO_COUNT = (): number => 0;
 
-function xmppBus(
+async function xmppBus(
   options: ProgramBusOptions,
   { url, password, accessPort, publicUrl }: BusServerConfiguration,
   componentUrl: string,
-): ProgramBus {
+): Promise<ProgramBus> {
+  const { createXmppBrokerBus } = await import('../protocol/bindings/xmpp-broker.ts');
   const { runtime, configuration } = options;
   const { instance, framesPerSecond } = configuration;
   const xmpp = createXmppBrokerBus({

@@ -67,7 +67,7 @@ export interface EmbeddedBusConfiguration {
 
 /** RabbitMQ, or an XMPP server, which brokers and adapters reach by a port of their own. */
 export interface BusServerConfiguration {
-  readonly kind: 'rabbitmq' | 'prosody';
+  readonly kind: 'rabbitmq' | 'prosody' | 'ejabberd';
   readonly url: string;
   readonly password: string;
   readonly componentUrl?: string;

@@ -20,7 +20,7 @@ export async function startBusFor(
   parent: string,
   chosen: readonly string[],
 ): Promise<UpOnServer> {
-  const server = busServer(name, '--bus');
+  const server = await busServer(name, '--bus');
   server.find();
   const directory = join(parent, name);
   const place = join(directory, 'server');

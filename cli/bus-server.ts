@@ -11,6 +11,8 @@ export interface BusServer {
   settings(ports: Ports): readonly string[];
   /** What the server runs with, its files in `directory`. Throws `INVALID_CONFIGURATION` where the installation has another bus. */
   files(installation: Installation, directory: string): Readonly<Record<string, string>>;
+  /** Makes of the files, once they are written, what the server needs besides, and returns where that is. */
+  complete?(directory: string): Promise<readonly string[]>;
   /** Starts it with these files in `directory`, and resolves once it listens. Throws `PORT_TAKEN` where another program does. */
   start(directory: string, ports: Ports, files: Readonly<Record<string, string>>): Promise<PrivateServer>;
 }

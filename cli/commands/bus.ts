@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkBus } from '../../broker/bus-check.ts';
-import { openAdmission } from '../../protocol/bindings/amqp-admission.ts';
+import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import type { ProbeResult } from '../../protocol/bindings/lock-down.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { loadKey } from '../../protocol/runtime/key-file.ts';
@@ -11,7 +11,6 @@ import { BUS_SERVERS, busServer } from '../bus-servers.ts';
 import { EXIT, show } from '../command-line.ts';
 import { type Installation, openInstallation, readInstallation } from '../installation.ts';
 import { writeFiles } from '../private-server.ts';
-import { BROKER_USER } from '../rabbitmq/server-files.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
 
 interface ConfigOptions extends CommonOptions {
@@ -36,10 +35,11 @@ export function addBusCommands(program: Command): void {
 }
 
 async function config(name: string, options: ConfigOptions): Promise<number> {
-  const server = busServer(name, 'a server');
+  const server = await busServer(name, 'a server');
   const installation = await openInstallation({ directory: resolve(options.data) });
   const directory = resolve(options.to ?? name);
-  const written = await writeFiles(directory, server.files(installation, directory));
+  const files = await writeFiles(directory, server.files(installation, directory));
+  const written = [...files, ...((await server.complete?.(directory)) ?? [])];
   show(outputOf(options), { files: written }, () => written);
   return EXIT.ok;
 }
@@ -76,7 +76,8 @@ async function probe({ configurations: { broker } }: Installation): Promise<read
   const { url, password, componentUrl } = busServer;
   const who = { runtime, installation, identityKey };
   if (componentUrl !== undefined) return checkBus({ ...who, server: { kind: 'xmpp', url, componentUrl } });
-  const admission = await openAdmission(url, { user: BROKER_USER, password });
+  const { openAdmission } = await import('../../protocol/bindings/amqp-admission.ts');
+  const admission = await openAdmission(url, { user: BROKER_ADDRESS, password });
   try {
     return await checkBus({ ...who, server: { kind: 'amqp', url, admission } });
   } finally {

@@ -68,11 +68,14 @@ function intakeFaults({ intake: { http } }: Settings): readonly CrossFault[] {
   }));
 }
 
+const XMPP_SCHEMES = { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ };
+
 /** How addresses of a bus begin. Where agents come by a WebSocket, adapters still do not. */
 const SCHEMES: Readonly<Record<BusKind, { readonly agents: RegExp; readonly trusted: RegExp }>> = {
   websocket: { agents: /^wss?:/, trusted: /^wss?:/ },
   rabbitmq: { agents: /^amqps?:/, trusted: /^amqps?:/ },
-  prosody: { agents: /^xmpps?:|^wss?:.*\/xmpp-websocket$/, trusted: /^xmpp:/ },
+  prosody: XMPP_SCHEMES,
+  ejabberd: XMPP_SCHEMES,
 };
 
 /** Each bus has the addresses that it takes, and is another one than the others. */
@@ -122,7 +125,7 @@ function oneBusFaults({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus): r
 }
 
 function componentFaults(path: FieldPath, url: string | undefined, kind: BusKind): readonly CrossFault[] {
-  if (kind !== 'prosody' || url === undefined || isLoopback(new URL(url).hostname)) return [];
+  if (SCHEMES[kind] !== XMPP_SCHEMES || url === undefined || isLoopback(new URL(url).hostname)) return [];
   return [
     {
       path,

@@ -27,7 +27,7 @@ export type SecretName =
   | 'ledgerPassword'
   | 'boincPassword';
 
-export type BusKind = 'websocket' | 'rabbitmq' | 'prosody';
+export type BusKind = 'websocket' | 'rabbitmq' | 'prosody' | 'ejabberd';
 
 export interface QueueSettings {
   readonly leaseMs: number;

@@ -1,45 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { BUS_PATHS } from '../../broker/http/bus-routes.ts';
-import { MAX_FRAME_BYTES, BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
-import { instanceAddress } from '../../protocol/bindings/parties.ts';
-import { MAX_STANZA_BYTES } from '../../protocol/bindings/xmpp-connection.ts';
-import { jidOf } from '../../protocol/bindings/xmpp-names.ts';
+import { MAX_FRAME_TEXT, MAX_STANZA_BYTES } from '../../protocol/bindings/xmpp-bounds.ts';
+import { type Component, componentsOf, loginUrl, type XmppServerOptions } from '../xmpp-server.ts';
 
-export interface ProsodyOptions {
-  /** Where the server reads its files. */
-  readonly directory: string;
-  /** Agents are users of it; everybody trusted has a name below it. */
-  readonly domain: string;
-  readonly listen: ProsodyListener;
-  /** On the loopback interface, where brokers and adapters come. */
-  readonly componentPort: number;
-  /** On the loopback interface, for a proxy that ends TLS; none where it is left out. */
-  readonly webSocketPort?: number;
-  /** Where the broker answers who may log in, without a slash at its end. */
-  readonly decisionsUrl: string;
-  readonly brokerSecret: string;
-  /** Names of the broker instances. */
-  readonly brokers: readonly string[];
-  /** Adapters by name. */
-  readonly serviceSecrets: Readonly<Record<string, string>>;
+export interface ProsodyOptions extends XmppServerOptions {
   /** Whether the server stays root where it is started as root: its files are root's alone. */
   readonly asRoot?: boolean;
 }
-
-export type ProsodyListener =
-  | { readonly kind: 'plain'; readonly host: string; readonly port: number }
-  /** Nobody but a proxy that ends TLS, by a WebSocket. */
-  | { readonly kind: 'proxy' }
-  | {
-      readonly kind: 'tls';
-      /** All addresses of the machine where it is left out. */
-      readonly host?: string;
-      /** STARTTLS, and TLS from the first byte on. */
-      readonly port?: number;
-      readonly directPort?: number;
-      readonly certificate: string;
-      readonly key: string;
-    };
 
 export const CONFIGURATION_FILE = 'prosody.cfg.lua';
 export const PID_FILE = 'prosody.pid';
@@ -60,13 +26,8 @@ export function prosodyFiles(options: ProsodyOptions): Readonly<Record<string, s
 }
 
 function configurationOf(options: ProsodyOptions): string {
-  const { directory, domain, decisionsUrl, brokers, brokerSecret, serviceSecrets } = options;
-  const name = (address: string): string => jidOf(address, domain) ?? address;
-  const brokerNames = [BROKER_ADDRESS, ...brokers.map(instanceAddress)].map(name);
-  const services = Object.entries(serviceSecrets).map(([service, secret]) => ({
-    name: name(`service.${service}`),
-    secret,
-  }));
+  const { directory, domain } = options;
+  const { brokers, adapters } = componentsOf(options);
   return [
     `plugin_paths = { ${quoted(`${directory}/modules`)} }`,
     `data_path = ${quoted(`${directory}/data`)}`,
@@ -97,17 +58,15 @@ function configurationOf(options: ProsodyOptions): string {
     'modules_disabled = { "s2s", "s2s_auth_certs", "offline", "carbons", "register_ibr", "private", "vcard" }',
     '',
     `copilot_agents = ${quoted(domain)}`,
-    `copilot_brokers = { ${brokerNames.map(quoted).join(', ')} }`,
-    `copilot_adapters = { ${services.map((service) => quoted(service.name)).join(', ')} }`,
-    `copilot_max_frame_text = ${4 * Math.ceil(MAX_FRAME_BYTES / 3)}`,
-    `copilot_login_url = ${quoted(`${decisionsUrl}${BUS_PATHS.user}`)}`,
+    `copilot_brokers = { ${brokers.map(({ name }) => quoted(name)).join(', ')} }`,
+    `copilot_adapters = { ${adapters.map(({ name }) => quoted(name)).join(', ')} }`,
+    `copilot_max_frame_text = ${MAX_FRAME_TEXT}`,
+    `copilot_login_url = ${quoted(loginUrl(options))}`,
     '',
     `VirtualHost ${quoted(domain)}`,
     '  authentication = "copilot"',
     '  modules_enabled = { "copilot_guard" }',
-    ...[...brokerNames.map((broker) => ({ name: broker, secret: brokerSecret })), ...services].flatMap(
-      componentLines,
-    ),
+    ...[...brokers, ...adapters].flatMap(componentLines),
     '',
   ].join('\n');
 }
@@ -155,13 +114,7 @@ function webSocketLines({ webSocketPort: port, domain }: ProsodyOptions): readon
   ];
 }
 
-function componentLines({
-  name,
-  secret,
-}: {
-  readonly name: string;
-  readonly secret: string;
-}): readonly string[] {
+function componentLines({ name, secret }: Component): readonly string[] {
   return [
     '',
     `Component ${quoted(name)}`,

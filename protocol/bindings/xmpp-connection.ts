@@ -3,12 +3,9 @@ import { client, type Element, type Entity, type StreamManagement } from '@xmpp/
 import { component } from '@xmpp/component';
 import { CoPilotError, type ErrorCode } from '../errors.ts';
 import type { Clock } from '../runtime/runtime.ts';
-import { MAX_FRAME_BYTES } from './bus.ts';
+import { MAX_STANZA_BYTES } from './xmpp-bounds.ts';
 import { AGENT_RESOURCE } from './xmpp-names.ts';
 import type { XmppPlace } from './xmpp-place.ts';
-
-/** Largest stanza that a server should take: a frame in base64, and some room for what is to be refused with a reason. */
-export const MAX_STANZA_BYTES = 2 * MAX_FRAME_BYTES;
 
 /** One stream to an XMPP server, open until it is closed, cut or lost. */
 export interface XmppConnection {

@@ -1,12 +1,12 @@
 import { type Element, xml } from '@xmpp/client';
 import { MAX_FRAME_BYTES } from './bus.ts';
+import { MAX_FRAME_TEXT } from './xmpp-bounds.ts';
 
 /** The child of a message that carries a frame. Servers read `body` as a person's text, and drop what they do not know of it. */
 const FRAME = 'frame';
 const FRAME_NAMESPACE = 'urn:co-pilot:frame:1';
 const PING_NAMESPACE = 'urn:xmpp:ping';
 
-const MAX_TEXT = 4 * Math.ceil(MAX_FRAME_BYTES / 3);
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /** What a stanza says to us. */
@@ -29,7 +29,7 @@ export function readStanza(stanza: Element): Heard {
 
 function readMessage(stanza: Element): Heard {
   const text = stanza.getChild(FRAME, FRAME_NAMESPACE)?.text() ?? '';
-  if (text.length > MAX_TEXT || !BASE64.test(text)) return { kind: 'nothing' };
+  if (text.length > MAX_FRAME_TEXT || !BASE64.test(text)) return { kind: 'nothing' };
   const decoded = Buffer.from(text, 'base64');
   if (decoded.length > MAX_FRAME_BYTES) return { kind: 'nothing' };
   return { kind: 'frame', frame: new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.length) };
@@ -53,6 +53,8 @@ const NOBODY: ReadonlySet<string> = new Set([
   'remote-server-not-found',
   'remote-server-timeout',
   'item-not-found',
+  // ejabberd's word where no component has the name: it would ask another server, and may not.
+  'forbidden',
 ]);
 
 export function frameStanza(to: string, frame: Uint8Array): Element {

@@ -32,10 +32,10 @@ servePeer<AdapterQuestions>({ connect, frames: () => frames.count, cpu: cpuMicro
 
 async function connect({ busUrl, stage }: Parameters<AdapterQuestions['connect']>[0]): Promise<void> {
   const keys = stageKeys(runtime.crypto, stage);
-  const host = (name: ServiceName, onAsk: (item: AskItem) => Promise<AnswerBody>) => {
+  const host = async (name: ServiceName, onAsk: (item: AskItem) => Promise<AnswerBody>) => {
     const created = createAdapterHost({
       runtime,
-      bus: counted(busAt(busUrl, name, stage.secrets[name], runtime), frames),
+      bus: counted(await busAt(busUrl, name, stage.secrets[name], runtime), frames),
       installation: INSTALLATION,
       name,
       start: newId(runtime.random),

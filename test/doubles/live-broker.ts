@@ -170,7 +170,7 @@ export async function openLiveBroker(options: LiveBrokerOptions = {}): Promise<L
         reader: dropReader,
       });
     }
-    const host = connectAdapter({
+    const host = await connectAdapter({
       runtime,
       configuration: configurations.local,
       onAsk: (item) => answerJobItem(framework, item),

@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { type ProsodyListener, prosodyFiles } from '../../cli/prosody/server-files.ts';
-import { type ProsodyPorts, startProsody } from '../servers/prosody.ts';
-import { isInstalled, needProgram } from '../servers/server-process.ts';
+import { prosodyFiles } from '../../cli/prosody/server-files.ts';
+import { startProsody } from '../servers/prosody.ts';
+import { isInstalled } from '../servers/server-process.ts';
 import { openBusDesk } from './bus-desk.ts';
 import { BROKER_SECRET, INSTANCES, type LockedXmpp, lockedXmpp, SERVICE_SECRETS } from './locked-xmpp.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
+import { tlsListener } from './tls-listener.ts';
 
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
 export const LACKS_PROSODY = process.env['CI'] !== 'true' && !isInstalled('prosody');
@@ -62,18 +60,4 @@ export async function openLockedProsody({
       await removeDirectory(directory);
     },
   });
-}
-
-/** With a certificate for `localhost`, and for no other name, that is believed in this process from now on. */
-function tlsListener(folder: string, ports: ProsodyPorts): ProsodyListener {
-  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
-  mkdirSync(folder, { recursive: true });
-  const openssl = needProgram('openssl', 'openssl');
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
-  const name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  execFileSync(openssl, ['req', '-x509', ...kind, ...name, '-keyout', key, '-out', certificate], {
-    stdio: 'pipe',
-  });
-  setDefaultCACertificates([...getCACertificates('default'), readFileSync(certificate, 'utf8')]);
-  return { kind: 'tls', host: '127.0.0.1', port: ports.bus, directPort: ports.direct, certificate, key };
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { acceptsConnections } from '../../cli/accepts-connections.ts';
 import { RunningCommand } from '../doubles/co-pilot-command.ts';
+import { LACKS_EJABBERD } from '../doubles/locked-ejabberd.ts';
 import { LACKS_PROSODY } from '../doubles/locked-prosody.ts';
 import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
@@ -22,6 +23,7 @@ afterEach(async () => {
 const SERVERS = [
   { kind: 'rabbitmq', lacks: LACKS_RABBIT },
   { kind: 'prosody', lacks: LACKS_PROSODY },
+  { kind: 'ejabberd', lacks: LACKS_EJABBERD },
 ];
 
 for (const { kind, lacks } of SERVERS)

@@ -11,9 +11,11 @@ import { runCommand } from '../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 import { freePort } from '../doubles/free-port.ts';
 import { type LiveBroker, openLiveBroker } from '../doubles/live-broker.ts';
+import { LACKS_EJABBERD } from '../doubles/locked-ejabberd.ts';
 import { LACKS_PROSODY } from '../doubles/locked-prosody.ts';
 import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
+import { startEjabberd } from '../servers/ejabberd.ts';
 import { startProsody } from '../servers/prosody.ts';
 import { startRabbit } from '../servers/rabbitmq.ts';
 
@@ -48,6 +50,11 @@ const SERVERS: readonly Case[] = [
     lacks: LACKS_PROSODY,
     begin: (folder, files, ports) => startProsody(folder, () => files, ports),
   },
+  {
+    kind: 'ejabberd',
+    lacks: LACKS_EJABBERD,
+    begin: (folder, files, ports) => startEjabberd(folder, () => files, ports),
+  },
 ];
 
 for (const { kind, lacks, begin } of SERVERS)
@@ -61,7 +68,7 @@ for (const { kind, lacks, begin } of SERVERS)
 
     beforeAll(async () => {
       directory = await temporaryDirectory('server-restart');
-      const setup = busServer(kind, 'a server');
+      const setup = await busServer(kind, 'a server');
       const ports: Record<string, number> = {};
       for (const name of setup.portNames) ports[name] = await freePort();
       flags = setup.settings(ports);

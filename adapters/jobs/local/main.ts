@@ -85,7 +85,7 @@ export async function startLocalAdapter({
   const tellWaiting = (): void => {
     for (const [name, count] of queue.waiting()) host.tell({ op: 'available', queue: name, count });
   };
-  const host = connectAdapter({
+  const host = await connectAdapter({
     runtime,
     configuration,
     trust,

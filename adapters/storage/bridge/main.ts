@@ -95,7 +95,7 @@ export async function startBridge({
     throw caught;
   });
   const desk = { grantKeys: () => trust.grantKeys(), crypto: runtime.crypto, clock: runtime.clock, log };
-  const line = connectAdapter({
+  const line = await connectAdapter({
     runtime,
     configuration,
     trust,

@@ -23,6 +23,8 @@ describe.skipIf(LACKS_PROSODY)('on Prosody (left out where it is not installed)'
     name: 'Prosody',
     open: () => openLockedProsody({ withTls: true }),
     forgedSender: 'replaced',
+    comments: 'end the stream',
+    names: 'held by one',
   });
 });
 

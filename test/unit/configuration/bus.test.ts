@@ -6,6 +6,8 @@ import { loadConfiguration } from '../../../cli/configuration/load.ts';
 import { openInstallation } from '../../../cli/installation.ts';
 import { findRabbit } from '../../../cli/rabbitmq/private-server.ts';
 import { startBusFor } from '../../../cli/bus-for-up.ts';
+import { busServer } from '../../../cli/bus-servers.ts';
+import { findEjabberd } from '../../../cli/ejabberd/private-server.ts';
 import { findProsody } from '../../../cli/prosody/private-server.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { expectShape } from '../../doubles/command-shape.ts';
@@ -151,6 +153,46 @@ describe('bus config prosody', () => {
   });
 });
 
+describe('bus config ejabberd', () => {
+  it('writes a server that asks this broker and listens where it must, and starts it with these files', async () => {
+    await set('xmpp://127.0.0.1:5299', 'ejabberd', ', componentPort: 5399, brokers: [broker-2]');
+    const installation = await openInstallation({ directory });
+    const { broker } = installation.configurations;
+    const place = join(directory, "it's");
+    const files = (await busServer('ejabberd', 'a server')).files(installation, place);
+    const { listen, modules, hosts } = JSON.parse(files['ejabberd.yml'] ?? '') as {
+      readonly hosts: readonly string[];
+      readonly listen: readonly Readonly<Record<string, unknown>>[];
+      readonly modules: Readonly<Record<string, unknown>>;
+    };
+    expect(hosts).toEqual(['localhost']);
+    const names = ['broker', 'broker-1.broker', 'broker-2.broker', 'local.service', 'bridge.service'];
+    expect(listen).toMatchObject([
+      { module: 'ejabberd_c2s', ip: '127.0.0.1', port: 5299 },
+      { module: 'ejabberd_service', ip: '127.0.0.1', port: 5399, check_from: true },
+    ]);
+    expect(Object.keys(listen[1]?.['hosts'] as object)).toEqual(names.map((name) => `${name}.localhost`));
+    expect(modules['mod_copilot_guard']).toMatchObject({
+      brokers: names.slice(0, 3).map((name) => `${name}.localhost`),
+      login_url: `http://127.0.0.1:${broker.busPort}/v1/bus/user`,
+    });
+    expect(files['start.sh']).toContain(`EJABBERD_CONFIG_PATH='${directory}/it'\\''s/ejabberd.yml'`);
+  });
+
+  it.each([
+    ['xmpp://bus.example.org', { port: 5222, starttls_required: true }],
+    ['xmpps://bus.example.org', { port: 5223, tls: true }],
+    ['wss://bus.example.org/xmpp-websocket', { module: 'ejabberd_http', ip: '127.0.0.1', port: 5280 }],
+  ])('takes no login in the clear at %s', async (url, listener) => {
+    await set(url, 'ejabberd');
+    const installation = await openInstallation({ directory });
+    const files = (await busServer('ejabberd', 'a server')).files(installation, directory);
+    const { listen } = JSON.parse(files['ejabberd.yml'] ?? '') as { readonly listen: readonly unknown[] };
+    expect(listen).toHaveLength(2);
+    expect(listen[0]).toMatchObject(listener);
+  });
+});
+
 it('bus check has nothing to check without an installation, and none on the embedded bus', async () => {
   const check = () => runCommand(['bus', 'check', '--data', directory]);
   expect((await check()).code).toBe(EXIT.unavailable);
@@ -170,8 +212,9 @@ describe('a bus server that up starts', () => {
     }
   });
 
-  it('says the same of Prosody', () => {
+  it('says the same of Prosody and ejabberd', () => {
     expect(() => findProsody([])).toThrow(/apt-get install prosody/);
+    expect(() => findEjabberd([])).toThrow(/apt-get install ejabberd/);
   });
 
   it('which nobody knows is named with those that are known', async () => {

@@ -1,0 +1,64 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { acceptsConnections } from '../../cli/accepts-connections.ts';
+import { compileModules, START_FILE } from '../../cli/ejabberd/modules.ts';
+import { EJABBERD_FOLDERS } from '../../cli/ejabberd/private-server.ts';
+import { freePort } from '../doubles/free-port.ts';
+import { needProgram, type ServerProcess, startServer } from './server-process.ts';
+
+export interface EjabberdServer extends ServerProcess {
+  readonly ports: EjabberdPorts;
+  /** Ends the server as a power cut does; `start` begins it again where it was. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export interface EjabberdPorts {
+  readonly bus: number;
+  readonly direct: number;
+  readonly component: number;
+  readonly webSocket: number;
+}
+
+/** An ejabberd of its own on the loopback interface, which is one process and what that one started. */
+export async function startEjabberd(
+  directory: string,
+  files: (ports: EjabberdPorts) => Readonly<Record<string, string>>,
+  chosen: Partial<EjabberdPorts> = {},
+): Promise<EjabberdServer> {
+  needProgram('ejabberdctl', 'ejabberd', EJABBERD_FOLDERS);
+  const ports = {
+    bus: await freePort(),
+    direct: await freePort(),
+    component: await freePort(),
+    webSocket: await freePort(),
+    ...chosen,
+  };
+  for (const [name, text] of Object.entries(files(ports))) {
+    const path = join(directory, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+  if ((await compileModules(directory)) === undefined) needProgram('erlc', 'erlang-base');
+  const start = (): Promise<ServerProcess> =>
+    startServer({
+      file: '/bin/sh',
+      args: [join(directory, START_FILE)],
+      isReady: async () => (await acceptsConnections(ports.bus)) && acceptsConnections(ports.component),
+    });
+  let server = await start();
+  return {
+    ports,
+    get pid() {
+      return server.pid;
+    },
+    async kill() {
+      process.kill(server.pid, 'SIGKILL');
+      await server.stop();
+    },
+    async start() {
+      server = await start();
+    },
+    stop: () => server.stop(),
+  };
+}
