@@ -33,7 +33,7 @@ async function main(asked: readonly string[]): Promise<number> {
     return 1;
   }
   const chosen = asked.length === 0 ? CHECKS : CHECKS.filter(({ name }) => asked.includes(name));
-  const results = await runChecks(chosen, { cwd: checkout, atOnce: 2, limitMs: 10 * 60_000 }, print);
+  const results = await runChecks(chosen, { cwd: checkout, atOnce: 2, limitMs: 30 * 60_000 }, print);
   const passed = results.filter(({ ok }) => ok).length;
   const failed = results.length - passed;
   mkdirSync(join(checkout, '.run', 'check'), { recursive: true });
