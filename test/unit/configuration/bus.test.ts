@@ -356,6 +356,11 @@ describe('a list of buses', () => {
       'bus[1].adaptersUrl',
     ],
     [
+      'whose components would come to one port',
+      `bus: [${PROSODY}, ${PROSODY.replace('prosody', 'ejabberd').replace('5702', '5703')}]`,
+      'bus[1].componentPort',
+    ],
+    [
       'whose management is reached in the clear',
       `bus: [{}, ${RABBIT.replace(' }', ", managementUrl: 'http://b.example.org' }")}]`,
       'bus[1].managementUrl',
