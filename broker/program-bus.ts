@@ -86,7 +86,7 @@ function joined({ runtime, configuration }: ProgramBusOptions, parts: readonly P
     },
     async evict(agent, addresses) {
       const ended = await Promise.allSettled(
-        parts.map(({ name, part }) => part.evict?.(agent, behindDoor(name, addresses))),
+        parts.map(async ({ name, part }) => part.evict?.(agent, behindDoor(name, addresses))),
       );
       for (const end of ended) if (end.status === 'rejected') throw end.reason;
     },

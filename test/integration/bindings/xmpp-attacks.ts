@@ -495,7 +495,8 @@ export function xmppAttacks(options: XmppAttackOptions): void {
       await bus.start();
       await bus.send(other.address, bytes('x'));
       await other.stop();
-      await bus.send(other.address, bytes('x'));
+      // What was on its way may have come back by now.
+      await bus.send(other.address, bytes('x')).catch(() => undefined);
       await vi.waitFor(() => expect(gone).toContain(other.address), DEADLINE);
       await expect(bus.send(other.address, bytes('x'))).rejects.toEqual(code('UNREACHABLE'));
       await bus.stop();
@@ -517,9 +518,8 @@ export function xmppAttacks(options: XmppAttackOptions): void {
       await other.stop();
     });
 
-    it.runIf(options.names === 'held by one')(
-      'finds a name of one instance held by one instance',
-      async () => {
+    if (options.names === 'held by one')
+      it('finds a name of one instance held by one instance', async () => {
         const place = componentPlace(server.componentUrl);
         const events = { onBytes: () => undefined, onStanza: () => undefined, onLost: () => undefined };
         const login = { name: jid(broker.address), secret: BROKER_SECRET };
@@ -527,8 +527,7 @@ export function xmppAttacks(options: XmppAttackOptions): void {
           code('CONFLICT'),
         );
         await expectServing();
-      },
-    );
+      });
 
     it('comes by TLS from the first byte, and by a WebSocket, where the server has them', async () => {
       for (const url of [server.directUrl, server.webSocketUrl]) {
