@@ -1,6 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkBus } from '../../broker/bus-check.ts';
+import type {
+  BrokerProgramConfiguration,
+  BusServerConfiguration,
+} from '../../broker/program-configuration.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import type { ProbeResult } from '../../protocol/bindings/lock-down.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
@@ -63,18 +67,29 @@ async function check(options: CommonOptions): Promise<number> {
   return leaks === 0 ? EXIT.ok : EXIT.failed;
 }
 
+/** Every bus server of the installation; the attempts say which where there are several. */
 async function probe({ configurations: { broker } }: Installation): Promise<readonly ProbeResult[]> {
-  const { installation } = broker;
-  const busServer = broker.buses.find((bus) => bus.kind !== 'websocket');
-  if (busServer === undefined)
+  const servers = broker.buses.filter((bus) => bus.kind !== 'websocket');
+  if (servers.length === 0)
     throw new CoPilotError(
       'INVALID_REQUEST',
       'the embedded bus has nothing to check: it carries frames to the broker alone',
     );
+  const found: ProbeResult[] = [];
+  for (const server of servers) {
+    const results = await probeServer(broker, server);
+    const named = results.map((result) => ({ ...result, attempt: `${server.kind}: ${result.attempt}` }));
+    found.push(...(servers.length === 1 ? results : named));
+  }
+  return found;
+}
+
+async function probeServer(
+  { installation, keys }: BrokerProgramConfiguration,
+  { url, password, componentUrl }: BusServerConfiguration,
+): Promise<readonly ProbeResult[]> {
   const runtime = createNodeRuntime(createLog('bus', { level: 'error' }));
-  const identityKey = loadKey(runtime.crypto, broker.keys.identity);
-  const { url, password, componentUrl } = busServer;
-  const who = { runtime, installation, identityKey };
+  const who = { runtime, installation, identityKey: loadKey(runtime.crypto, keys.identity) };
   if (componentUrl !== undefined) return checkBus({ ...who, server: { kind: 'xmpp', url, componentUrl } });
   const { openAdmission } = await import('../../protocol/bindings/amqp-admission.ts');
   const admission = await openAdmission(url, { user: BROKER_ADDRESS, password });

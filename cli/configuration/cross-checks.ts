@@ -1,7 +1,7 @@
 import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
 import { busesOf, isList, type PlacedBus } from './buses.ts';
-import type { BusKind, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
+import type { BusKind, BusSettings, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
 /** A fault that no single value shows. */
 export interface CrossFault {
@@ -100,7 +100,13 @@ function severalFaults({ bus, publicUrls, adapters }: Settings): readonly CrossF
         ? []
         : [{ path: ['bus', at, 'kind'], message: 'is in the list already' }],
     ),
+    ...portFaults(bus.flatMap(componentPortOf)),
   ];
+}
+
+/** Two XMPP servers cannot have the same one. */
+function componentPortOf({ kind, componentPort: port }: BusSettings, at: number): readonly NamedPort[] {
+  return SCHEMES[kind] === XMPP_SCHEMES ? [{ path: ['bus', at, 'componentPort'], port }] : [];
 }
 
 function oneBusFaults({ kind, url, publicUrl, adaptersUrl, path }: PlacedBus): readonly CrossFault[] {

@@ -268,6 +268,8 @@ describe('the settings of the bus', () => {
 
 describe('a list of buses', () => {
   const RABBIT = "{ kind: rabbitmq, url: 'amqp://127.0.0.1:5699', accessPort: 5701 }";
+  const PROSODY =
+    "{ kind: prosody, url: 'xmpp://127.0.0.1:5299', accessPort: 5702, componentPort: 5399, brokers: [broker-2] }";
 
   const COMMON = { componentPort: 5347, managementUrl: 'http://127.0.0.1:15672' };
 
@@ -296,6 +298,30 @@ describe('a list of buses', () => {
     );
   });
 
+  it('has in each entry what is of that server', async () => {
+    await write(
+      `bus: [{}, ${RABBIT.replace(' }', ", managementUrl: 'http://127.0.0.1:15699' }")}, ${PROSODY}]\n`,
+    );
+    const { configurations } = await openInstallation({ directory });
+    const { broker, local } = configurations;
+    expect(broker.buses).toMatchObject([
+      { kind: 'websocket' },
+      { kind: 'rabbitmq', accessPort: 5701, managementUrl: 'http://127.0.0.1:15699' },
+      { kind: 'prosody', accessPort: 5702, componentUrl: 'xmpp://127.0.0.1:5399/localhost' },
+    ]);
+    expect(local.busUrls).toEqual([
+      `ws://127.0.0.1:${broker.busPort}/bus`,
+      'amqp://127.0.0.1:5699',
+      'xmpp://127.0.0.1:5399/localhost',
+    ]);
+    await configOf('rabbitmq');
+    expect(await written('rabbitmq.conf')).toContain('management.tcp.port = 15699\n');
+    await configOf('prosody');
+    const text = await written('prosody.cfg.lua');
+    expect(text).toContain('copilot_login_url = "http://127.0.0.1:5702/v1/bus/user"');
+    expect(text).toContain('Component "broker-2.broker.localhost"');
+  });
+
   it('is shown as it is written, with what it leaves out, and a flag for one bus goes before it', async () => {
     await write(`bus: [{ kind: websocket }, ${RABBIT}]\n`);
     const { settings } = await loadConfiguration({ directory, environment: {} });
@@ -318,6 +344,26 @@ describe('a list of buses', () => {
       'whose server would ask where agents connect',
       "bus: [{}, { kind: rabbitmq, url: 'amqp://127.0.0.1' }]",
       'bus[1].accessPort',
+    ],
+    [
+      'whose servers would ask at one port',
+      `bus: [${RABBIT}, { kind: prosody, url: 'xmpp://127.0.0.1' }]`,
+      'bus[1].accessPort',
+    ],
+    [
+      'whose adapters would speak to another machine in the clear',
+      `bus: [{}, ${PROSODY.replace('brokers', 'adaptersUrl: "xmpp://b.example.org", brokers')}]`,
+      'bus[1].adaptersUrl',
+    ],
+    [
+      'whose components would come to one port',
+      `bus: [${PROSODY}, ${PROSODY.replace('prosody', 'ejabberd').replace('5702', '5703')}]`,
+      'bus[1].componentPort',
+    ],
+    [
+      'whose management is reached in the clear',
+      `bus: [{}, ${RABBIT.replace(' }', ", managementUrl: 'http://b.example.org' }")}]`,
+      'bus[1].managementUrl',
     ],
     [
       'with an address beside it',
