@@ -12,8 +12,8 @@ import { createBusAccess } from './enrolment/bus-access.ts';
 import { createEndedLogins, type EndedLogins } from './enrolment/ended-logins.ts';
 import { evictionPassword } from './enrolment/eviction-login.ts';
 import { createBusServer } from './http/bus-routes.ts';
-import type { LiveKeys } from './keys/live-keys.ts';
 import { listen } from './http/listen.ts';
+import type { LiveKeys } from './keys/live-keys.ts';
 import type { Evict } from './service/evictions.ts';
 import type {
   BrokerProgramConfiguration,
@@ -233,7 +233,6 @@ function endedLogins(
   );
 }
 
-/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
 interface Guarded {
   readonly bus: Bus;
   /** Where the server asks; the port of the bus where it is left out. */
@@ -245,6 +244,7 @@ interface Guarded {
   readonly evict?: (agent: string) => Promise<void>;
 }
 
+/** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
 function guarded(options: ProgramBusOptions, { bus, accessPort, server, connections, evict }: Guarded): Bus {
   const { runtime, configuration, keys, agent } = options;
   const { installation, busPort } = configuration;

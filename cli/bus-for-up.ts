@@ -1,8 +1,9 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfThere } from '../protocol/runtime/read-if-there.ts';
 import type { BusServer, Ports } from './bus-server.ts';
 import { busServer } from './bus-servers.ts';
-import { choosePorts } from './configuration/generated.ts';
+import { freePorts } from './configuration/generated.ts';
 import { loadConfiguration } from './configuration/load.ts';
 import { openInstallation } from './installation.ts';
 
@@ -35,15 +36,9 @@ export async function startBusFor(
 /** Chosen once: agents that enrolled know where the bus is. */
 async function portsIn(place: string, { portNames }: BusServer): Promise<Ports> {
   const file = join(place, 'ports.json');
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as Ports; // written by us, below
-  } catch (caught) {
-    if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
-  }
-  const chosen = [
-    ...(await choosePorts('127.0.0.1', undefined)),
-    ...(await choosePorts('127.0.0.1', undefined)),
-  ];
+  const known = await readIfThere(file);
+  if (known !== undefined) return JSON.parse(known) as Ports; // written by us, below
+  const chosen = await freePorts('127.0.0.1', portNames.length);
   const ports = Object.fromEntries(portNames.map((name, at) => [name, chosen[at] ?? 0]));
   await mkdir(place, { recursive: true, mode: 0o700 });
   await writeFile(file, JSON.stringify(ports), { mode: 0o600 });

@@ -1,4 +1,4 @@
-import { chmod, open, readFile } from 'node:fs/promises';
+import { chmod, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isEnrolled } from '../../protocol/enrolment.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
@@ -7,6 +7,7 @@ import type { StoredKey } from '../../protocol/runtime/key-file.ts';
 import type { Crypto } from '../../protocol/runtime/runtime.ts';
 import type { AgentKeys, Membership } from '../enrol.ts';
 import { syncDirectory, writeDurably } from './durable-file.ts';
+import { readIfThere } from '../../protocol/runtime/read-if-there.ts';
 
 const KEYS_FILE = 'keys.json';
 const MEMBERSHIP_FILE = 'identity.json';
@@ -89,13 +90,4 @@ function isMembership(value: unknown): value is Membership {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (caught) {
-    if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
-    throw caught;
-  }
 }

@@ -142,13 +142,18 @@ export async function choosePorts(
   first: number | undefined,
 ): Promise<readonly [number, number, number]> {
   if (first !== undefined) return [first, first + 1, first + 2];
-  const servers = await Promise.all([freePort(host), freePort(host), freePort(host)]);
-  await Promise.all(servers.map(({ release }) => release()));
-  const [bus, enrolment, bridge] = servers.map(({ port }) => port);
-  return [bus ?? 0, enrolment ?? 0, bridge ?? 0];
+  const [bus = 0, enrolment = 0, bridge = 0] = await freePorts(host, 3);
+  return [bus, enrolment, bridge];
 }
 
-/** A port nobody uses; held until released, so that three in a row differ. */
+/** As many ports as are asked for, each another one, which nobody uses now. */
+export async function freePorts(host: string, count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => freePort(host)));
+  await Promise.all(servers.map(({ release }) => release()));
+  return servers.map(({ port }) => port);
+}
+
+/** A port nobody uses; held until released, so that several differ. */
 function freePort(host: string): Promise<{ readonly port: number; readonly release: () => Promise<void> }> {
   return new Promise((found, failed) => {
     const server = createServer();

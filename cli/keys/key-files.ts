@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseTrust, TRUST_FILE, type TrustedKeys } from '../../adapters/trust.ts';
 import { writeDurably } from '../../agent/store/durable-file.ts';
@@ -10,6 +9,7 @@ import { loadKey } from '../../protocol/runtime/key-file.ts';
 import type { Crypto } from '../../protocol/runtime/runtime.ts';
 import type { GeneratedBroker } from '../configuration/generated.ts';
 import { readGenerated, roleDirectory, ROLES } from '../installation.ts';
+import { readIfThere } from '../../protocol/runtime/read-if-there.ts';
 
 /** What was made for the broker of an installation. Throws `UNREACHABLE` where there is none. */
 export async function generatedBroker(directory: string): Promise<GeneratedBroker> {
@@ -63,13 +63,4 @@ export async function writeTrust(directory: string, trust: TrustedKeys): Promise
     .map((path) => join(path, TRUST_FILE));
   for (const path of paths) await writeDurably(path, `${JSON.stringify(trust, null, 2)}\n`);
   return paths;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (caught) {
-    if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
-    throw caught;
-  }
 }

@@ -5,6 +5,7 @@ import { Acknowledgements } from './amqp-acknowledgements.ts';
 import { channelError, connectAmqp, type Credential, cut, gatherWrites } from './amqp-connect.ts';
 import { Publisher, type Route } from './amqp-publisher.ts';
 import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 import { Inlet } from './inlet.ts';
 import { ReconnectPauses } from './reconnect-pauses.ts';
 
@@ -108,11 +109,7 @@ export class AmqpPort implements Bus {
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
-    if (frame.length > MAX_FRAME_BYTES)
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
+    refuseTooLarge(frame);
     const route = this.#wiring.route(to);
     if (route === undefined) throw unreachable(to);
     if (this.#live !== undefined) return this.#publish(this.#live, { to, route, frame });

@@ -1,6 +1,7 @@
 import { CoPilotError, toCoPilotError } from '../errors.ts';
 import type { Log } from '../runtime/runtime.ts';
-import { type Address, type Bus, type ConnectionHandler, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import type { Address, Bus, ConnectionHandler, FrameHandler } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 
 /** One of several buses, under a name that its addresses carry. */
 export interface Door {
@@ -71,11 +72,7 @@ class JointBus implements Bus {
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#starting === undefined || this.#isStopped) throw closed();
-    if (frame.length > MAX_FRAME_BYTES)
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
+    refuseTooLarge(frame);
     const door = doorOf(to);
     const bus = door === undefined ? undefined : this.#doors.get(door);
     if (door === undefined || bus === undefined)

@@ -1,6 +1,7 @@
 import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Random } from '../runtime/runtime.ts';
-import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import type { Address, Bus, FrameHandler } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 import { Inlet } from './inlet.ts';
 
 /** What a network does to frames in one direction; probabilities from 0 to 1. */
@@ -227,12 +228,7 @@ class Port implements Bus {
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#state === 'new' || this.#state === 'stopped' || !this.isConnected) throw closed();
-    if (frame.length > MAX_FRAME_BYTES) {
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
-    }
+    refuseTooLarge(frame);
     if (!this.isDead) this.#network.carry(this.address, to, frame);
   }
 

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
 import { type Address, BROKER_ADDRESS, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 import { Inlet } from './inlet.ts';
 import { ReconnectPauses } from './reconnect-pauses.ts';
 import { bytesOf, REPLACED } from './websocket-frames.ts';
@@ -68,12 +69,7 @@ class Client implements Bus {
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
-    if (frame.length > MAX_FRAME_BYTES) {
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
-    }
+    refuseTooLarge(frame);
     if (to !== BROKER_ADDRESS && !to.startsWith(`${BROKER_ADDRESS}:`))
       throw new CoPilotError('UNREACHABLE', 'over this bus only the broker can be reached');
     const socket = this.#socket;

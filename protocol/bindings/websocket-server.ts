@@ -5,6 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { CoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
 import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 import { type FrameRate, Inlet, SharedBound } from './inlet.ts';
 import { bytesOf, REPLACED } from './websocket-frames.ts';
 
@@ -146,12 +147,7 @@ class Hub implements WebSocketHub {
   /** Resolves as soon as the socket has the frame; a reader too slow to take it is disconnected. */
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
-    if (frame.length > MAX_FRAME_BYTES) {
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
-    }
+    refuseTooLarge(frame);
     const connection = this.#connections.get(to);
     if (connection?.socket.readyState !== WebSocket.OPEN) {
       throw new CoPilotError('UNREACHABLE', `nobody is at ${to}`);

@@ -1,7 +1,8 @@
 import type { Element } from '@xmpp/client';
 import { CoPilotError, toCoPilotError } from '../errors.ts';
 import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
-import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
+import type { Address, Bus, FrameHandler } from './bus.ts';
+import { refuseTooLarge } from './frame-size.ts';
 import { Gone } from './gone.ts';
 import { Inlet, type SharedBound } from './inlet.ts';
 import { ReconnectPauses } from './reconnect-pauses.ts';
@@ -123,11 +124,7 @@ export class XmppPort implements Bus {
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
     if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
-    if (frame.length > MAX_FRAME_BYTES)
-      throw new CoPilotError(
-        'FRAME_TOO_LARGE',
-        `a frame has at most ${MAX_FRAME_BYTES} bytes, this one ${frame.length}`,
-      );
+    refuseTooLarge(frame);
     const jid = this.#wiring.jidOf(to);
     if (jid === undefined || (this.#gone.has(to) && this.#wiring.returnsAudibly(to)))
       throw new CoPilotError('UNREACHABLE', `nobody is at ${to}`);

@@ -1,63 +1,17 @@
-import { join } from 'node:path';
 import { prosodyFiles } from '../../cli/prosody/server-files.ts';
 import { startProsody } from '../servers/prosody.ts';
 import { isInstalled } from '../servers/server-process.ts';
-import { openBusDesk } from './bus-desk.ts';
-import { BROKER_SECRET, INSTANCES, type LockedXmpp, lockedXmpp, SERVICE_SECRETS } from './locked-xmpp.ts';
-import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
-import { tlsListener } from './tls-listener.ts';
+import { type LockedXmpp, type LockedXmppOptions, openLockedXmpp, type XmppSetup } from './locked-xmpp.ts';
 
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
 export const LACKS_PROSODY = process.env['CI'] !== 'true' && !isInstalled('prosody');
 
-export interface LockedProsodyOptions {
-  readonly withTls?: boolean;
-  /** Changes files before the server reads them. */
-  readonly change?: (files: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
-}
+const PROSODY: XmppSetup = {
+  name: 'prosody',
+  start: startProsody,
+  files: (options) => prosodyFiles({ ...options, asRoot: process.getuid?.() === 0 }),
+};
 
-const DOMAIN = 'localhost';
-
-/** Prosody as `co-pilot bus config prosody` sets it up, asking the broker's own code about agents. */
-export async function openLockedProsody({
-  withTls = false,
-  change = (files) => files,
-}: LockedProsodyOptions = {}): Promise<LockedXmpp> {
-  const directory = await temporaryDirectory('prosody');
-  const desk = await openBusDesk();
-  const folder = join(directory, 'server');
-  const server = await startProsody(folder, (ports) =>
-    change(
-      prosodyFiles({
-        directory: folder,
-        domain: DOMAIN,
-        listen: withTls ? tlsListener(folder, ports) : { kind: 'plain', host: '127.0.0.1', port: ports.bus },
-        componentPort: ports.component,
-        webSocketPort: ports.webSocket,
-        decisionsUrl: desk.url,
-        brokerSecret: BROKER_SECRET,
-        brokers: INSTANCES,
-        serviceSecrets: SERVICE_SECRETS,
-        asRoot: process.getuid?.() === 0,
-      }),
-    ),
-  ).catch(async (caught: unknown) => {
-    await desk.close();
-    throw caught;
-  });
-  const { ports } = server;
-  return lockedXmpp({
-    desk,
-    url: `xmpp://${withTls ? 'localhost' : '127.0.0.1'}:${ports.bus}`,
-    ...(withTls && { directUrl: `xmpps://localhost:${ports.direct}` }),
-    webSocketUrl: `ws://127.0.0.1:${ports.webSocket}/xmpp-websocket`,
-    componentUrl: `xmpp://127.0.0.1:${ports.component}/${DOMAIN}`,
-    kill: () => server.kill(),
-    start: () => server.start(),
-    async stop() {
-      await server.stop();
-      await desk.close();
-      await removeDirectory(directory);
-    },
-  });
+export function openLockedProsody(options: LockedXmppOptions = {}): Promise<LockedXmpp> {
+  return openLockedXmpp(PROSODY, options);
 }

@@ -1,12 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { probeXmpp } from '../../../protocol/bindings/xmpp-probe.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
-import {
-  LACKS_EJABBERD,
-  type LockedEjabberdOptions,
-  openLockedEjabberd,
-} from '../../doubles/locked-ejabberd.ts';
-import type { LockedXmpp } from '../../doubles/locked-xmpp.ts';
+import { LACKS_EJABBERD, openLockedEjabberd } from '../../doubles/locked-ejabberd.ts';
+import type { LockedXmpp, LockedXmppOptions } from '../../doubles/locked-xmpp.ts';
 import { rawAgent } from '../../doubles/raw-xmpp.ts';
 import { xmppAttacks } from './xmpp-attacks.ts';
 
@@ -24,7 +20,7 @@ describe.skipIf(LACKS_EJABBERD)('on ejabberd (left out where it is not installed
 
 describe.skipIf(LACKS_EJABBERD)('an ejabberd (left out where it is not installed)', () => {
   let ejabberd: LockedXmpp | undefined;
-  const open = async (options: LockedEjabberdOptions): Promise<LockedXmpp> => {
+  const open = async (options: LockedXmppOptions): Promise<LockedXmpp> => {
     ejabberd = await openLockedEjabberd(options);
     return ejabberd;
   };

@@ -7,8 +7,8 @@ import { probeXmpp } from '../../../protocol/bindings/xmpp-probe.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { eventuallyTrue } from '../../doubles/eventually.ts';
 import { openFaultProxy } from '../../doubles/fault-proxy.ts';
-import { LACKS_PROSODY, type LockedProsodyOptions, openLockedProsody } from '../../doubles/locked-prosody.ts';
-import { BROKER_SECRET, type LockedXmpp } from '../../doubles/locked-xmpp.ts';
+import { LACKS_PROSODY, openLockedProsody } from '../../doubles/locked-prosody.ts';
+import { BROKER_SECRET, type LockedXmpp, type LockedXmppOptions } from '../../doubles/locked-xmpp.ts';
 import { rawAgent } from '../../doubles/raw-xmpp.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
@@ -30,14 +30,14 @@ describe.skipIf(LACKS_PROSODY)('on Prosody (left out where it is not installed)'
 
 describe.skipIf(LACKS_PROSODY)('a Prosody (left out where it is not installed)', () => {
   let prosody: LockedXmpp;
-  const open = async (options: LockedProsodyOptions = {}): Promise<LockedXmpp> => {
+  const open = async (options: LockedXmppOptions = {}): Promise<LockedXmpp> => {
     prosody = await openLockedProsody(options);
     return prosody;
   };
   afterEach(() => prosody.stop());
 
   describe('whose guard does nothing', () => {
-    const withoutGuard: LockedProsodyOptions = {
+    const withoutGuard: LockedXmppOptions = {
       change: (files) => ({ ...files, [GUARD]: '-- nothing\n' }),
     };
 
