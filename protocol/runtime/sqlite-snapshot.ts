@@ -9,8 +9,8 @@ export interface SnapshotProgress {
 
 /** Few, so that whoever writes meanwhile never waits long for one step. */
 const PAGES_A_STEP = 64;
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
+/** A first step that met a transaction is told as BUSY, as LOCKED, or, where nothing else was asked of the copy, as no error at all. */
+const MET_A_TRANSACTION = [0, 5, 6];
 /** A first step that met a transaction under way begins again; each of ours lasts one turn of the loop. */
 const MAX_BEGINNINGS = 100;
 
@@ -32,7 +32,7 @@ export async function snapshotDatabase(
       });
       break;
     } catch (caught) {
-      if (!isBusy(caught) || beginning >= MAX_BEGINNINGS) throw caught;
+      if (!metATransaction(caught) || beginning >= MAX_BEGINNINGS) throw caught;
     }
   }
   const file = await open(path, 'r+');
@@ -43,7 +43,10 @@ export async function snapshotDatabase(
   }
 }
 
-function isBusy(caught: unknown): boolean {
-  const code = caught instanceof Error && 'errcode' in caught ? Number(caught.errcode) & 0xff : 0;
-  return code === SQLITE_BUSY || code === SQLITE_LOCKED;
+function metATransaction(caught: unknown): boolean {
+  return (
+    caught instanceof Error &&
+    'errcode' in caught &&
+    MET_A_TRANSACTION.includes(Number(caught.errcode) & 0xff)
+  );
 }
