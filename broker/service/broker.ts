@@ -122,6 +122,7 @@ export function createBroker(options: BrokerOptions): Broker {
     ask,
     verifier,
     follow,
+    registered: (job, attempt) => verdicts.registered(job, attempt),
     troubles,
   });
   const fetching = createFetching({ runtime, configuration, ledger, jobs, ask, follow, troubles });

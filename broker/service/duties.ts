@@ -18,6 +18,8 @@ export interface DutiesOptions {
   readonly ask: (service: string, body: AskBody) => Promise<AnswerBody>;
   readonly verifier: Verifier;
   readonly follow: (outcome: Outcome) => void;
+  /** Storage has registered the result for good, and the ledger is on its way to say so too (docs/adr/0028). */
+  readonly registered?: (job: string, attempt: number) => void;
   readonly troubles?: Troubles;
 }
 
@@ -70,7 +72,9 @@ export function createDuties(options: DutiesOptions): Duties {
   async function attempt(key: string, job: JobRow, duty: Duty, retryMs: number): Promise<void> {
     try {
       const command = await carryOut(job, duty);
-      const outcome = command && (await record(duty, command));
+      const recorded = command && record(duty, command);
+      if (command?.kind === 'finalised') options.registered?.(command.job, command.attempt);
+      const outcome = await recorded;
       done(key);
       options.troubles?.went(job.id, duty.kind);
       if (outcome !== undefined) follow(outcome);

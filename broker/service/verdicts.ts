@@ -13,6 +13,8 @@ export interface Said {
 export interface Verdicts {
   /** The verdict once it is known, or how far it is after `waitMs`. */
   settled(job: JobRow, attempt: number, waitMs: number): Promise<Said>;
+  /** Storage has the result for good: its commit is certain before the row says so (docs/adr/0028). */
+  registered(job: string, attempt: number): void;
   /** A row changed. */
   changed(job: JobRow): void;
   stop(): void;
@@ -21,32 +23,35 @@ export interface Verdicts {
 export function createVerdicts(clock: Clock): Verdicts {
   const waiting = new Map<
     string,
-    { readonly attempt: number; readonly answer: (said: Said) => void; latest: Said; cancel: Cancel }
+    { readonly answer: (said: Said) => void; readonly cancel: Cancel; latest: Said }
   >();
 
-  function finish(key: string): void {
+  function finish(key: string, said = waiting.get(key)?.latest): void {
     const entry = waiting.get(key);
-    if (entry === undefined) return;
+    if (entry === undefined || said === undefined) return;
     waiting.delete(key);
     entry.cancel();
-    entry.answer(entry.latest);
+    entry.answer(said);
   }
 
   return {
     settled(job, attempt, waitMs) {
       const latest = verdictOf(job, attempt);
       if (latest.verdict !== 'verifying') return Promise.resolve(latest);
-      const key = `${job.id} ${attempt}`;
+      const key = keyOf(job.id, attempt);
       finish(key);
       return new Promise((answer) => {
         const cancel = clock.schedule(waitMs, () => finish(key));
-        waiting.set(key, { attempt, answer, latest, cancel });
+        waiting.set(key, { answer, cancel, latest });
       });
+    },
+    registered(job, attempt) {
+      finish(keyOf(job, attempt), { verdict: 'committed', reason: '' });
     },
     changed(job) {
       if (waiting.size === 0) return;
       for (const { number } of job.attempts) {
-        const key = `${job.id} ${number}`;
+        const key = keyOf(job.id, number);
         const entry = waiting.get(key);
         if (entry === undefined) continue;
         entry.latest = verdictOf(job, number);
@@ -57,4 +62,8 @@ export function createVerdicts(clock: Clock): Verdicts {
       for (const key of [...waiting.keys()]) finish(key);
     },
   };
+}
+
+function keyOf(job: string, attempt: number): string {
+  return `${job} ${attempt}`;
 }

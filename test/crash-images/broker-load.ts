@@ -27,8 +27,8 @@ export type BrokerPromise =
   | { readonly kind: 'accepted'; readonly job: string }
   | { readonly kind: 'leased' | 'released'; readonly of: Asked }
   | { readonly kind: 'reported'; readonly of: Asked; readonly manifest: readonly File[] }
-  /** To the agent or to the framework. */
-  | { readonly kind: 'committed'; readonly of: Ref; readonly manifest: readonly File[] }
+  /** `promised` to the agent, `committed` to the framework. */
+  | { readonly kind: 'promised' | 'committed'; readonly of: Ref; readonly manifest: readonly File[] }
   | { readonly kind: 'code'; readonly digest: string }
   /** `wallMs` is when it was spent: an image may be looked at when the code has long ended. */
   | { readonly kind: 'enrolled'; readonly digest: string; readonly key: string; readonly wallMs: number }
@@ -145,7 +145,7 @@ async function finish(broker: LiveBroker, agent: LiveAgent, lease: Lease, tell: 
   if (answer.kind !== 'reported') throw new Error(`the report was answered ${JSON.stringify(answer)}`);
   const of = { job, attempt, agent: agent.id, counter };
   tell({ kind: 'reported', of, manifest });
-  if (answer.verdict === 'committed') tell({ kind: 'committed', of, manifest });
+  if (answer.verdict === 'committed') tell({ kind: 'promised', of, manifest });
   await broker.end(job);
   tell({ kind: 'committed', of, manifest });
 }
@@ -207,6 +207,8 @@ function missingInLedger(store: SqliteStore, what: BrokerPromise): readonly stri
         ...lostCounter(store, what.of),
         ...lostFiles(store, what),
       ];
+    case 'promised':
+      return [...wrongState(store, what.of, ['committing', 'committed']), ...lostFiles(store, what)];
     case 'committed':
       return [...wrongState(store, what.of, ['committed']), ...lostFiles(store, what)];
     case 'revoked': {

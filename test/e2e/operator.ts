@@ -1,15 +1,15 @@
 import type { JobDetail, JobSummary } from '../../adapters/jobs/local/queued-job.ts';
 import type { SubmittedCampaign } from '../../cli/submit.ts';
-import { coPilot } from '../doubles/co-pilot-command.ts';
+import { runCommand } from '../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 
 /** What a command with `--json` came to. */
 export interface Asked {
-  readonly code: number | null;
+  readonly code: number;
   readonly answer: unknown;
 }
 
-/** Somebody at the command line of an installation. */
+/** Somebody at the command line of an installation, who waits for one command before the next. */
 export interface Operator {
   /** Runs a command with `--json`. */
   ask(...args: readonly string[]): Promise<Asked>;
@@ -24,10 +24,18 @@ export interface Operator {
 const REACHES_MS = 60_000;
 
 export function operatorOf(directory: string): Operator {
-  async function ask(...args: readonly string[]): Promise<Asked> {
-    const { code, stdout, stderr } = await coPilot([...args, '--json', '--data', directory]);
-    if (stdout.trim() === '') throw new Error(`${args.join(' ')} said nothing: ${stderr}`);
-    return { code, answer: JSON.parse(stdout) };
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function ask(...args: readonly string[]): Promise<Asked> {
+    const asked = turn.then(() => run(...args));
+    turn = asked.catch(() => undefined);
+    return asked;
+  }
+
+  async function run(...args: readonly string[]): Promise<Asked> {
+    const { code, out, err } = await runCommand([...args, '--json', '--data', directory]);
+    if (out.trim() === '') throw new Error(`${args.join(' ')} said nothing: ${err}`);
+    return { code, answer: JSON.parse(out) };
   }
 
   async function done(...args: readonly string[]): Promise<unknown> {

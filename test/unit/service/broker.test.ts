@@ -196,6 +196,25 @@ describe('a report with the wish for the next job', () => {
     expect(stage.framework.records().filter(({ progress }) => progress.attempt > 0)).toHaveLength(1);
   });
 
+  it('hears of the commit that storage has registered although the ledger has not recorded it', async () => {
+    const job = stage.submit();
+    const given = await lease();
+    await upload(given);
+    const { ledger } = stage;
+    const apply = ledger.apply.bind(ledger);
+    const held = Promise.withResolvers<void>();
+    ledger.apply = async (commands) => {
+      if (commands.some(({ kind }) => kind === 'finalised')) await held.promise;
+      return apply(commands);
+    };
+    agent.say(report(given));
+    expect(await agent.hear('reported')).toMatchObject({ verdict: 'committed' });
+    expect(await ledger.job(job)).toMatchObject({ job: { state: 'committing' } });
+    held.resolve();
+    await stage.clock.run(1_000);
+    expect(await ledger.job(job)).toMatchObject({ job: { state: 'told' } });
+  });
+
   it('of one who may hold no more hears the verdict and that', async () => {
     await reopen({ limits: { ...DEFAULT_LIMITS, unresolvedPerAgent: 1 } });
     stage.submit();

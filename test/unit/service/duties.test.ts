@@ -42,11 +42,14 @@ let adapters: ReturnType<typeof playAdapters>;
 let store: ReturnType<typeof createMemoryStore>;
 let ledger: MemoryLedger;
 let duties: Duties;
+/** What storage was said to have registered, and what the row said by then. */
+let registered: string[];
 
 beforeEach(() => {
   runtime = createRuntime();
   adapters = playAdapters(willing);
   store = createMemoryStore();
+  registered = [];
   start();
 });
 
@@ -60,7 +63,15 @@ function start(configuration = CONFIGURATION): void {
     ask: adapters.ask,
     isOpen: () => true,
   });
-  const begun = createDuties({ runtime, configuration, ledger, ask: adapters.ask, verifier, follow });
+  const begun = createDuties({
+    runtime,
+    configuration,
+    ledger,
+    ask: adapters.ask,
+    verifier,
+    follow,
+    registered: (job, attempt) => registered.push(`${job}/${attempt} ${row(job).state}`),
+  });
   function follow(outcome: object): void {
     if ('job' in outcome) begun.take(rowOf(outcome.job));
   }
@@ -116,6 +127,25 @@ describe('the commit', () => {
     expect([duties.open, runtime.clock.pending()]).toEqual([0, 0]);
   });
 
+  it('is certain once storage has registered the result, whatever becomes of its record', async () => {
+    await reported();
+    adapters.play((body) => {
+      if (body.op !== 'finalise') return willing(body);
+      expect(registered).toEqual([]);
+      // Neither the record nor what the broker knew comes out of this.
+      ledger.crash();
+      return OK;
+    });
+    await work();
+    expect(registered).toEqual(['j1/1 committing']);
+    expect(row().state).toBe('committing');
+    adapters.play((body) => (body.op === 'discard' ? NOT_LIVE : willing(body)));
+    await restart();
+    await apply(cancel('j1'), abort('j1', 1, 'an operator'));
+    await runtime.clock.run(LONG_ENOUGH_MS);
+    expect(row()).toMatchObject({ state: 'told', attempts: [{ state: 'committed' }] });
+  });
+
   it('of what is not in storage as reported ends the attempt, and its files', async () => {
     await reported();
     adapters.play((body) =>
@@ -123,6 +153,7 @@ describe('the commit', () => {
     );
     await work();
     expect(adapters.ops()).toEqual(['verify', 'discard']);
+    expect(registered).toEqual([]);
     expect(row()).toMatchObject({
       state: 'queued',
       losses: 1,
@@ -145,6 +176,7 @@ describe('the commit', () => {
     adapters.play((body) => (body.op === 'finalise' ? NOT_LIVE : willing(body)));
     await work();
     expect(adapters.ops()).toEqual(['verify', 'finalise']);
+    expect(registered).toEqual([]);
     expect(row()).toMatchObject({ state: 'queued', attempts: [{ state: 'void', discard: false }] });
     expect(store.agents.get('a')?.verdicts).toMatchObject([{ verdict: 'refused' }]);
   });

@@ -43,6 +43,19 @@ describe('an answer that waits for its verdict', () => {
     expect(clock.pending()).toBe(0);
   });
 
+  it('comes once storage has registered the result, before the row says so', async () => {
+    wait();
+    change(verified('j1', 1));
+    verdicts.registered('j1', 2);
+    await clock.run(0);
+    expect(answers).toEqual([]);
+    verdicts.registered('j1', 1);
+    change(finalised('j1', 1));
+    await clock.run(0);
+    expect(answers).toEqual([{ verdict: 'committed', reason: '' }]);
+    expect(clock.pending()).toBe(0);
+  });
+
   it('comes with a refusal and its reason', async () => {
     wait();
     change(mismatch('j1', 1, 'other bytes'));
