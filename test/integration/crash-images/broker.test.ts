@@ -5,7 +5,17 @@ import { requireStrace } from '../../crash-images/traced-program.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const seed = Number(process.env['SEED'] ?? 1);
-const KINDS = ['accepted', 'code', 'committed', 'enrolled', 'leased', 'released', 'reported', 'revoked'];
+const KINDS = [
+  'accepted',
+  'code',
+  'committed',
+  'enrolled',
+  'leased',
+  'promised',
+  'released',
+  'reported',
+  'revoked',
+];
 let folder: string;
 
 beforeEach(async () => {
