@@ -1,4 +1,5 @@
-const POLL_MS = 20;
+/** A look costs whoever is looked at: what takes long is looked at less often. */
+const POLL_MS = { first: 10, most: 100, growth: 1.2 };
 
 /**
  * Looks again and again until there is something to see, and answers it; fails after `withinMs`, saying what was waited for
@@ -11,6 +12,7 @@ export async function eventually<T>(
 ): Promise<T> {
   const deadlineMs = performance.now() + withinMs;
   let lastError = '';
+  let pauseMs = POLL_MS.first;
   for (;;) {
     try {
       const seen = await look();
@@ -21,7 +23,8 @@ export async function eventually<T>(
     }
     if (performance.now() > deadlineMs)
       throw new Error(`waited ${withinMs} ms in vain for ${what}${lastError}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    pauseMs = Math.min(POLL_MS.most, pauseMs * POLL_MS.growth);
   }
 }
 
