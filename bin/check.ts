@@ -12,7 +12,7 @@ const tool = (name: string): string => join('node_modules', '.bin', name);
 
 /** The longest first, so that two at a time end early. */
 const CHECKS: readonly Check[] = [
-  { name: 'lint', args: [tool('eslint'), '.'] },
+  { name: 'lint', args: [tool('oxlint'), '--format=unix', '.'] },
   { name: 'types', args: [tool('tsc'), '--noEmit'] },
   { name: 'unused code', args: [tool('knip'), '--no-progress'] },
   {

@@ -72,13 +72,10 @@ async function judge({ patchFile, catcher }: Mutant, directory: string): Promise
   if (before.kind !== 'well') return { fault: `without the patch: ${textOf(before)}` };
   const refused = applyPatch(patchFile, directory);
   if (refused !== '') return { fault: `the patch does not apply any more: ${refused}` };
-  try {
-    const after = await askCatcher(catcher, directory);
-    return after.kind === 'wrong' ? { noticed: after.what } : { fault: `not noticed: ${textOf(after)}` };
-  } finally {
-    const stuck = applyPatch(patchFile, directory, ['--reverse']);
-    if (stuck !== '') throw new Error(`${patchFile} cannot be taken back: ${stuck}`);
-  }
+  const after = await askCatcher(catcher, directory);
+  const stuck = applyPatch(patchFile, directory, ['--reverse']);
+  if (stuck !== '') throw new Error(`${patchFile} cannot be taken back: ${stuck}`);
+  return after.kind === 'wrong' ? { noticed: after.what } : { fault: `not noticed: ${textOf(after)}` };
 }
 
 function textOf(said: Said): string {

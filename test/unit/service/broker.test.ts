@@ -202,7 +202,7 @@ describe('a report with the wish for the next job', () => {
     await upload(given);
     const { ledger } = stage;
     const apply = ledger.apply.bind(ledger);
-    const held = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<undefined>();
     ledger.apply = async (commands) => {
       if (commands.some(({ kind }) => kind === 'finalised')) await held.promise;
       return apply(commands);
@@ -210,7 +210,7 @@ describe('a report with the wish for the next job', () => {
     agent.say(report(given));
     expect(await agent.hear('reported')).toMatchObject({ verdict: 'committed' });
     expect(await ledger.job(job)).toMatchObject({ job: { state: 'committing' } });
-    held.resolve();
+    held.resolve(undefined);
     await stage.clock.run(1_000);
     expect(await ledger.job(job)).toMatchObject({ job: { state: 'told' } });
   });
