@@ -21,7 +21,8 @@ export default defineConfig({
   test: {
     projects: [
       project('unit', { ...together, ...shared }),
-      project('integration', { testTimeout: 60_000, hookTimeout: 60_000, ...together }),
+      // A server that does not start within its minute says so itself.
+      project('integration', { testTimeout: 60_000, hookTimeout: 120_000, ...together }),
       project('simulation', { ...slow, ...together }),
       project('e2e', { ...slow, ...together }),
       project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),

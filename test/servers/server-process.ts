@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { descendants, listProcesses } from '../../agent/executors/process-table.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 
 export interface ServerCommand {
@@ -42,7 +43,7 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   try {
     await Promise.race([failed, eventuallyTrue(`${command.file} to serve`, command.isReady, READY_MS)]);
   } catch (caught) {
-    child.kill('SIGKILL');
+    killWhole(child);
     throw caught;
   }
   return {
@@ -54,6 +55,19 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
       clearTimeout(timer);
     },
   };
+}
+
+/** Some servers are begun by a script that stays their parent. */
+function killWhole(child: ChildProcess): void {
+  const below = child.pid === undefined ? [] : descendants(child.pid, listProcesses());
+  child.kill('SIGKILL');
+  for (const { pid } of below) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // it has ended meanwhile
+    }
+  }
 }
 
 /** The program in one of the folders, or on the path; undefined where it is not installed. */
