@@ -16,23 +16,17 @@ function around(step: number, role: Role, done: string): readonly Point[] {
 }
 
 /** Who dies where, step by step of the commit. */
-const GROUPS: readonly { readonly name: string; readonly points: readonly Point[] }[] = [
-  { name: 'report and verify', points: [...around(1, 'broker', 'report'), ...around(2, 'bridge', 'verify')] },
-  {
-    name: 'verdict and finalise',
-    points: [...around(3, 'broker', 'verified'), ...around(4, 'bridge', 'finalise')],
-  },
-  {
-    name: 'committed and told',
-    points: [
-      ...around(5, 'broker', 'finalised'),
-      ...around(6, 'local', 'finished'),
-      ...around(6, 'broker', 'told'),
-    ],
-  },
+const points: readonly Point[] = [
+  ...around(1, 'broker', 'report'),
+  ...around(2, 'bridge', 'verify'),
+  ...around(3, 'broker', 'verified'),
+  ...around(4, 'bridge', 'finalise'),
+  ...around(5, 'broker', 'finalised'),
+  ...around(6, 'local', 'finished'),
+  ...around(6, 'broker', 'told'),
 ];
 
-describe.each(GROUPS)('$name', ({ points }) => {
+describe('whoever is killed in a commit', () => {
   let installation: FatalInstallation;
   const finished: JobDetail[] = [];
 
