@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const project = (name: string, extra: object = {}) => ({
   test: {
@@ -17,8 +18,19 @@ const together = { maxWorkers: 4 };
 const shared = { isolate: false, hookTimeout: 60_000 };
 const slow = { testTimeout: 300_000, hookTimeout: 120_000 };
 
+/** What takes longest in one piece begins first, so that nothing runs alone at the end. */
+const ORDER = ['simulation', 'e2e', 'integration', 'unit', 'long'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => ORDER.indexOf(a.project.name) - ORDER.indexOf(b.project.name));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', { ...together, ...shared }),
       // A server that does not start within its minute says so itself.
