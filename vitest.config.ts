@@ -34,7 +34,7 @@ export default defineConfig({
     projects: [
       project('unit', { ...together, ...shared }),
       // A server that does not start within its minute says so itself.
-      project('integration', { testTimeout: 60_000, hookTimeout: 120_000, ...together }),
+      project('integration', { testTimeout: 60_000, hookTimeout: 120_000, ...together, isolate: false }),
       project('simulation', { ...slow, ...together }),
       project('e2e', { ...slow, ...together }),
       project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),
