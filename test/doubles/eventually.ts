@@ -2,12 +2,13 @@ const POLL_MS = 20;
 
 /**
  * Looks again and again until there is something to see, and answers it; fails after `withinMs`, saying what was waited for
- * and what was seen last.
+ * and what was seen last. Where a look costs something, `everyMs` makes it rarer.
  */
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,
   withinMs: number,
+  everyMs = POLL_MS,
 ): Promise<T> {
   const deadlineMs = performance.now() + withinMs;
   let lastError = '';
@@ -21,7 +22,7 @@ export async function eventually<T>(
     }
     if (performance.now() > deadlineMs)
       throw new Error(`waited ${withinMs} ms in vain for ${what}${lastError}`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 
@@ -30,6 +31,7 @@ export async function eventuallyTrue(
   what: string,
   holds: () => boolean | Promise<boolean>,
   withinMs: number,
+  everyMs = POLL_MS,
 ): Promise<void> {
-  await eventually(what, async () => ((await holds()) ? true : undefined), withinMs);
+  await eventually(what, async () => ((await holds()) ? true : undefined), withinMs, everyMs);
 }
