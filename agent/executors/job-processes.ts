@@ -5,6 +5,7 @@ import {
   listProcesses,
   proportionalMiB,
   realUid,
+  recentProcesses,
   residentMiB,
   unnamedFilesMiB,
   type ProcessEntry,
@@ -77,11 +78,12 @@ export function createJobProcesses(
     const session = method === 'none' ? table.filter((entry) => entry.session === outer) : [];
     return [...new Set([...below, ...seen, ...session])].filter((entry) => entry.pid !== outer);
   };
-  const members = (): ProcessEntry[] => {
-    const found = belongs(listProcesses()).filter(alive);
+  const remember = (table: readonly ProcessEntry[]): ProcessEntry[] => {
+    const found = belongs(table).filter(alive);
     remembered = found.slice(0, maxRemembered);
     return found;
   };
+  const members = (): ProcessEntry[] => remember(listProcesses());
   const inits = (found: readonly ProcessEntry[]): ProcessEntry[] =>
     found.filter((entry) => entry.parent === outer && isNamespaceInit(entry.pid));
 
@@ -100,16 +102,15 @@ export function createJobProcesses(
 
   return {
     measure(limitMiB) {
-      const table = listProcesses();
-      const found = belongs(table).filter(alive);
-      remembered = found.slice(0, maxRemembered);
+      const table = recentProcesses(outer);
+      const found = remember(table);
       const counted = method === 'uid' ? found : descendants(outer, table);
       const cpuSeconds = counted.reduce((sum, entry) => sum + entry.cpuSeconds, 0);
       const resident = found.reduce((sum, entry) => sum + residentMiB(entry.pid), 0);
       if (resident <= limitMiB) return { cpuSeconds, memoryMiB: resident };
       return { cpuSeconds, memoryMiB: found.reduce((sum, entry) => sum + proportionalMiB(entry.pid), 0) };
     },
-    unnamedMiB: () => unnamedFilesMiB(members().map((entry) => entry.pid)),
+    unnamedMiB: () => unnamedFilesMiB(remember(recentProcesses(outer)).map((entry) => entry.pid)),
     signal(name) {
       const found = members();
       const layers = new Set(inits(found).map((entry) => entry.pid));

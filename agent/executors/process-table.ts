@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, type Stats } from 'node:fs';
 
 /** One process as /proc shows it. `startTicks` with `pid` names it for good: pids are used again. */
 export interface ProcessEntry {
@@ -20,6 +20,22 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'latin1');
   } catch {
     return undefined; // the process ended meanwhile, or belongs to somebody else
+  }
+}
+
+/** Longer than the line can be. */
+const line = Buffer.alloc(4096);
+
+/** Into one buffer for all: a whole table is read several times a second. */
+function readLine(path: string): string | undefined {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    return line.toString('latin1', 0, readSync(file, line));
+  } catch {
+    return undefined; // the process ended meanwhile
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 
@@ -49,10 +65,28 @@ export function listProcesses(): ProcessEntry[] {
   const entries: ProcessEntry[] = [];
   for (const name of names) {
     if (!/^[0-9]+$/.test(name)) continue;
-    const stat = read(`/proc/${name}/stat`);
+    const stat = readLine(`/proc/${name}/stat`);
     if (stat !== undefined) entries.push(parseStat(Number(name), stat));
   }
   return entries;
+}
+
+/** How old a table may be that a job is measured by. */
+const recentMs = 200;
+let recent: { readonly table: readonly ProcessEntry[]; readonly atMs: number } = {
+  table: [],
+  atMs: -recentMs,
+};
+
+/**
+ * The table a moment ago, from where `pid` was there already: jobs that run side by side are measured by one look, which would else
+ * cost all processes of the machine for each job.
+ */
+export function recentProcesses(pid: number): readonly ProcessEntry[] {
+  const isRecent = performance.now() - recent.atMs < recentMs;
+  if (!isRecent || !recent.table.some((entry) => entry.pid === pid))
+    recent = { table: listProcesses(), atMs: performance.now() };
+  return recent.table;
 }
 
 /** `root` and everything below it. */

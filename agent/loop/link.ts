@@ -69,6 +69,8 @@ export type LinkState = 'connecting' | 'up';
 const RESEND_MS = 5_000;
 const WELCOME_WITHIN_MS = 15_000;
 const RECONNECT_INTERVAL_MS = 10_000;
+/** A bus server tells nobody that a broker has died: whoever waits there for work would not hear of it. */
+const QUIET_MS = 20_000;
 const RENEWAL_SLOT = 0;
 const HELLO_FRAME = 1;
 
@@ -118,6 +120,7 @@ export class Link {
       onLost: () => {
         this.#lost();
       },
+      quietMs: QUIET_MS,
     });
     bus.onFrame((_from, frame) => {
       this.#initiator.receive(frame);

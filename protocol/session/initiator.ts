@@ -38,6 +38,11 @@ interface CommonOptions {
   onMessage(message: Uint8Array): void;
   /** The session is gone and no other is there; except after `disconnect`, a handshake is under way. */
   onLost(reason: LostReason): void;
+  /**
+   * Having heard nothing for about so long, it asks for a sign of life, and after three in vain for another session. Left out, it
+   * waits for ever.
+   */
+  readonly quietMs?: number;
 }
 
 export interface ResponderAccepted {
@@ -80,6 +85,8 @@ const CONFIRM_WITHIN_MS = 30_000;
 /** How long the older session still receives. */
 const OVERLAP_MS = 30_000;
 const HINT_INTERVAL_MS = 10_000;
+/** Signs of life that are asked for in vain before the session itself is in doubt. */
+const ASKS_IN_VAIN = 3;
 /** Renewals are spread over this part of the hour, so that agents that came together do not return together. */
 const RENEWAL_SPREAD = 0.1;
 
@@ -116,6 +123,11 @@ class SessionInitiator implements Initiator {
   #lastHintMs = Number.NEGATIVE_INFINITY;
   #cancelRetry: Cancel = nothing;
   #cancelRenewal: Cancel = nothing;
+  #cancelWatch: Cancel = nothing;
+  #patienceMs = 0;
+  #heardMs = 0;
+  /** Signs of life asked for since then. */
+  #asked = 0;
   #closed = false;
 
   constructor(options: InitiatorOptions) {
@@ -160,12 +172,7 @@ class SessionInitiator implements Initiator {
   }
 
   send(message: Uint8Array): boolean {
-    if (this.#reconnectAfterJump()) return false;
-    const link = this.#usable();
-    if (link === undefined) return false;
-    this.#options.send(link.transport.sealMessage(message));
-    this.#renewIfDue(link);
-    return true;
+    return this.#sendSealed((transport) => transport.sealMessage(message));
   }
 
   disconnect(): void {
@@ -278,6 +285,10 @@ class SessionInitiator implements Initiator {
     this.#current = link;
     this.counters.opened++;
     this.#scheduleRenewal();
+    this.#heard();
+    // Not in step with others that came together.
+    this.#patienceMs = (this.#options.quietMs ?? 0) * (1 - 0.25 * this.#fraction());
+    this.#watch();
     this.#options.onOpen();
   }
 
@@ -289,6 +300,7 @@ class SessionInitiator implements Initiator {
     }
     const opened = link.transport.open(header);
     if (!this.#count(opened)) return;
+    if (link === this.#current) this.#heard();
     this.#confirm(link);
     if (opened.kind === 'message' && !this.#closed) this.#options.onMessage(opened.body);
     this.#renewIfDue(link);
@@ -379,6 +391,42 @@ class SessionInitiator implements Initiator {
     if (link.transport.needsRehandshake(this.#nowMs())) this.connect();
   }
 
+  #sendSealed(seal: (transport: Transport) => Uint8Array): boolean {
+    if (this.#reconnectAfterJump()) return false;
+    const link = this.#usable();
+    if (link === undefined) return false;
+    this.#options.send(seal(link.transport));
+    this.#renewIfDue(link);
+    return true;
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#nowMs();
+    this.#asked = 0;
+  }
+
+  /** One timer a session, whatever is heard meanwhile. */
+  #watch(): void {
+    this.#cancelWatch();
+    if (this.#options.quietMs === undefined) return;
+    const dueMs = this.#signDueMs;
+    this.#cancelWatch = this.#options.runtime.clock.schedule(dueMs - this.#nowMs(), () => {
+      if (dueMs === this.#signDueMs) this.#askForSign();
+      if (this.#current !== undefined) this.#watch();
+    });
+  }
+
+  get #signDueMs(): number {
+    return this.#heardMs + (this.#asked + 1) * this.#patienceMs;
+  }
+
+  #askForSign(): void {
+    const isInDoubt = this.#asked > 0 && this.#asked % ASKS_IN_VAIN === 0;
+    this.#asked++;
+    if (isInDoubt && this.#attempt === undefined) this.connect();
+    this.#sendSealed((transport) => transport.sealConfirmation());
+  }
+
   /** The session to send on, unless it has had its day. */
   #usable(): Link | undefined {
     if (this.#current?.transport.isOver(this.#nowMs()) !== true) return this.#current;
@@ -402,6 +450,7 @@ class SessionInitiator implements Initiator {
 
   #forgetSessions(): void {
     this.#cancelRenewal();
+    this.#cancelWatch();
     this.#current = undefined;
     this.#previous = undefined;
   }

@@ -1,5 +1,5 @@
 /** A look costs whoever is looked at: what takes long is looked at less often. */
-const POLL_MS = { first: 10, most: 100, growth: 1.2 };
+const POLL_MS = { first: 10, most: 200, growth: 1.2 };
 
 /**
  * Looks again and again until there is something to see, and answers it; fails after `withinMs`, saying what was waited for

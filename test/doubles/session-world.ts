@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly seed?: number;
   /** Whose identity the responder takes; everybody's unless told. */
   readonly accepts?: (payload: string) => boolean;
+  /** How long the initiator hears nothing before it asks for a sign of life; for ever unless told. */
+  readonly quietMs?: number;
   /** Stands before the real cryptography of both sides, to count or to spoil. */
   readonly wrapCrypto?: (crypto: Crypto) => Crypto;
 }
@@ -114,6 +116,7 @@ export function createSessionWorld(options: WorldOptions): SessionWorld {
       onOpen: () => void world.opens.push(clock.monotonicMs()),
       onMessage: (message: Uint8Array) => void world.atInitiator.push(decode(message)),
       onLost: (reason: LostReason) => void world.lost.push(reason),
+      ...(options.quietMs !== undefined && { quietMs: options.quietMs }),
     };
     if (pattern === 'XX') return createInitiator({ ...common, pattern });
     return createInitiator({

@@ -40,7 +40,6 @@ export interface SeveralBrokers {
   /** The installation folder of a broker. */
   directoryOf(broker: string): string;
   readonly busUrl: string;
-  readonly queue: ControlClient;
   /** `co-pilot broker add`. */
   add(broker: string): Promise<void>;
   /** Starts a broker's program, and waits until it serves. */
@@ -57,8 +56,8 @@ export interface SeveralBrokers {
   /** `co-pilot …` on the first broker's installation. */
   run(...args: readonly string[]): Promise<string>;
   submit(count: number, script: string): Promise<readonly string[]>;
-  /** How many of the jobs are finished. */
-  finished(jobs: readonly string[]): Promise<number>;
+  /** How many of the jobs are finished, as their queue has told. */
+  finished(jobs: readonly string[]): number;
   /** From a copy of the whole ledger: what is wrong with it, and with these jobs. */
   faults(jobs: readonly string[]): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -71,7 +70,6 @@ export const FIRST = 'broker-1';
 export const OPERATOR: Credential = { user: 'operator', password: 'password of whoever runs the bus' };
 
 const READY_MS = 60_000;
-
 const SETTINGS = [
   'queues: { main: { leaseMs: 20000, firstRenewMs: 10000 } }',
   'broker: { sweepMs: 500, parkMs: 2000 }',
@@ -112,6 +110,8 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
   const programs = new Map<string, RunningCommand>();
   const all: RunningCommand[] = [];
   const hurry = new AbortController();
+  const finished = new Set<string>();
+  const followed = await follow(queue, finished, hurry.signal);
   const agents: Promise<number>[] = [];
 
   const directoryOf = (broker: string): string => join(base, broker);
@@ -143,7 +143,6 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
   return {
     directoryOf,
     busUrl,
-    queue,
     run,
     begin,
     async add(broker) {
@@ -208,14 +207,12 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
       const submission = { key: randomUUID(), queue: 'main', campaign: 'several', owner: 'you', jobs };
       return (await queue.submit(submission)).jobs;
     },
-    async finished(jobs) {
-      const shown = await Promise.all(jobs.map((job) => queue.show(job)));
-      return shown.filter(({ state }) => state === 'finished').length;
-    },
+    finished: (jobs) => jobs.filter((job) => finished.has(job)).length,
     faults: (jobs) => faultsIn(join(base, `copy-${randomUUID()}.sqlite`), jobs),
     async close() {
       hurry.abort();
       await Promise.all(agents);
+      await followed.end;
       for (const program of all) await program.kill();
       await local.stop();
       await bridge.stop();
@@ -225,6 +222,21 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
       await removeDirectory(databases);
     },
   };
+}
+
+/** Notes which jobs finish from now on. */
+async function follow(
+  queue: ControlClient,
+  finished: Set<string>,
+  signal: AbortSignal,
+): Promise<{ readonly end: Promise<void> }> {
+  const lines = queue.events(undefined, signal);
+  await lines.next();
+  const note = async (): Promise<void> => {
+    for await (const line of lines)
+      if (line.kind === 'change' && line.state === 'finished') finished.add(line.job);
+  };
+  return { end: note() };
 }
 
 /** The server's files with a user that may do everything on it. */

@@ -1,5 +1,9 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EXIT } from '../../cli/command-line.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
+import { freePort } from '../doubles/free-port.ts';
 import { LACKS_RABBIT } from '../doubles/locked-rabbitmq.ts';
 import { createSeededRandom } from '../doubles/seeded-random.ts';
 import { FIRST, openSeveralBrokers, type SeveralBrokers } from '../doubles/several-brokers.ts';
@@ -31,11 +35,7 @@ describe.skipIf(LACKS_RABBIT)(
       for (let at = 0; at < AGENTS; at++) await stage.agent(brokers[at % brokers.length]!);
       const jobs = await stage.submit(JOBS, 'echo event > events.dat; sleep 0.2');
       const finished = async (count: number): Promise<void> =>
-        eventuallyTrue(
-          `${count} jobs to finish`,
-          async () => (await stage.finished(jobs)) >= count,
-          WITHIN_MS,
-        );
+        eventuallyTrue(`${count} jobs to finish`, () => stage.finished(jobs) >= count, WITHIN_MS);
       for (let kill = 1; kill <= KILLS; kill++) {
         await finished(Math.floor((kill * JOBS) / (KILLS + 2)));
         const victim = brokers[random.bytes(1)[0]! % brokers.length]!;
@@ -45,6 +45,19 @@ describe.skipIf(LACKS_RABBIT)(
       }
       await finished(JOBS);
       expect(await stage.faults(jobs)).toEqual([]);
+    });
+
+    it('are not joined by one with a ledger of its own', async () => {
+      const broker = 'broker-4';
+      await stage.add(broker);
+      const file = join(stage.directoryOf(broker), 'co-pilot.yaml');
+      const settings = await readFile(file, 'utf8');
+      await writeFile(file, settings.replace(/^ledger:.*$/m, `ports: { bus: ${await freePort()} }`));
+      const refused = stage.begin(broker);
+      await refused.says('"event":"failed"', WITHIN_MS);
+      expect(refused.stdout).toContain('"code":"LEDGER_IN_USE"');
+      expect(await refused.endsWithin(WITHIN_MS)).toMatchObject({ code: EXIT.cannotCreate });
+      expect((await stage.status(FIRST)).adapters).toEqual({ local: true, bridge: true });
     });
   },
 );

@@ -146,6 +146,14 @@ describe('a new session', () => {
     expect(new Set(stage.broker.starts).size).toBe(1);
   });
 
+  it('is made within half a minute after a restart of the broker where all the agent does is to wait for work', async () => {
+    await stage.start();
+    const { counter } = await stage.hears('request');
+    stage.broker.restart();
+    expect(await stage.hears('request', 30_000)).toMatchObject({ counter });
+    expect(stage.broker.starts).toHaveLength(2);
+  });
+
   it('renumbers a question whose counter the broker has passed', async () => {
     await stage.start();
     const request = await stage.hears('request');

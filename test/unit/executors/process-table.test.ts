@@ -1,7 +1,15 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { createJobProcesses } from '../../../agent/executors/job-processes.ts';
 import { decodeEnding } from '../../../agent/executors/process-launcher.ts';
-import { descendants, listProcesses, parseStat } from '../../../agent/executors/process-table.ts';
+import {
+  descendants,
+  listProcesses,
+  parseStat,
+  recentProcesses,
+} from '../../../agent/executors/process-table.ts';
+import { eventuallyTrue } from '../../doubles/eventually.ts';
 
 describe('/proc/<pid>/stat', () => {
   it('is read past a name that looks like fields', () => {
@@ -22,6 +30,20 @@ describe('/proc/<pid>/stat', () => {
     const table = [entry(5, 4), entry(4, 2), entry(2, 1), entry(3, 1), entry(6, 2)];
     expect(descendants(2, table).map(({ pid }) => pid)).toEqual([2, 4, 6, 5]);
     expect(descendants(9, table)).toEqual([]);
+  });
+});
+
+describe('the table that jobs are measured by', () => {
+  it('is one for all that ask within a moment, and a new one where their process is younger', async () => {
+    const table = recentProcesses(process.pid);
+    for (let job = 0; job < 60; job++) expect(recentProcesses(process.pid)).toBe(table);
+    const child = spawn('sleep', ['60']);
+    await once(child, 'spawn');
+    expect(recentProcesses(child.pid!).some(({ pid }) => pid === child.pid)).toBe(true);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const isOver = () => !recentProcesses(process.pid).some(({ pid }) => pid === child.pid);
+    await eventuallyTrue('a new table', isOver, 20_000);
   });
 });
 

@@ -212,6 +212,82 @@ describe.each(patterns)('%s initiator', (pattern) => {
     });
   });
 
+  describe('that hears nothing', () => {
+    const quiet = () => createSessionWorld({ pattern, limits: WIDE, quietMs: 20 * SECOND });
+    const kinds = (world: SessionWorld) => take(world.toResponder).map((frame) => frame[0]);
+
+    it('asks for a sign of life after 15 to 20 s, and again as long after the answer', () => {
+      const world = quiet();
+      world.open();
+      for (let turn = 0; turn < 10; turn++) {
+        world.clock.advance(15 * SECOND - 1);
+        expect(world.toResponder).toEqual([]);
+        world.clock.advance(5 * SECOND + 1);
+        expect(world.toResponder).toHaveLength(1);
+        world.settle();
+      }
+      expect(world.atResponder).toEqual([]);
+      expect(world.atInitiator).toEqual([]);
+      expect(world.sessions).toHaveLength(1);
+    });
+
+    it('asks nothing while it is spoken to', () => {
+      const world = quiet();
+      const session = world.open();
+      for (let turn = 0; turn < 10; turn++) {
+        world.clock.advance(14 * SECOND);
+        session.send(encode('a notice'));
+        world.settle();
+      }
+      expect(world.toResponder).toEqual([]);
+      world.clock.advance(20 * SECOND);
+      expect(world.toResponder).toHaveLength(1);
+    });
+
+    it('hears from a responder that was started again that its session is unknown, and opens another', () => {
+      const world = quiet();
+      world.open();
+      world.restartResponder();
+      world.clock.advance(20 * SECOND);
+      world.settle();
+      expect(world.sessions).toHaveLength(2);
+      expect(world.opens).toHaveLength(2);
+      expect(world.lost).toEqual([]);
+    });
+
+    it('begins a handshake when it has asked three times in vain, and gives nothing up for it', () => {
+      const world = quiet();
+      world.open();
+      for (let asked = 0; asked < 3; asked++) {
+        world.clock.advance(15 * SECOND);
+        expect(kinds(world)).not.toContain(1);
+      }
+      world.clock.advance(35 * SECOND);
+      expect(kinds(world)).toContain(1);
+      expect(world.initiator.send(encode('still here'))).toBe(true);
+      world.settle();
+      expect(world.atResponder).toHaveLength(1);
+      expect(world.lost).toEqual([]);
+    });
+
+    it('seals nothing after a jump of the clock', () => {
+      const world = quiet();
+      world.open();
+      world.clock.jumpWall(HOUR);
+      world.clock.advance(20 * SECOND);
+      expect(new Set(kinds(world))).toEqual(new Set([1]));
+      expect(world.lost).toEqual(['clock-jump']);
+    });
+
+    it('leaves no timer when it is closed', () => {
+      const world = quiet();
+      world.open();
+      world.responder.stop();
+      world.initiator.close();
+      expect(world.clock.pending()).toBe(0);
+    });
+  });
+
   it('takes the first of several messages 2, and ignores the rest', () => {
     const world = create();
     world.initiator.connect();
