@@ -56,7 +56,14 @@ function fill(): void {
   });
   run('gone', 1, verified('gone', 1), finalised('gone', 1), told('gone'), seen('gone'));
   store.prune(
-    { jobMs: 1, jobs: 1_000, tombstoneMs: 400 * DAY_MS, agentMs: 90 * DAY_MS, auditRecords: 1_000 },
+    {
+      jobMs: 1,
+      jobs: 1_000,
+      tombstoneMs: 400 * DAY_MS,
+      identityMs: 9 * DAY_MS,
+      agentMs: 90 * DAY_MS,
+      auditRecords: 1_000,
+    },
     2 * DAY_MS,
     100,
   );
