@@ -51,7 +51,7 @@ export interface EnrolOptions {
 }
 
 /**
- * Enrols by the way given. Rejects with `ENROLMENT_REFUSED` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
+ * Enrols by the way given. Rejects with `ENROLMENT_REFUSED`, `TOO_MANY_AGENTS` or `REVOKED` where the broker says no, `NOT_AUTHORIZED` where it is
  * not the one that is pinned, `UNREACHABLE` where asking again may help.
  */
 export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<Membership> {
@@ -148,7 +148,7 @@ function checkCertifier(answered: string, ...pinned: readonly (string | undefine
 /** What an answer that is none means: the broker's refusal, or its trouble of the moment. */
 function refusalOf(status: number, body: unknown): CoPilotError {
   const { code, message } = errorFields(body);
-  if (code === 'REVOKED') return new CoPilotError('REVOKED', message);
+  if (code === 'REVOKED' || code === 'TOO_MANY_AGENTS') return new CoPilotError(code, message);
   if (status >= 400 && status < 500 && status !== 408 && status !== 429)
     return new CoPilotError('ENROLMENT_REFUSED', message);
   return new CoPilotError('UNREACHABLE', `the enrolment answered ${status}: ${message}`);

@@ -36,6 +36,7 @@ export function exitCodeOf({ code }: CoPilotError): number {
     case 'INVALID_CODE':
     case 'INVALID_CONTEXT':
     case 'NOT_AUTHORIZED':
+    case 'TOO_MANY_AGENTS':
       return AGENT_EXIT.enrolmentRefused;
     case 'REVOKED':
       return AGENT_EXIT.revoked;

@@ -210,8 +210,10 @@ async function serve(
       return membership.expiresInSeconds;
     },
     onRenewed() {
-      bus.identityRenewed().catch((error: unknown) => log.debug({ error }, 'the bus was not told'));
-      agent.identityRenewed();
+      bus
+        .identityRenewed()
+        .catch((error: unknown) => log.debug({ error }, 'the bus was not told'))
+        .finally(() => agent.identityRenewed());
     },
   });
   /** A bus that refuses the identity leads here: whoever was revoked while it was away hears of it at the enrolment alone. */

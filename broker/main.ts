@@ -8,8 +8,9 @@ import { createNodeRuntime } from '../protocol/runtime/node-runtime.ts';
 import type { Clock, Log, Runtime } from '../protocol/runtime/runtime.ts';
 import type { Outcome } from './core/command.ts';
 import { challengeKeyOf } from './enrolment/challenge.ts';
-import { configuredMethods } from './enrolment/configured-methods.ts';
+import { configuredMethods, DEFAULT_AGENTS_PER_OWNER } from './enrolment/configured-methods.ts';
 import { createEnrolment } from './enrolment/enrolment.ts';
+import { registrar } from './enrolment/register.ts';
 import { createPostgresCodeStore } from './enrolment/postgres-code-store.ts';
 import { openCodeStore } from './enrolment/sqlite-code-store.ts';
 import { createControlServer } from './http/control-routes.ts';
@@ -136,6 +137,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => programBus.agentUrls(),
     agent: (id) => ledger.agent(id),
+    register: registrar(ledger, configuration.enrolment?.agentsPerOwner ?? DEFAULT_AGENTS_PER_OWNER),
     admit: (agent) => programBus.admit(agent),
   });
   const enrolmentServer = createEnrolmentServer({

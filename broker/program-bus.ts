@@ -2,7 +2,7 @@ import { closeConnections } from '../protocol/bindings/amqp-eviction.ts';
 import { VIRTUAL_HOST } from '../protocol/bindings/amqp-topology.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from '../protocol/bindings/bus.ts';
 import { behindDoor, createJointBus } from '../protocol/bindings/joint-bus.ts';
-import { refuseLeaks } from '../protocol/bindings/lock-down.ts';
+import { notLockedDown, refuseLeaks } from '../protocol/bindings/lock-down.ts';
 import { createWebSocketHub } from '../protocol/bindings/websocket-server.ts';
 import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Runtime } from '../protocol/runtime/runtime.ts';
@@ -162,8 +162,7 @@ async function rabbitBus(
   });
   const evict = async (agent: string): Promise<void> => {
     const credential = { user: agent, password: evictionPassword(runtime, keys.identity(), agent) };
-    const closed = await closeConnections(managementUrl, credential);
-    if (closed > 0) runtime.log.info({ agent, closed }, 'connections of an agent were closed');
+    logClosed(runtime, agent, await closeConnections(managementUrl, credential));
   };
   return {
     bus: guarded(options, {
@@ -185,6 +184,13 @@ async function rabbitBus(
 
 /** The server itself keeps each agent to one connection. */
 const NO_COUNT = (): number => 0;
+/** No agent has this name. */
+const NOBODY = 'nobody';
+
+function explainDeaf(caught: unknown): never {
+  const { code } = toCoPilotError(caught);
+  throw code === 'NOT_AUTHORIZED' ? notLockedDown('the broker cannot close an agent’s stream') : caught;
+}
 
 async function xmppBus(
   options: ProgramBusOptions,
@@ -201,12 +207,15 @@ async function xmppBus(
     framesPerSecond,
     ...runtime,
   });
+  const evict = async (agent: string): Promise<void> => logClosed(runtime, agent, await xmpp.evict(agent));
   return {
     bus: guarded(options, {
       bus: xmpp,
       accessPort,
       server: { kind: 'xmpp', url, componentUrl },
       connections: NO_COUNT,
+      evict,
+      prove: () => xmpp.evict(NOBODY).catch(explainDeaf),
     }),
     agentUrls: () => [publicUrl ?? url],
     url: () => url,
@@ -214,7 +223,12 @@ async function xmppBus(
     doors: undefined,
     connectionCount: () => undefined,
     admit: async () => undefined,
+    evict,
   };
+}
+
+function logClosed({ log }: Runtime, agent: string, closed: number): void {
+  if (closed > 0) log.info({ agent, closed }, 'connections of an agent were closed');
 }
 
 /** Closes connections whose identity has ended or is believed no more. */
@@ -240,15 +254,17 @@ interface Guarded {
   readonly server: CheckedServer;
   /** Connections that an agent has open, as far as is known. */
   readonly connections: (user: string) => number;
-  /** Left out where the bus cannot. */
-  readonly evict?: (agent: string) => Promise<void>;
+  readonly evict: (agent: string) => Promise<void>;
+  /** Rejects with `INVALID_CONFIGURATION` where the server does not do what the broker will ask of it. */
+  readonly prove?: () => Promise<unknown>;
 }
 
 /** Answers the server's questions while the bus is up, and hands over no frame before the bus has passed its check. */
-function guarded(options: ProgramBusOptions, { bus, accessPort, server, connections, evict }: Guarded): Bus {
+function guarded(options: ProgramBusOptions, parts: Guarded): Bus {
+  const { bus, accessPort, server, connections, evict, prove } = parts;
   const { runtime, configuration, keys, agent } = options;
   const { installation, busPort } = configuration;
-  const logins = evict && endedLogins(options, evict);
+  const logins = endedLogins(options, evict);
   const access = createBusAccess({
     runtime,
     installation,
@@ -257,7 +273,7 @@ function guarded(options: ProgramBusOptions, { bus, accessPort, server, connecti
     identityKeys: () => keys.identities(),
     agent,
     connections,
-    ...(logins && { onLogin: (user, login) => logins.loggedIn(user, login) }),
+    onLogin: (user, login) => logins.loggedIn(user, login),
   });
   const decisions = createBusServer({ access, log: runtime.log });
   let isChecked = false;
@@ -267,13 +283,14 @@ function guarded(options: ProgramBusOptions, { bus, accessPort, server, connecti
       await listen(decisions, LOOPBACK, accessPort ?? busPort, isShared(configuration) && CAN_SHARE_PORTS);
       await bus.start().catch(explainConflict);
       refuseLeaks(await checkBus({ runtime, installation, identityKey: keys.identity(), server }));
+      await prove?.();
       isChecked = true;
     },
     onFrame(handler) {
       bus.onFrame((from, frame) => (isChecked ? handler(from, frame) : undefined));
     },
     async stop() {
-      logins?.stop();
+      logins.stop();
       await bus.stop();
       await decisions.close();
     },

@@ -68,6 +68,7 @@ export type ErrorCode =
   | 'STORAGE_IN_USE'
   | 'SUPERSEDED'
   | 'TIMEOUT'
+  | 'TOO_MANY_AGENTS'
   | 'TOO_MANY_ATTEMPTS'
   | 'UNKNOWN_KIND'
   | 'UNREACHABLE'

@@ -3,7 +3,7 @@ import { liveAttempt, voidAttempt } from './attempt.ts';
 import { agentRecord, attemptRecord, finalRecord } from './audit.ts';
 import type { AuditRecord, Command, Seen } from './command.ts';
 import { decision, refuse, without } from './decision.ts';
-import { type Holder, resolves } from './holder.ts';
+import { type Holder, leavesPlace, resolves, takesPlace } from './holder.ts';
 import type { Decision, Rows } from './rows.ts';
 import { type AgentRow, type JobRow, MAX_SUPERSEDED, type OwnerRow } from './state.ts';
 
@@ -22,38 +22,44 @@ export function decideHello(rows: Rows, command: Hello, nowMs: number): Decision
   const refusal = agent === undefined ? undefined : standing(rows);
   if (refusal !== undefined) return refuse(refusal);
   if (owner.banned) return refuse('BANNED');
-  if (agent === undefined) return welcome(rows, { agent: newAgent(command), owner });
+  if (agent === undefined) return welcome(rows, takesPlace({ agent: newAgent(command), owner }));
   if (agent.owner !== command.owner) return refuse('OTHER_OWNER');
-  const described = describedBy(agent, command);
-  if (agent.start === command.start) return welcome(rows, { agent: described, owner });
-  const started = superseding(described, command.start, nowMs);
-  if (!agent.superseded.some((entry) => entry.start === command.start))
-    return welcome(rows, { agent: started, owner });
-  return comesBack(rows, { agent: started, owner }, nowMs);
+  // Whoever comes with an identity was given one: it counts, be there room or not.
+  const here = takesPlace({ agent: describedBy(agent, command), owner });
+  if (agent.start === command.start) return welcome(rows, here);
+  const started = { ...here, agent: superseding(here.agent, command.start, nowMs) };
+  if (!agent.superseded.some((entry) => entry.start === command.start)) return welcome(rows, started);
+  return comesBack(rows, started, nowMs);
 }
 
 /** One step back is a restored snapshot, whose unreported attempts nobody runs any more; many are two holders of one key. */
 function comesBack(rows: Rows, holder: Holder & { readonly agent: AgentRow }, nowMs: number): Decision {
   const recent = holder.agent.flipsMs.filter((atMs) => nowMs - atMs < FLIP_WINDOW_MS);
   const agent: AgentRow = { ...holder.agent, flipsMs: [...recent, nowMs] };
-  if (agent.flipsMs.length > MAX_FLIPS) return quarantine(rows, agent);
+  if (agent.flipsMs.length > MAX_FLIPS) return quarantine(rows, { ...holder, agent });
   const reason = 'the agent went back to an earlier start';
   const ended = endLive(rows, { ...holder, agent }, reason, nowMs);
   return welcome(rows, ended.holder, ended, ended.audit);
 }
 
 /** Its leases run out by themselves: nothing it asks is answered any more. */
-function quarantine(rows: Rows, before: AgentRow): Decision {
-  const agent: AgentRow = { ...before, status: 'quarantined' };
+function quarantine(rows: Rows, holder: Holder & { readonly agent: AgentRow }): Decision {
+  const agent: AgentRow = { ...holder.agent, status: 'quarantined' };
   const audit = [agentRecord('quarantine', agent.id, `${agent.flipsMs.length} flips in an hour`)];
-  return decision(rows, { ...rows, agent }, { kind: 'refused', code: 'QUARANTINED', retryAfterMs: 0 }, audit);
+  return decision(
+    rows,
+    { ...holder, agent },
+    { kind: 'refused', code: 'QUARANTINED', retryAfterMs: 0 },
+    audit,
+  );
 }
 
 /** Ends every live attempt of the agent; what it has reported goes its way. */
 export function decideRevoke(rows: Rows, command: Revoke, nowMs: number): Decision {
   const agent = rows.agent ?? unknownAgent(command.agent);
   if (agent.status === 'revoked') return without({ kind: 'revoked', agent, jobs: [] });
-  const holder = { agent: { ...agent, status: 'revoked' as const }, owner: rows.owner };
+  const left = leavesPlace({ agent, owner: rows.owner });
+  const holder = { ...left, agent: { ...left.agent, status: 'revoked' as const } };
   const ended = endLive(rows, holder, `agent revoked: ${command.reason}`, nowMs);
   const after = ended.holder.agent ?? holder.agent;
   const audit = [agentRecord('revocation', agent.id, command.reason), ...ended.audit];
@@ -121,7 +127,8 @@ function superseding(agent: AgentRow, start: string, nowMs: number): AgentRow {
   return { ...agent, start, superseded };
 }
 
-function describedBy(agent: AgentRow, { site, tier }: Hello): AgentRow {
+/** As its identity has it now. */
+export function describedBy(agent: AgentRow, { site, tier }: Pick<Hello, 'site' | 'tier'>): AgentRow {
   return agent.site === site && agent.tier === tier ? agent : { ...agent, site, tier };
 }
 
@@ -131,13 +138,14 @@ function newAgent(command: Hello): AgentRow {
 }
 
 /** A key that may be revoked before it was ever seen. */
-function unknownAgent(id: string): AgentRow {
+export function unknownAgent(id: string): AgentRow {
   return {
     id,
     owner: '',
     site: '',
     tier: 'untrusted',
     status: 'active',
+    place: false,
     start: '',
     superseded: [],
     flipsMs: [],
@@ -149,6 +157,6 @@ function unknownAgent(id: string): AgentRow {
   };
 }
 
-function newOwner(id: string): OwnerRow {
-  return { id, banned: false, live: 0 };
+export function newOwner(id: string): OwnerRow {
+  return { id, banned: false, live: 0, agents: 0 };
 }

@@ -52,6 +52,18 @@ export interface NewJob {
  */
 export type Command =
   | { readonly kind: 'accept'; readonly job: NewJob }
+  /** The agent is about to get an identity, its first one or another. */
+  | {
+      readonly kind: 'enrol';
+      readonly agent: string;
+      readonly owner: string;
+      readonly site: string;
+      readonly tier: AgentRow['tier'];
+      /** Places that an owner's agents have. */
+      readonly agentsPerOwner: number;
+    }
+  /** No identity of the agent can be alive any more. */
+  | { readonly kind: 'lapse'; readonly agent: string }
   | {
       readonly kind: 'hello';
       readonly agent: string;
@@ -174,7 +186,9 @@ export type Refusal =
   /** The operator wants no more work on it; what it holds goes on. */
   | 'DRAINING'
   | 'COOLING_DOWN'
-  | 'TOO_MANY_ATTEMPTS';
+  | 'TOO_MANY_ATTEMPTS'
+  /** Of this owner as many have a place as may. */
+  | 'TOO_MANY_AGENTS';
 
 /** What the shell must do for a changed job once the group is durable; derived from the row alone, hence survives a crash. */
 export type Duty =
@@ -223,7 +237,7 @@ export type Outcome =
   | { readonly kind: 'unchanged' }
   /** `jobs` are those whose live attempts ended with the agent. */
   | { readonly kind: 'revoked'; readonly agent: AgentRow; readonly jobs: readonly JobRow[] }
-  /** Verdicts were named as seen, or the agent drains from now on, or no longer. */
+  /** Verdicts were named as seen, the agent drains from now on or no longer, or has a place or has left it. */
   | { readonly kind: 'noted'; readonly agent: AgentRow }
   | { readonly kind: 'owner'; readonly owner: OwnerRow }
   | { readonly kind: 'refused'; readonly code: Refusal; readonly retryAfterMs: number };

@@ -6,6 +6,7 @@ import type { Command } from './command.ts';
 import { decideAbort, decideDiscarded, decideFinalised, decideTold, decideVerified } from './commit.ts';
 import { decideDrain } from './drain.ts';
 import { decision, UNCHANGED } from './decision.ts';
+import { decideEnrol, decideLapse } from './enrol.ts';
 import { withoutSeen } from './holder.ts';
 import { decideLease, decideRelease, decideRenew } from './lease.ts';
 import { decideReport } from './report.ts';
@@ -20,6 +21,10 @@ export function decide(rows: Rows, command: Command, nowMs: number): Decision {
   switch (command.kind) {
     case 'accept':
       return decideAccept(rows, command, nowMs);
+    case 'enrol':
+      return decideEnrol(rows, command);
+    case 'lapse':
+      return decideLapse(rows);
     case 'hello':
       return decideHello(rows, command, nowMs);
     case 'lease':

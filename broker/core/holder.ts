@@ -16,6 +16,24 @@ export function takes(holder: Holder, ref: Seen): Holder {
   };
 }
 
+/** The agent counts among those of its owner from now on. */
+export function takesPlace({ agent, owner }: { readonly agent: AgentRow; readonly owner: OwnerRow }) {
+  if (agent.place) return { agent, owner };
+  return { agent: { ...agent, place: true }, owner: { ...owner, agents: owner.agents + 1 } };
+}
+
+/** It counts there no more. */
+export function leavesPlace({
+  agent,
+  owner,
+}: {
+  readonly agent: AgentRow;
+  readonly owner: OwnerRow | undefined;
+}) {
+  if (!agent.place) return { agent, owner };
+  return { agent: { ...agent, place: false }, owner: owner && { ...owner, agents: owner.agents - 1 } };
+}
+
 /** The attempt is reported: no longer live, held until it is resolved. */
 export function reports(holder: Holder, ref: Seen): Holder {
   const { agent } = holder;

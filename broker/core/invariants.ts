@@ -93,7 +93,7 @@ function holderFaults({ jobs, agents, owners }: Snapshot): readonly string[] {
   return [
     ...difference(expected, held, 'I2 missing from the list of its holder'),
     ...difference(held, expected, 'I2 held without right'),
-    ...owners.flatMap((owner) => ownerFaults(owner, jobs)),
+    ...owners.flatMap((owner) => ownerFaults(owner, jobs, agents)),
   ];
 }
 
@@ -106,11 +106,19 @@ function heldOf(job: JobRow): readonly (readonly [string, string])[] {
     ]);
 }
 
-function ownerFaults(owner: OwnerRow, jobs: readonly JobRow[]): readonly string[] {
+function ownerFaults(
+  owner: OwnerRow,
+  jobs: readonly JobRow[],
+  agents: readonly AgentRow[],
+): readonly string[] {
+  const places = agents.filter((agent) => agent.place && agent.owner === owner.id).length;
   const live = jobs
     .flatMap((job) => job.attempts)
     .filter((attempt) => attempt.state === 'live' && attempt.owner === owner.id).length;
-  return live === owner.live ? [] : [`I9 owner ${owner.id} counts ${owner.live} live attempts, has ${live}`];
+  return [
+    ...(live === owner.live ? [] : [`I9 owner ${owner.id} counts ${owner.live} live attempts, has ${live}`]),
+    ...(places === owner.agents ? [] : [`I9 owner ${owner.id} counts ${owner.agents} agents, has ${places}`]),
+  ];
 }
 
 function difference(

@@ -10,6 +10,8 @@ export interface LedgerRetention {
   readonly jobs: number;
   /** How long the id of a job that went is still known; longer than any framework may hand it over again. */
   readonly tombstoneMs: number;
+  /** An agent that was not heard of for so long has no identity that is alive or could be renewed. */
+  readonly identityMs: number;
   /** An agent that holds nothing goes this long after it was last heard of. */
   readonly agentMs: number;
   /** Audit records kept: the newest. */
@@ -38,12 +40,31 @@ export function tombstoneOf(job: JobRow, nowMs: number): Tombstone {
   return { id: job.id, atMs: nowMs, attempt: committed?.number ?? 0 };
 }
 
-/** Agents that were revoked or quarantined stay: their rows are what keeps them out. */
+/** Whether its place is free. That of one in quarantine is not, else its key could be copied to make room for others. */
+export function isLapsed(
+  agent: AgentRow,
+  seenMs: number,
+  retention: LedgerRetention,
+  nowMs: number,
+): boolean {
+  const isServed = agent.status === 'active' || agent.status === 'draining';
+  return agent.place && isServed && seenMs + placeMs(retention) <= nowMs;
+}
+
+function placeMs({ identityMs, agentMs }: LedgerRetention): number {
+  return Math.min(identityMs, agentMs);
+}
+
+/**
+ * Agents that were revoked or quarantined stay: their rows are what keeps them out. One that left its place was last heard of
+ * that much earlier.
+ */
 export function isForgotten(
   agent: AgentRow,
   seenMs: number,
   retention: LedgerRetention,
   nowMs: number,
 ): boolean {
-  return agent.status === 'active' && agent.held.length === 0 && seenMs + retention.agentMs <= nowMs;
+  const isIdle = agent.status === 'active' && !agent.place && agent.held.length === 0;
+  return isIdle && seenMs + retention.agentMs - placeMs(retention) <= nowMs;
 }

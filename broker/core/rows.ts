@@ -83,6 +83,8 @@ function jobNamed(command: Command): string | undefined {
   switch (command.kind) {
     case 'accept':
       return command.job.id;
+    case 'enrol':
+    case 'lapse':
     case 'hello':
     case 'seen':
     case 'revoke':
@@ -107,6 +109,8 @@ function jobNamed(command: Command): string | undefined {
 
 function agentNamed(command: Command, job: JobRow | undefined): string | undefined {
   switch (command.kind) {
+    case 'enrol':
+    case 'lapse':
     case 'hello':
     case 'lease':
     case 'renew':
@@ -134,7 +138,7 @@ function agentNamed(command: Command, job: JobRow | undefined): string | undefin
 }
 
 function ownerNamed(command: Command, agent: AgentRow | undefined): string | undefined {
-  if (command.kind === 'hello' || command.kind === 'ban') return command.owner;
+  if (command.kind === 'enrol' || command.kind === 'hello' || command.kind === 'ban') return command.owner;
   return agent?.owner;
 }
 

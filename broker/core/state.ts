@@ -135,6 +135,8 @@ export interface AgentRow {
   readonly tier: 'untrusted' | 'semi-trusted' | 'trusted';
   /** `draining`: it finishes what it holds and gets no lease, until the operator takes that back. */
   readonly status: 'active' | 'draining' | 'quarantined' | 'revoked';
+  /** Whether it counts among its owner's agents: until it is revoked, or no identity of it can be alive any more. */
+  readonly place: boolean;
   /** Current start id, and those it superseded with the time, newest first, at most 8. */
   readonly start: string;
   readonly superseded: readonly { readonly start: string; readonly atMs: number }[];
@@ -156,6 +158,8 @@ export interface OwnerRow {
   readonly banned: boolean;
   /** Attempts its agents hold live. */
   readonly live: number;
+  /** Its agents that have a place. */
+  readonly agents: number;
 }
 
 /**

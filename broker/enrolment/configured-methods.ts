@@ -16,7 +16,11 @@ export interface EnrolmentConfiguration {
   readonly oidc: readonly OidcProviderConfiguration[];
   readonly x509?: X509Configuration;
   readonly boinc?: BoincConfiguration;
+  /** Agents of one owner whose identities are alive. */
+  readonly agentsPerOwner?: number;
 }
+
+export const DEFAULT_AGENTS_PER_OWNER = 1_000;
 
 /** A BOINC project whose volunteers enrol with their accounts. */
 export interface BoincConfiguration extends BoincTerms {

@@ -36,6 +36,8 @@ export interface EnrolmentOptions {
   readonly publicUrl: () => string;
   readonly busUrls: () => readonly string[];
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
+  /** Gives the agent a place among those of its owner, or says that it has one; why not, where it does not. Nobody counts where it is left out. */
+  readonly register?: (agent: string, terms: EnrolmentTerms) => Promise<Registration>;
   /** Makes room on the bus for an agent that has just shown to be one. */
   readonly admit?: (agent: string) => Promise<void>;
   readonly identitySeconds?: number;
@@ -49,12 +51,17 @@ export interface EnrolmentOptions {
   readonly ownerLimit?: RateLimit;
 }
 
+export type Registration = 'registered' | 'TOO_MANY_AGENTS' | 'REVOKED' | 'refused';
+
 /** Turns credentials into identities bound to keys, and renews them. */
 export interface Enrolment {
   challenge(): { readonly challenge: string; readonly installation: string };
-  /** Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, `ENROLMENT_UNAVAILABLE` or `RATE_LIMITED`. */
+  /**
+   * Rejects with `ENROLMENT_REFUSED`, the same for every reason that could be probed, `ENROLMENT_UNAVAILABLE` or `RATE_LIMITED`; with
+   * `TOO_MANY_AGENTS` where the owner has as many as may be.
+   */
   enrol(request: EnrolmentRequest): Promise<Enrolled>;
-  /** Rejects with `ENROLMENT_REFUSED` or `REVOKED`. */
+  /** Rejects with `ENROLMENT_REFUSED`, `REVOKED` or `TOO_MANY_AGENTS`. */
   renew(request: RenewalRequest): Promise<RenewedIdentity>;
   /** A new code as the text a person hands over; valid for `seconds`. */
   issueCode(terms: CodeTerms, seconds: number): Promise<string>;
@@ -65,6 +72,8 @@ export interface Enrolment {
 const IDENTITY_SECONDS = 24 * 3600;
 /** An identity may be renewed this long after its end. */
 const RENEWABLE_SECONDS = 7 * 24 * 3600;
+/** No identity is alive, or can be renewed, so long after it was given. */
+export const LONGEST_IDENTITY_SECONDS = IDENTITY_SECONDS + RENEWABLE_SECONDS;
 const SECRET_BYTES = 18;
 /** A site may start a whole cluster at once; nobody makes agents without end. */
 const OWNER_LIMIT: RateLimit = { burst: 1_000, everyMs: 1_000 };
@@ -127,8 +136,20 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
 
   async function checkStanding(agent: string): Promise<void> {
     const row = await options.agent(agent);
-    if (row?.status === 'revoked' || row?.status === 'quarantined')
-      throw new CoPilotError('REVOKED', 'this agent was revoked; it needs a new key and a new code');
+    if (row?.status === 'revoked' || row?.status === 'quarantined') throw revoked();
+  }
+
+  async function register(agent: string, terms: EnrolmentTerms): Promise<void> {
+    const registration = await options.register?.(agent, terms);
+    if (registration === undefined || registration === 'registered') return;
+    if (registration === 'REVOKED') throw revoked();
+    const { owner } = terms;
+    runtime.log.info({ agent, owner, reason: registration }, 'an identity was refused');
+    if (registration === 'refused') throw refusal();
+    throw new CoPilotError(
+      'TOO_MANY_AGENTS',
+      'this owner has as many agents as it may; one that is revoked, or was not heard of for nine days, makes room',
+    );
   }
 
   async function termsOf(request: EnrolmentRequest, fields: ProofFields): Promise<EnrolmentTerms> {
@@ -167,6 +188,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       checkProof('enrol', challenge, sig, kex, proof);
       await checkStanding(agentId(sig));
       const terms = await termsOf(request, { installation, challenge, sig, kex });
+      await register(agentId(sig), terms);
       await options.admit?.(agentId(sig));
       return {
         identity: identity(sig, kex, terms),
@@ -185,6 +207,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       const sub = agentId(sig);
       await checkStanding(sub);
       const terms = isDropped ? await knownTerms(sub) : claims;
+      await register(sub, terms);
       await options.admit?.(sub);
       return {
         identity: identity(sig, kex, terms),
@@ -200,6 +223,10 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
     },
     pin: () => encodeInstallationPin({ url: options.publicUrl(), certifier: options.certifier.raw }),
   };
+}
+
+function revoked(): CoPilotError {
+  return new CoPilotError('REVOKED', 'this agent was revoked; it needs a new key and a new code');
 }
 
 function refusal(): CoPilotError {

@@ -7,10 +7,13 @@ import type { CodeStore, CodeTerms } from './code-store.ts';
 
 const TIERS: readonly Identity['tier'][] = ['untrusted', 'semi-trusted', 'trusted'];
 
-const SCHEMA = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS code (
+/** Name and columns of the one table there is. */
+export const CODE_TABLE = `code (
     digest TEXT PRIMARY KEY, owner TEXT NOT NULL, site TEXT NOT NULL, tier TEXT NOT NULL, expires INTEGER NOT NULL, spent_by TEXT
-  ) STRICT, WITHOUT ROWID;`;
+  ) STRICT, WITHOUT ROWID`;
+
+const SCHEMA = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
+  CREATE TABLE IF NOT EXISTS ${CODE_TABLE};`;
 
 /** The terms of a row that a database holds; undefined where it holds none. */
 export function termsOf(row: Readonly<Record<string, unknown>> | undefined): CodeTerms | undefined {

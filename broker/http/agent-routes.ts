@@ -19,6 +19,8 @@ export interface AgentSummary {
   readonly site: string;
   readonly tier: AgentRow['tier'];
   readonly status: AgentRow['status'];
+  /** Whether it counts among its owner's agents. */
+  readonly place: boolean;
   readonly connected: boolean;
   /** Attempts it runs, and attempts it has reported that are not decided yet. */
   readonly live: number;
@@ -94,6 +96,7 @@ export function addAgentRoutes(server: FastifyInstance, { broker, ledger, clock 
       site: agent.site,
       tier: agent.tier,
       status: agent.status,
+      place: agent.place,
       connected,
       live,
       unresolved: agent.held.length - live,

@@ -24,6 +24,8 @@ export interface CheckProgress {
 
 const MAX_FAULTS = 100;
 const ROWS_A_NOTICE = 1_000;
+/** The version from which on a ledger counts the agents of an owner. */
+const COUNTS_AGENTS = 3;
 
 type Row = Readonly<Record<string, SQLOutputValue>>;
 
@@ -54,8 +56,10 @@ class Checking {
   readonly #onProgress: (progress: CheckProgress) => void;
   readonly #faults = new Set<string>();
   readonly #live = new Map<string, number>();
+  readonly #places = new Map<string, number>();
   readonly #agent: StatementSync;
   readonly #job: StatementSync;
+  readonly #version: number;
   #faultCount = 0;
   #doneRows = 0;
   readonly #totalRows: number;
@@ -63,6 +67,7 @@ class Checking {
   constructor(database: DatabaseSync, onProgress: (progress: CheckProgress) => void) {
     this.#database = database;
     this.#onProgress = onProgress;
+    this.#version = schemaVersion(database);
     this.#agent = database.prepare('SELECT row FROM agent WHERE id = ?');
     this.#job = database.prepare('SELECT row FROM job WHERE id = ?');
     this.#totalRows = ['job', 'agent', 'owner', 'audit'].reduce((sum, table) => sum + this.#size(table), 0);
@@ -83,7 +88,7 @@ class Checking {
     const owners = this.#each('SELECT id, row FROM owner ORDER BY id', (row) => this.#oneOwner(row));
     this.#counts();
     return {
-      version: schemaVersion(this.#database),
+      version: this.#version,
       jobs,
       agents,
       owners,
@@ -167,6 +172,7 @@ class Checking {
     const id = String(row['id']);
     const agent = this.#parsed(row, `agent ${id}`) as AgentRow | undefined;
     if (agent === undefined) return;
+    if (agent.place) this.#places.set(agent.owner, (this.#places.get(agent.owner) ?? 0) + 1);
     if (agent.id !== id) this.#fault(`agent ${id}: its row is that of ${agent.id}`);
     const jobs = [...new Set(agent.held.map(({ job }) => job))].flatMap((name) => {
       const found = this.#job.get(name);
@@ -186,6 +192,9 @@ class Checking {
     const live = this.#live.get(id) ?? 0;
     if (owner !== undefined && owner.live !== live)
       this.#fault(`I9 owner ${id} counts ${owner.live} live attempts, has ${live}`);
+    const places = this.#places.get(id) ?? 0;
+    if (owner !== undefined && this.#version >= COUNTS_AGENTS && owner.agents !== places)
+      this.#fault(`I9 owner ${id} counts ${owner.agents} agents, has ${places}`);
   }
 
   /** Records are numbered without a gap, each of them JSON. */

@@ -58,6 +58,13 @@ export function decideGroup(commands: readonly Command[], stored: Lookup, nowMs:
   };
 }
 
+/** Whether it says that an agent was heard of, though nothing about it may have changed. */
+export function isSignOfLife(
+  outcome: Outcome,
+): outcome is Extract<Outcome, { readonly kind: 'welcome' | 'noted' }> {
+  return outcome.kind === 'welcome' || outcome.kind === 'noted';
+}
+
 interface Overlay<Row extends object> {
   readonly get: (id: string) => Row | undefined;
   readonly set: (id: string, row: Row) => void;

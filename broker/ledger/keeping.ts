@@ -33,6 +33,8 @@ export interface Pruned {
   readonly agents: number;
   readonly tombstones: number;
   readonly auditRecords: number;
+  /** Agents among those looked at whose place is to be freed (`lapse`). */
+  readonly lapsed: readonly string[];
   /** The next call goes on where this one stopped; otherwise all jobs were looked at. */
   readonly more: boolean;
 }

@@ -7,6 +7,7 @@ import { decideGroup, type GroupResult } from './group.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import {
   isForgotten,
+  isLapsed,
   isOld,
   isOver,
   type LedgerRetention,
@@ -270,6 +271,9 @@ function pruneStore(store: MemoryStore, retention: LedgerRetention, limit: numbe
   const over = [...store.order.keys()].flatMap((id) => store.jobs.get(id) ?? []).filter(isOver);
   const due = over.filter((job, at) => at < excess || isOld(job, retention, nowMs));
   for (const job of due.slice(0, limit)) bury(store, job, nowMs);
+  const lapsed = [...store.agents.values()].filter((agent) =>
+    isLapsed(agent, store.seen.get(agent.id) ?? 0, retention, nowMs),
+  );
   const agents = [...store.agents.values()].filter((agent) =>
     isForgotten(agent, store.seen.get(agent.id) ?? 0, retention, nowMs),
   );
@@ -285,6 +289,7 @@ function pruneStore(store: MemoryStore, retention: LedgerRetention, limit: numbe
     agents: agents.length,
     tombstones: tombstones.length,
     auditRecords,
+    lapsed: lapsed.slice(0, limit).map(({ id }) => id),
     more: due.length > limit,
   };
 }

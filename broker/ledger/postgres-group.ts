@@ -1,6 +1,6 @@
 import type { Command, Outcome } from '../core/command.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
-import { decideGroup, type GroupResult } from './group.ts';
+import { decideGroup, type GroupResult, isSignOfLife } from './group.ts';
 import { CHANNEL, newsTexts } from './postgres-news.ts';
 import type { Row, Session } from './postgres-connection.ts';
 import { isRefusal } from './postgres-errors.ts';
@@ -90,7 +90,7 @@ interface Decided {
   /** As they were before. */
   readonly rows: LockedRows;
   readonly outcomes: readonly Outcome[];
-  /** Agents that said hello a day after they were heard of last, and changed nothing. */
+  /** Agents that said hello or renewed their identity a day after they were heard of last, and changed nothing. */
   readonly touched: readonly AgentRow[];
   readonly nowMs: number;
   readonly meta: Meta;
@@ -123,8 +123,8 @@ async function decideLocked(
 }
 
 function touchedBy({ outcomes, agents }: GroupResult, rows: LockedRows, nowMs: number): readonly AgentRow[] {
-  const welcome = outcomes.flatMap((outcome) => (outcome.kind === 'welcome' ? [outcome.agent] : []));
-  const old = welcome.filter(({ id }) => !agents.has(id) && (rows.seenMs(id) ?? nowMs) < nowMs - SEEN_MS);
+  const heard = outcomes.flatMap((outcome) => (isSignOfLife(outcome) ? [outcome.agent] : []));
+  const old = heard.filter(({ id }) => !agents.has(id) && (rows.seenMs(id) ?? nowMs) < nowMs - SEEN_MS);
   return [...new Map(old.map((agent) => [agent.id, agent])).values()];
 }
 

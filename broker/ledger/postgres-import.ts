@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { CoPilotError } from '../../protocol/errors.ts';
+import { CODE_TABLE } from '../enrolment/sqlite-code-store.ts';
 import type { CheckProgress } from './check-ledger.ts';
 import { createConnection, type Session } from './postgres-connection.ts';
 import { PostgresFault, postgresError } from './postgres-errors.ts';
@@ -12,6 +13,8 @@ import { openSqliteFile } from './sqlite-store.ts';
 export interface ImportOptions {
   /** The file of a ledger that no broker has open; it is held until the end, and left as it is. */
   readonly from: string;
+  /** The file of its one-use codes, held and left likewise; there need be none. */
+  readonly codes: string;
   readonly to: PostgresPlace;
   /** Do everything, compare everything, and take it all back. */
   readonly dryRun: boolean;
@@ -25,6 +28,8 @@ export interface Imported {
   readonly owners: number;
   readonly tombstones: number;
   readonly auditRecords: number;
+  /** One-use codes, those that are spent as spent. */
+  readonly codes: number;
   readonly clockMs: number;
 }
 
@@ -34,11 +39,17 @@ const PAGE = 500;
 
 /**
  * Moves a ledger from SQLite into an empty database, in one transaction: every row, description, tombstone and audit record, counts
- * and clock. Each row is read back and compared before the commit. Rejects with `NOT_FOUND` where there is no file, `CONFLICT` where the database is not empty,
+ * and clock, and the codes that lie beside it. Each row is read back and compared before the commit. Rejects with `NOT_FOUND` where there is no file, `CONFLICT` where the database is not empty,
  * `LEDGER_IN_USE` where a broker runs, and as opening the one or the other does; then nothing was changed.
  */
-export async function importLedger({ from, to, dryRun, onProgress }: ImportOptions): Promise<Imported> {
-  const file = openFile(from);
+export async function importLedger({
+  from,
+  codes,
+  to,
+  dryRun,
+  onProgress,
+}: ImportOptions): Promise<Imported> {
+  const file = openFile(from, codes);
   const connection = createConnection(to, 'co-pilot ledger migrate');
   try {
     const session = await connection.session();
@@ -57,11 +68,24 @@ export async function importLedger({ from, to, dryRun, onProgress }: ImportOptio
   }
 }
 
-function openFile(path: string): DatabaseSync {
+function openFile(path: string, codes: string): DatabaseSync {
   if (!existsSync(path)) throw new CoPilotError('NOT_FOUND', `there is no ledger ${path}`);
   const file = openSqliteFile(path);
-  file.exec('BEGIN IMMEDIATE');
-  return file;
+  try {
+    if (existsSync(codes)) attachCodes(file, codes);
+    else file.exec(`CREATE TEMP TABLE ${CODE_TABLE}`);
+    file.exec('BEGIN IMMEDIATE');
+    return file;
+  } catch (caught) {
+    file.close();
+    throw ledgerError(caught, codes);
+  }
+}
+
+/** A broker that died before it made the table has no codes. */
+function attachCodes(file: DatabaseSync, path: string): void {
+  file.prepare('ATTACH ? AS codes').run(path);
+  file.exec(`CREATE TABLE IF NOT EXISTS codes.${CODE_TABLE}`);
 }
 
 async function prepareTarget(session: Session, schema: string): Promise<void> {
@@ -69,7 +93,7 @@ async function prepareTarget(session: Session, schema: string): Promise<void> {
   await makeSchema(session, schema);
   await migrateInside(session, schema);
   const found = await Promise.all(
-    ['job', 'agent', 'owner', 'tombstone', 'audit', 'writer'].map(async (table) => {
+    ['job', 'agent', 'owner', 'tombstone', 'audit', 'writer', 'code'].map(async (table) => {
       const [first] = await session.run(`SELECT 1 FROM ${table} LIMIT 1`);
       return first === undefined ? [] : [table];
     }),
@@ -138,6 +162,18 @@ const TABLES: readonly Table[] = [
       FROM audit ORDER BY first`,
     columns: { first: 'bigint', writer: 'integer', count: 'integer', at: 'bigint', lines: 'text' },
   },
+  {
+    name: 'code',
+    read: 'SELECT digest, owner, site, tier, expires, spent_by FROM code ORDER BY digest',
+    columns: {
+      digest: 'text',
+      owner: 'text',
+      site: 'text',
+      tier: 'text',
+      expires: 'bigint',
+      spent_by: 'text',
+    },
+  },
 ];
 
 interface Meta {
@@ -188,6 +224,7 @@ class Importing {
       auditRecords: Number(
         this.#file.prepare('SELECT sum(count) AS records FROM audit').get()?.['records'] ?? 0,
       ),
+      codes: this.#size('code'),
       clockMs: meta.clockMs,
     };
   }

@@ -1,8 +1,8 @@
 import { isFinal } from '../core/audit.ts';
-import { isForgotten, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
+import { isForgotten, isLapsed, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
 import type { AgentRow, JobRow, JobState } from '../core/state.ts';
 import type { Pruned } from './keeping.ts';
-import type { Session } from './postgres-connection.ts';
+import type { Row, Session } from './postgres-connection.ts';
 import { parseRow } from './postgres-rows.ts';
 import { type Counts, sumCounts, takenOver, type Writer } from './postgres-writer.ts';
 
@@ -53,11 +53,11 @@ export class PostgresPruning {
     try {
       await session.run('BEGIN');
       const { jobs, more } = await this.#jobs(session, step);
-      const agents = await this.#agents(session, step);
+      const { agents, lapsed } = await this.#agents(session, step);
       const tombstones = await this.#tombstones(session, step);
       const auditRecords = await pruneAudit(session, step);
       await session.run('COMMIT');
-      return { jobs, agents, tombstones, auditRecords, more };
+      return { jobs, agents, tombstones, auditRecords, lapsed, more };
     } catch (caught) {
       this.#places = BEGINNING;
       await session.run('ROLLBACK').catch(() => undefined); // where the connection is gone the server does it
@@ -86,15 +86,19 @@ export class PostgresPruning {
     return { jobs: await bury(session, step, old), more };
   }
 
-  async #agents(session: Session, { retention, nowMs, limit }: PostgresPruningStep): Promise<number> {
+  async #agents(
+    session: Session,
+    { retention, nowMs, limit }: PostgresPruningStep,
+  ): Promise<{ readonly agents: number; readonly lapsed: readonly string[] }> {
     const page = await session.run(PRUNING_STATEMENTS.agents, [this.#places.agent, limit]);
     this.#places = { ...this.#places, agent: page.length < limit ? '' : String(page.at(-1)?.['id']) };
-    const old = page.filter(({ seen, row }) =>
-      isForgotten(parseRow(row) as AgentRow, Number(seen), retention, nowMs),
-    );
-    if (old.length === 0) return 0;
+    const those = (judge: typeof isForgotten): readonly Row[] =>
+      page.filter(({ seen, row }) => judge(parseRow(row) as AgentRow, Number(seen), retention, nowMs));
+    const lapsed = those(isLapsed).map(({ id }) => String(id));
+    const old = those(isForgotten);
+    if (old.length === 0) return { agents: 0, lapsed };
     const values = [old.map(({ id }) => id), old.map(({ seen }) => seen), old.map(({ row }) => row)];
-    return (await session.run(PRUNING_STATEMENTS.deleteAgents, values)).length;
+    return { agents: (await session.run(PRUNING_STATEMENTS.deleteAgents, values)).length, lapsed };
   }
 
   async #tombstones(session: Session, { retention, nowMs, limit }: PostgresPruningStep): Promise<number> {

@@ -65,6 +65,14 @@ const MIGRATIONS: readonly string[] = [
     spent_by text COLLATE "C"
   );
   `,
+  `
+  UPDATE agent SET row = (row::jsonb || jsonb_build_object('place', row::jsonb ->> 'status' <> 'revoked'))::text;
+  WITH places AS (
+    SELECT row::jsonb ->> 'owner' AS owner, count(*) AS agents FROM agent WHERE row::jsonb ->> 'status' <> 'revoked' GROUP BY 1
+  )
+  UPDATE owner SET row = (owner.row::jsonb || jsonb_build_object('agents', coalesce(places.agents, 0)))::text
+  FROM owner AS known LEFT JOIN places ON places.owner = known.id WHERE owner.id = known.id;
+  `,
 ];
 
 /** Milliseconds of the ledger's clock: the database's, since the ledger was made. */

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { isFinal } from '../core/audit.ts';
-import { isForgotten, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
+import { isForgotten, isLapsed, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
 import type { AgentRow, JobRow, JobState } from '../core/state.ts';
 import type { Pruned } from './keeping.ts';
 
@@ -60,10 +60,10 @@ export class SqlitePruning {
 
   step(pruning: Pruning): Removed {
     const { jobs, more } = this.#jobs(pruning);
-    const agents = this.#agents(pruning);
+    const { gone: agents, lapsed } = this.#agents(pruning);
     const tombstones = this.#tombstones(pruning);
     const auditRecords = this.#audit(pruning);
-    const pruned = { jobs: jobs.length, agents: agents.length, tombstones, auditRecords, more };
+    const pruned = { jobs: jobs.length, agents: agents.length, tombstones, auditRecords, lapsed, more };
     return { pruned, jobs, agents };
   }
 
@@ -100,16 +100,20 @@ export class SqlitePruning {
     this.#statements.deleteDescription.run(seq);
   }
 
-  #agents({ retention, nowMs, limit }: Pruning): readonly string[] {
+  #agents({ retention, nowMs, limit }: Pruning): {
+    readonly gone: readonly string[];
+    readonly lapsed: readonly string[];
+  } {
     const page = this.#statements.agents.all(this.#places.agent, limit);
-    const gone = page
-      .filter(({ seen, row }) =>
-        isForgotten(JSON.parse(String(row)) as AgentRow, Number(seen), retention, nowMs),
-      )
-      .map(({ id }) => String(id));
+    const those = (judge: typeof isForgotten): readonly string[] =>
+      page
+        .filter(({ seen, row }) => judge(JSON.parse(String(row)) as AgentRow, Number(seen), retention, nowMs))
+        .map(({ id }) => String(id));
+    const gone = those(isForgotten);
+    const lapsed = those(isLapsed);
     for (const id of gone) this.#statements.deleteAgent.run(id);
     this.#places.agent = page.length < limit ? '' : String(page.at(-1)?.id ?? '');
-    return gone;
+    return { gone, lapsed };
   }
 
   #tombstones({ retention, nowMs, limit }: Pruning): number {

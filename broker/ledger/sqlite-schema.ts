@@ -38,6 +38,14 @@ const MIGRATIONS: readonly string[] = [
   UPDATE agent SET seen = coalesce((SELECT json_extract(value, '$.clockMs') FROM meta WHERE name = 'ledger'), 0);
   CREATE TABLE tombstone (id TEXT PRIMARY KEY, at INTEGER NOT NULL, attempt INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  UPDATE agent SET row = json_set(row, '$.place', json(iif(row ->> '$.status' = 'revoked', 'false', 'true')));
+  CREATE TEMP TABLE places AS
+    SELECT row ->> '$.owner' AS owner, count(*) AS agents FROM agent WHERE row ->> '$.status' <> 'revoked' GROUP BY 1;
+  CREATE INDEX temp.places_of ON places (owner);
+  UPDATE owner SET row = json_set(row, '$.agents', coalesce((SELECT agents FROM places WHERE owner = id), 0));
+  DROP TABLE places;
+  `,
 ];
 
 /** Reads only. Throws `LEDGER_CORRUPT` where the file is no ledger, `UNSUPPORTED` where a newer version wrote it. */

@@ -5,7 +5,7 @@ import { isFinal } from '../core/audit.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { Lookup } from '../core/rows.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
-import { decideGroup, type GroupResult } from './group.ts';
+import { decideGroup, type GroupResult, isSignOfLife } from './group.ts';
 import type { JobQuery, StoredJob } from './ledger.ts';
 import { LedgerFault, ledgerError } from './sqlite-errors.ts';
 import { encodeOutcomes } from './outcome-text.ts';
@@ -278,14 +278,16 @@ class SqliteStoreHandle implements SqliteStore {
       this.#meta = meta;
       for (const { id } of removed?.jobs ?? []) this.#caches.jobs.drop(id);
       for (const id of removed?.agents ?? []) this.#caches.agents.drop(id);
-      return removed?.pruned ?? { jobs: 0, agents: 0, tombstones: 0, auditRecords: 0, more: false };
+      return (
+        removed?.pruned ?? { jobs: 0, agents: 0, tombstones: 0, auditRecords: 0, lapsed: [], more: false }
+      );
     });
   }
 
-  /** A hello that changes nothing is still a sign of life. Lost in a crash, the agent only seems a day older. */
+  /** A hello or a renewal that changes nothing is still a sign of life. Lost in a crash, the agent only seems a day older. */
   #touch({ outcomes, agents }: GroupResult, nowMs: number): void {
     for (const outcome of outcomes) {
-      if (outcome.kind === 'welcome' && !agents.has(outcome.agent.id))
+      if (isSignOfLife(outcome) && !agents.has(outcome.agent.id))
         this.#statements.touchAgent.run(nowMs, outcome.agent.id, nowMs - SEEN_MS);
     }
   }

@@ -1,12 +1,14 @@
 import { toCoPilotError } from '../../protocol/errors.ts';
 import type { Cancel, Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { LedgerRetention } from '../core/prune.ts';
+import { LONGEST_IDENTITY_SECONDS } from '../enrolment/enrolment.ts';
 import type { LedgerKeeping, Pruned } from '../ledger/keeping.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 
 export interface HousekeepingOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly keeping: Pick<LedgerKeeping, 'prune'>;
+  readonly keeping: Pick<LedgerKeeping, 'prune'> & Pick<Ledger, 'apply'>;
   readonly retention: LedgerRetention;
 }
 
@@ -33,6 +35,8 @@ export function createHousekeeping({ clock, log, keeping, retention }: Housekeep
     try {
       const pruned = await keeping.prune(retention, STEP_ROWS);
       note(pruned);
+      if (pruned.lapsed.length > 0)
+        await keeping.apply(pruned.lapsed.map((agent) => ({ kind: 'lapse', agent })));
       later(pruned.more ? PAUSE_MS : ROUND_MS);
     } catch (caught) {
       log.warn(
@@ -82,6 +86,8 @@ export function ledgerRetention(configured: Partial<RetentionConfiguration> = {}
     jobMs: jobDays * DAY_MS,
     jobs,
     tombstoneMs: tombstoneDays * DAY_MS,
+    // When an agent was last heard of is known to the day.
+    identityMs: LONGEST_IDENTITY_SECONDS * 1000 + DAY_MS,
     agentMs: agentDays * DAY_MS,
     auditRecords,
   };

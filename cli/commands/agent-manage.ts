@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import type { AgentDetail, AgentListing, AgentSummary } from '../../broker/http/agent-routes.ts';
+import type { AgentDetail, AgentSummary } from '../../broker/http/agent-routes.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
+import { agentPages } from '../agent-pages.ts';
 import { EXIT, show } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import { ageText } from '../display/pace.ts';
@@ -58,13 +59,7 @@ async function list(options: ListOptions): Promise<number> {
 
 async function allAgents(directory: string): Promise<readonly AgentSummary[]> {
   const agents: AgentSummary[] = [];
-  let after: string | undefined;
-  do {
-    const query: string = after === undefined ? '' : `?after=${encodeURIComponent(after)}`;
-    const page: AgentListing = await askBroker(directory, 'GET', `/v1/agents${query}`);
-    agents.push(...page.agents);
-    after = page.next;
-  } while (after !== undefined);
+  for await (const page of agentPages(directory)) agents.push(...page);
   return agents;
 }
 
@@ -94,6 +89,7 @@ function agentLines(agent: AgentDetail): readonly string[] {
     `agent      ${agent.agent}`,
     `owner      ${agent.owner} at ${agent.site}, ${agent.tier}`,
     `status     ${agent.status}${agent.connected ? ', connected' : ', not connected'}`,
+    `place      ${agent.place ? 'counts' : 'does not count'} among the agents of its owner`,
     `heard      ${heardText(agent) || 'not since the broker started'}`,
     `cool-down  ${coolDown}, after ${agent.quickFailures} quick failures in a row`,
     ...agent.held.map(

@@ -17,6 +17,7 @@ import {
   checkRoles,
   checkUnread,
 } from '../doctor/installation.ts';
+import { checkOwners } from '../doctor/owners.ts';
 import {
   checkClock,
   checkDisk,
@@ -96,6 +97,7 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
     await found("ledger's database", () => checkLedgerDatabase(installation)),
     checkConnections(running),
     [checkAddresses(installation)],
+    await found('agents of one owner', () => checkOwners(installation, running)),
     await found('identities', () => checkIdentities(directory, nodeClock.wallMs())),
     await found('logs', () => checkLogs(directory)),
   ];

@@ -31,15 +31,18 @@ async function migrate(options: MigrateOptions): Promise<number> {
   const output = createOutput(options.json === true);
   const directory = resolve(options.data);
   const to = await placeOf(directory, options.to);
-  const from = join(options.from ?? roleDirectory(directory, 'broker'), 'ledger.sqlite');
+  const folder = options.from ?? roleDirectory(directory, 'broker');
+  const [from, codes] = [join(folder, 'ledger.sqlite'), join(folder, 'codes.sqlite')];
   const dryRun = options.dryRun === true;
-  const moved = await importLedger({ from, to, dryRun, onProgress: progressOf(output) });
+  const moved = await importLedger({ from, codes, to, dryRun, onProgress: progressOf(output) });
   const { jobs, agents, owners, tombstones, auditRecords } = moved;
   show(output, { ...moved, dryRun }, () => [
-    `${jobs} jobs, ${agents} agents, ${owners} owners, ${tombstones} ids of jobs that went and ${auditRecords} audit records ${dryRun ? 'would be' : 'are'} in ${placeText(to)}, each compared`,
+    `${jobs} jobs, ${agents} agents, ${owners} owners, ${tombstones} ids of jobs that went, ${auditRecords} audit records and ${moved.codes} one-use codes ${dryRun ? 'would be' : 'are'} in ${placeText(to)}, each compared`,
     ...(dryRun
       ? []
-      : [`Now set ledger.kind to postgres, and put ${from} away: no broker may go on with it.`]),
+      : [
+          `Now set ledger.kind to postgres, and put ${from} and codes.sqlite away: no broker may go on with them.`,
+        ]),
   ]);
   return EXIT.ok;
 }

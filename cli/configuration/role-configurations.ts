@@ -93,6 +93,7 @@ function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfig
   return {
     ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
     oidc: enrolment.oidc ?? [],
+    agentsPerOwner: enrolment.agentsPerOwner,
     ...(directory !== undefined && rules !== undefined && { x509: { ...enrolment.x509, directory, rules } }),
     ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
   };

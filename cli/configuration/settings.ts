@@ -69,6 +69,7 @@ export interface EnrolmentSettings {
     readonly database?: string;
     readonly caFile?: string;
   };
+  readonly agentsPerOwner: number;
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */

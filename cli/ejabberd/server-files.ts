@@ -4,7 +4,7 @@ import { componentsOf, loginUrl, type XmppListener, type XmppServerOptions } fro
 import { LIBRARIES, MODULES_FOLDER, PID_FILE, START_FILE } from './modules.ts';
 
 /** Our part of the server, in Erlang, beside this file. */
-const MODULES = ['ejabberd_auth_copilot.erl', 'mod_copilot_guard.erl'];
+const MODULES = ['ejabberd_auth_copilot.erl', 'mod_copilot_evict.erl', 'mod_copilot_guard.erl'];
 /** Of one agent, in bytes: beyond it the server reads no further for a while. */
 const AGENT_RATE = { rate: 524_288, burst_size: 1_048_576 };
 /** An agent has one; the others are room for a connection that the server has not noticed to be dead. */
@@ -59,6 +59,7 @@ function configurationOf(options: XmppServerOptions): object {
     modules: {
       mod_ping: { send_pings: true, ping_interval: 30, ping_ack_timeout: 20, timeout_action: 'kill' },
       mod_stream_mgmt: { resume_timeout: HIBERNATION_SECONDS, max_ack_queue: UNACKNOWLEDGED },
+      mod_copilot_evict: {},
       mod_copilot_guard: {
         brokers: brokers.map(({ name }) => name),
         adapters: adapters.map(({ name }) => name),

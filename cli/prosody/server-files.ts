@@ -10,7 +10,7 @@ export interface ProsodyOptions extends XmppServerOptions {
 export const CONFIGURATION_FILE = 'prosody.cfg.lua';
 export const PID_FILE = 'prosody.pid';
 /** The server's own modules, beside this file. */
-const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_guard.lua'];
+const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_evict.lua', 'mod_copilot_guard.lua'];
 /** A client that lost its connection has so long to take its stream up again. */
 const HIBERNATION_SECONDS = 60;
 /** Stanzas kept for it meanwhile. */
@@ -65,7 +65,7 @@ function configurationOf(options: ProsodyOptions): string {
     '',
     `VirtualHost ${quoted(domain)}`,
     '  authentication = "copilot"',
-    '  modules_enabled = { "copilot_guard" }',
+    '  modules_enabled = { "copilot_evict", "copilot_guard" }',
     ...[...brokers, ...adapters].flatMap(componentLines),
     '',
   ].join('\n');

@@ -35,8 +35,8 @@ export function createXmppAgentBus(options: AmqpAgentOptions): AmqpAgentBus {
     domain,
     waitingBytes: WAITING_BYTES,
   });
-  // An XMPP server judges a login once.
-  return { ...busOf(port), identityRenewed: async () => undefined };
+  // An XMPP server judges a login once, and the broker has it ended with the identity that it was made with.
+  return { ...busOf(port), identityRenewed: () => port.renewStream() };
 }
 
 function isBroker(address: string): boolean {

@@ -4,6 +4,7 @@ import { SharedBound } from './inlet.ts';
 import { instanceAddress, partyAt } from './parties.ts';
 import { openComponent } from './xmpp-connection.ts';
 import { Entrance } from './xmpp-entrance.ts';
+import { closedBy, evictionStanza } from './xmpp-eviction.ts';
 import { addressOf, jidOf } from './xmpp-names.ts';
 import { componentPlace } from './xmpp-place.ts';
 import { busOf, XMPP_HANDLERS, type XmppOptions, XmppPort } from './xmpp-port.ts';
@@ -26,6 +27,11 @@ export interface XmppBrokerBus extends Bus {
   readonly address: Address;
   /** Whether it is this instance that answers at the shared address. */
   readonly holdsEntrance: boolean;
+  /**
+   * Has the server close every stream of an agent, those that it keeps for a lost connection too; answers how many there were.
+   * Rejects with `NOT_AUTHORIZED`, `BUS_CLOSED` or `UNREACHABLE`.
+   */
+  evict(agent: string): Promise<number>;
 }
 
 const WAITING_BYTES = 64 * 1024 * 1024;
@@ -75,6 +81,7 @@ export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
     get holdsEntrance() {
       return entrance.isHeld;
     },
+    evict: async (agent) => closedBy(await port.ask((id) => evictionStanza(domain, agent, id))),
     start() {
       starting ??= port.start().then(() => entrance.start());
       return starting;

@@ -7,6 +7,7 @@ import { Gone } from './gone.ts';
 import { Inlet, type SharedBound } from './inlet.ts';
 import { ReconnectPauses } from './reconnect-pauses.ts';
 import type { XmppConnection, XmppEvents } from './xmpp-connection.ts';
+import { Questions } from './xmpp-questions.ts';
 import { frameStanza, type Heard, meansNobody, pingStanza, readStanza } from './xmpp-stanza.ts';
 
 /** What every party on an XMPP server is given. */
@@ -64,6 +65,12 @@ interface Stream {
   lost: CoPilotError | undefined;
 }
 
+/** A stream that another one is to follow; the server may end it as soon as that one is open. */
+interface Replaced {
+  readonly live: Live;
+  reason: CoPilotError | undefined;
+}
+
 interface Waiting {
   readonly jid: string;
   readonly frame: Uint8Array;
@@ -90,6 +97,7 @@ export class XmppPort implements Bus {
   readonly #pauses: ReconnectPauses;
   readonly #outbox: Waiting[] = [];
   readonly #gone = new Gone();
+  readonly #questions: Questions;
   #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new';
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -97,6 +105,7 @@ export class XmppPort implements Bus {
   #attempt = new AbortController();
   #connecting: Promise<void> = Promise.resolve();
   #live: Live | undefined;
+  #replaced: Replaced | undefined;
   #lostConnection: XmppConnection | undefined;
   #heardMs = 0;
   #pings = 0;
@@ -110,6 +119,7 @@ export class XmppPort implements Bus {
     this.#options = options;
     this.#wiring = wiring;
     this.#pauses = new ReconnectPauses(options);
+    this.#questions = new Questions(options.clock);
   }
 
   start(): Promise<void> {
@@ -150,6 +160,21 @@ export class XmppPort implements Bus {
     return this.#stopping;
   }
 
+  /** Asks the server itself. Rejects with `BUS_CLOSED` where no stream is there, with `UNREACHABLE` without an answer in time. */
+  ask(question: (id: string) => Element): Promise<Element> {
+    return this.#questions.ask(async (id) => {
+      if (this.#live === undefined) throw closed();
+      await this.#live.connection.send(question(id));
+    });
+  }
+
+  /** Opens another stream, as whoever the party is now, and leaves the one that is there: nobody hears of a loss. */
+  renewStream(): Promise<void> {
+    if (this.#state !== 'started' || this.#live === undefined) return Promise.resolve();
+    if (this.#replaced === undefined) this.#connecting = this.#replace(this.#live);
+    return this.#connecting;
+  }
+
   /** An inlet for frames that come by a stream, this port's own or another one that feeds it. */
   openInlet(connection: () => XmppConnection | undefined): Inlet {
     const { clock, log } = this.#options;
@@ -165,7 +190,9 @@ export class XmppPort implements Bus {
 
   /** Takes what came by a stream. */
   take(stanza: Element, inlet: Inlet): void {
-    const from = this.#wiring.addressOf(stanza.attrs['from'] ?? '');
+    const sender = stanza.attrs['from'] ?? '';
+    if (sender === this.#wiring.domain && this.#questions.take(stanza)) return;
+    const from = this.#wiring.addressOf(sender);
     if (from !== undefined) this.#hear(from, stanza.attrs['to'] ?? '', readStanza(stanza), inlet);
   }
 
@@ -215,6 +242,23 @@ export class XmppPort implements Bus {
     if (this.#state === 'started' && this.#live === undefined) this.#retryLater();
   }
 
+  async #replace(live: Live): Promise<void> {
+    const replaced: Replaced = { live, reason: undefined };
+    this.#replaced = replaced;
+    this.#attempt = new AbortController();
+    try {
+      await this.#open(this.#attempt.signal);
+    } catch (caught) {
+      const { code, message } = toCoPilotError(caught);
+      this.#options.log.debug({ errorCode: code, reason: message }, 'the stream goes on under the old login');
+    }
+    this.#replaced = undefined;
+    if (this.#live !== live) {
+      live.inlet.close();
+      await live.connection.close();
+    } else if (replaced.reason !== undefined) this.#lost(live, replaced.reason);
+  }
+
   async #open(signal: AbortSignal): Promise<void> {
     const stream: Stream = { live: undefined, early: [], lost: undefined };
     const inlet = this.openInlet(() => stream.live?.connection);
@@ -241,9 +285,11 @@ export class XmppPort implements Bus {
   }
 
   #serve(live: Live): void {
+    const isNews = this.#live === undefined;
     this.#live = live;
     this.#lostConnection = undefined;
     this.#pauses.connected();
+    this.#cancelWatch();
     this.#watch(live);
     for (const waiting of this.#outbox.splice(0))
       this.#write(live, waiting).catch((error: unknown) =>
@@ -251,14 +297,19 @@ export class XmppPort implements Bus {
       );
     this.#settleStart?.resolve();
     this.#settleStart = undefined;
-    this.#onConnection('up');
+    if (isNews) this.#onConnection('up');
   }
 
   #lost(live: Live | undefined, reason: CoPilotError): void {
     live?.inlet.close();
     if (live === undefined || this.#live !== live) return;
+    if (this.#replaced?.live === live) {
+      this.#replaced.reason = reason;
+      return;
+    }
     this.#live = undefined;
     this.#cancelWatch();
+    this.#questions.lost();
     this.#wiring.lost?.();
     if (this.#state !== 'started') return;
     this.#lostConnection = live.connection;
@@ -322,7 +373,7 @@ export class XmppPort implements Bus {
     if (this.#state !== 'stopped') this.#state = 'stopping';
     this.#cancelRetry();
     this.#settleStart?.reject(closed());
-    if (this.#live === undefined) this.#attempt.abort();
+    if (this.#live === undefined || this.#replaced !== undefined) this.#attempt.abort();
     await this.#connecting;
     const live = this.#live;
     live?.inlet.close();

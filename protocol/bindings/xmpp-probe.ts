@@ -8,6 +8,7 @@ import { MAX_STANZA_BYTES } from './xmpp-bounds.ts';
 import { openClient, openComponent, type XmppConnection } from './xmpp-connection.ts';
 import { jidOf } from './xmpp-names.ts';
 import { agentPlace, componentPlace } from './xmpp-place.ts';
+import { evictionStanza } from './xmpp-eviction.ts';
 import { frameStanza, pingStanza } from './xmpp-stanza.ts';
 
 export interface XmppLogin {
@@ -138,6 +139,10 @@ function forbidden(own: string, other: string, domain: string): readonly Attempt
     },
     { name: 'keep things on the server', stanza: iq('get', undefined, query('jabber:iq:private')) },
     { name: 'register a user', stanza: iq('set', domain, query('jabber:iq:register')) },
+    {
+      name: 'close the stream of another agent',
+      stanza: (id) => evictionStanza(domain, other.split('@')[0] ?? '', id),
+    },
     { name: 'ask a broker something beside the protocol', stanza: iq('get', broker, info) },
     { name: 'reach another domain', stanza: iq('get', 'probe.example.org', query('jabber:iq:version')) },
     {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Command } from '../../broker/core/command.ts';
 import type { LedgerRetention } from '../../broker/core/prune.ts';
 import type { Ledger } from '../../broker/ledger/ledger.ts';
 import type { LedgerKeeping, Pruned } from '../../broker/ledger/keeping.ts';
@@ -22,6 +23,7 @@ const RETENTION: LedgerRetention = {
   jobMs: 30 * DAY_MS,
   jobs: 1_000,
   tombstoneMs: 100 * DAY_MS,
+  identityMs: 9 * DAY_MS,
   agentMs: 90 * DAY_MS,
   auditRecords: 1_000,
 };
@@ -147,10 +149,57 @@ export function ledgerKeepingConformance(create: () => Promise<KeepingUnderTest>
     subject.clock.advance(60 * DAY_MS);
     await ledger.apply([hello('here')]);
     subject.clock.advance(40 * DAY_MS);
+    const { agents, lapsed } = await prune();
+    expect([agents, [...lapsed].sort()]).toEqual([0, ['gone', 'here', 'holds']]);
+    await ledger.apply(lapsed.map((agent) => ({ kind: 'lapse', agent })));
+    await ledger.apply([hello('here')]);
+    subject.clock.advance(80 * DAY_MS);
+    expect(await prune()).toMatchObject({ agents: 0 });
+    subject.clock.advance(2 * DAY_MS);
     expect(await prune()).toMatchObject({ agents: 1 });
     expect(await ledger.agent('gone')).toBeUndefined();
     for (const agent of ['holds', 'revoked', 'here']) expect(await ledger.agent(agent)).toBeDefined();
     expect((await ledger.apply([hello('gone')]))[0]).toMatchObject({ kind: 'welcome' });
+  });
+
+  it('I9 counts the agents of an owner: none enrols beyond the bound, however many try at once', async () => {
+    const enrol = (agent: string, agentsPerOwner = 3): Command => ({
+      ...{ kind: 'enrol', agent, owner: 'volunteer', site: 'home', tier: 'untrusted', agentsPerOwner },
+    });
+    const tries = Array.from({ length: 20 }, (_, at) => ledger.apply([enrol(`a${at}`)]));
+    const outcomes = (await Promise.all(tries)).flat();
+    const enrolled = outcomes.flatMap((outcome) => (outcome.kind === 'noted' ? [outcome.agent.id] : []));
+    expect(enrolled).toHaveLength(3);
+    expect(outcomes.filter(({ kind }) => kind === 'refused')).toEqual(
+      Array.from({ length: 17 }, () => ({ kind: 'refused', code: 'TOO_MANY_AGENTS', retryAfterMs: 0 })),
+    );
+    expect(await ledger.owner('volunteer')).toMatchObject({ agents: 3 });
+    const [first = '', second = '', third = ''] = enrolled;
+    // Who has a place has it still, by whatever way it comes, and who is revoked has none.
+    expect(
+      (await ledger.apply([enrol(first), hello(first, 's1', 'volunteer')])).map(({ kind }) => kind),
+    ).toEqual(['noted', 'welcome']);
+    await ledger.apply([{ kind: 'revoke', agent: first, reason: 'gone' }]);
+    const [again, next, beyond] = await ledger.apply([enrol(first), enrol('next'), enrol('beyond')]);
+    expect([again, next?.kind, beyond]).toMatchObject([
+      { code: 'REVOKED' },
+      'noted',
+      { code: 'TOO_MANY_AGENTS' },
+    ]);
+    // Of those that are not heard of any more the places are free, but for one in quarantine.
+    for (const start of ['s1', 's2', 's1', 's2', 's1', 's2', 's1'])
+      await ledger.apply([hello(third, start, 'volunteer')]);
+    expect((await ledger.agent(third))?.status).toBe('quarantined');
+    subject.clock.advance(8 * DAY_MS);
+    await ledger.apply([enrol('next')]);
+    subject.clock.advance(2 * DAY_MS);
+    const { lapsed } = await prune();
+    expect(lapsed).toEqual([second]);
+    await ledger.apply([...lapsed, third].map((agent) => ({ kind: 'lapse', agent })));
+    expect(await ledger.owner('volunteer')).toMatchObject({ agents: 2 });
+    const last = await ledger.apply([enrol('beyond'), enrol(second), hello(second, 's1', 'volunteer')]);
+    expect(last).toMatchObject([{ kind: 'noted' }, { code: 'TOO_MANY_AGENTS' }, { kind: 'welcome' }]);
+    expect(await ledger.owner('volunteer')).toMatchObject({ agents: 4 });
   });
 
   it('copies itself as of one moment, and goes on; where it lies in no file it says so', async () => {

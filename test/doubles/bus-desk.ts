@@ -6,6 +6,7 @@ import { VIRTUAL_HOST } from '../../protocol/bindings/amqp-topology.ts';
 import { base64url, idOf } from '../../protocol/encoding.ts';
 import type { Identity } from '../../protocol/generated/types.ts';
 import { createCrypto, nodeClock } from '../../protocol/runtime/node-runtime.ts';
+import type { PrivateKey } from '../../protocol/runtime/runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
 import { silentLog } from './silent-log.ts';
 
@@ -19,6 +20,11 @@ export interface BusDesk {
   readonly url: string;
   agent(change?: Partial<Identity>): AgentLogin;
   revoke(agent: string): void;
+  /** Those whose identities count, the one that signs first. */
+  readonly identityKeys: readonly PrivateKey[];
+  /** Another key signs from now on; what the one before signed counts until `dropFormerKeys`. */
+  rollIdentityKey(): void;
+  dropFormerKeys(): void;
   /** Does not answer from now on, until it is opened again. */
   close(): Promise<void>;
   open(): Promise<void>;
@@ -29,7 +35,7 @@ const IDENTITY_SECONDS = 3600;
 
 export async function openBusDesk(): Promise<BusDesk> {
   const crypto = createCrypto();
-  const identityKey = crypto.generate('p256');
+  let identityKeys: readonly [PrivateKey, ...PrivateKey[]] = [crypto.generate('p256')];
   const revoked = new Set<string>();
   const listen = async (port: number) => {
     const server = createBusServer({
@@ -37,7 +43,8 @@ export async function openBusDesk(): Promise<BusDesk> {
         runtime: { clock: nodeClock, crypto },
         installation: INSTALLATION,
         virtualHost: VIRTUAL_HOST,
-        identityKey: identityKey.publicKey,
+        identityKey: identityKeys[0].publicKey,
+        identityKeys: () => identityKeys.map(({ publicKey }) => publicKey),
         agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
         connections: () => 0,
       }),
@@ -65,8 +72,13 @@ export async function openBusDesk(): Promise<BusDesk> {
         exp: iat + IDENTITY_SECONDS,
         ...change,
       };
-      return { user: claims.sub, password: signIdentity(crypto, identityKey, claims) };
+      return { user: claims.sub, password: signIdentity(crypto, identityKeys[0], claims) };
     },
+    get identityKeys() {
+      return identityKeys;
+    },
+    rollIdentityKey: () => void (identityKeys = [crypto.generate('p256'), ...identityKeys]),
+    dropFormerKeys: () => void (identityKeys = [identityKeys[0]]),
     revoke: (agent) => void revoked.add(agent),
     close: () => server.close(),
     async open() {

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Element } from '@xmpp/client';
 import { openClient, openComponent, type XmppConnection } from '../../protocol/bindings/xmpp-connection.ts';
 import { agentPlace, componentPlace } from '../../protocol/bindings/xmpp-place.ts';
@@ -14,6 +15,8 @@ export interface RawXmpp {
   /** Resolves when the server has handled it, or has ended the stream over it. */
   say(...stanzas: readonly Element[]): Promise<void>;
   close(): Promise<void>;
+  /** As a lost network does. */
+  cut(): void;
 }
 
 const WITHIN_MS = 10_000;
@@ -59,6 +62,7 @@ async function rawStream(
       await eventuallyTrue('the server to have heard it', () => isLost || pongs.has(id), WITHIN_MS);
     },
     close: () => connection.close(),
+    cut: () => connection.cut(),
   };
 }
 
@@ -71,7 +75,15 @@ export interface BareStream {
 }
 
 export function bareStream(port: number): BareStream {
-  const socket: Socket = connect(port, '127.0.0.1');
+  return bare(connect(port, '127.0.0.1'));
+}
+
+/** With TLS from the first byte. */
+export function bareTlsStream(port: number): BareStream {
+  return bare(connectTls({ host: 'localhost', port, servername: 'localhost' }));
+}
+
+function bare(socket: Socket): BareStream {
   let text = '';
   let isClosed = false;
   socket.on('error', () => undefined);

@@ -11,6 +11,7 @@
 %% Before every other module that looks at what is sent.
 -define(FIRST, 1).
 -define(FRAME, <<"urn:co-pilot:frame:1">>).
+-define(EVICT, <<"urn:co-pilot:evict:1">>).
 
 start(Host, _Options) ->
     ejabberd_hooks:add(user_send_packet, Host, ?MODULE, from_agent, ?FIRST),
@@ -79,6 +80,8 @@ component_may_send(#presence{type = Type, to = #jid{lserver = To}}, Own, Host) -
     is_coming_or_going(Type) andalso may_reach(Own, To, Host);
 component_may_send(#iq{type = get, to = #jid{luser = <<>>, lserver = Host}} = Iq, _Own, Host) ->
     has_child(Iq, ?NS_PING);
+component_may_send(#iq{type = set, to = #jid{luser = <<>>, lserver = Host}} = Iq, Own, Host) ->
+    is_one_of(Own, brokers, Host) andalso has_child(Iq, ?EVICT);
 component_may_send(_Packet, _Own, _Host) -> false.
 
 %% A frame and nothing beside it, but for the date that a client adds when it says something again.

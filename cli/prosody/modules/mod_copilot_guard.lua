@@ -15,6 +15,7 @@ local RESOURCE = "co-pilot";
 local FRAME = "urn:co-pilot:frame:1";
 local PING = "urn:xmpp:ping";
 local SESSION = "urn:ietf:params:xml:ns:xmpp-session";
+local EVICT = "urn:co-pilot:evict:1";
 
 local function may_reach(from, to)
 	if from == agents then return brokers:contains(to); end
@@ -43,6 +44,12 @@ local function is_housekeeping(stanza)
 	if kind == "result" or kind == "error" then return true; end
 	local namespace = child and child.attr.xmlns;
 	return (kind == "get" and namespace == PING) or (kind == "set" and namespace == SESSION);
+end
+
+-- What a broker asks of the agents' server, and nobody else may.
+local function is_eviction(stanza, from)
+	return stanza.name == "iq" and stanza.attr.type == "set" and stanza.attr.to == agents and brokers:contains(from)
+		and #stanza.tags == 1 and stanza:get_child("evict", EVICT) ~= nil;
 end
 
 local function is_right(stanza, from, to)
@@ -83,6 +90,7 @@ local function arriving(event)
 		and (brokers:contains(from) or adapters:contains(from)) and stanza.attr.to == agents then
 		return;
 	end
+	if module.host == agents and is_eviction(stanza, from) then return; end
 	if is_right(stanza, from, module.host) then return; end
 	-- The server's own answer to what a component said.
 	if origin.type ~= "c2s" and stanza.name == "iq" and from == agents and stanza.attr.type == "result" then return; end

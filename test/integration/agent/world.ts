@@ -133,6 +133,7 @@ const REVOKED_ROW = (id: string) => ({
   verdicts: [],
   quickFailures: 0,
   coolUntilMs: 0,
+  place: false,
 });
 
 function launch(options: readonly string[], uid: number | undefined): AgentProcess {

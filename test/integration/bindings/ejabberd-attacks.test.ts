@@ -53,11 +53,11 @@ describe.skipIf(LACKS_EJABBERD)('an ejabberd (left out where it is not installed
     );
   });
 
-  it('whose configuration leaves the guard out lets nobody in', async () => {
+  it('whose configuration leaves our modules out lets nobody in', async () => {
     const { desk, url } = await open({
       change: (files) => ({
         ...files,
-        'ejabberd.yml': (files['ejabberd.yml'] ?? '').replace(/,\s*"mod_copilot_guard": \{[^}]*\}/, ''),
+        'ejabberd.yml': (files['ejabberd.yml'] ?? '').replaceAll(/,\s*"mod_copilot_\w+": \{[^}]*\}/g, ''),
       }),
     });
     await expect(rawAgent(url, desk.agent())).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });

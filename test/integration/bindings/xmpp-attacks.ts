@@ -1,19 +1,32 @@
 import { type Element, xml } from '@xmpp/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createProgramBus } from '../../../broker/program-bus.ts';
+import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
 import { agentAddress } from '../../../protocol/bindings/parties.ts';
+import { createXmppAgentBus } from '../../../protocol/bindings/xmpp-agent.ts';
 import type { XmppBrokerBus } from '../../../protocol/bindings/xmpp-broker.ts';
 import { openComponent } from '../../../protocol/bindings/xmpp-connection.ts';
+import { evictionStanza } from '../../../protocol/bindings/xmpp-eviction.ts';
 import { jidOf } from '../../../protocol/bindings/xmpp-names.ts';
 import { componentPlace } from '../../../protocol/bindings/xmpp-place.ts';
 import { probeXmpp, probeXmppAsService } from '../../../protocol/bindings/xmpp-probe.ts';
 import { frameStanza, presenceStanza } from '../../../protocol/bindings/xmpp-stanza.ts';
-import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
+import { createCrypto, nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { AgentLogin } from '../../doubles/bus-desk.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import { BROKER_SECRET, type LockedXmpp, SERVICE_SECRETS } from '../../doubles/locked-xmpp.ts';
-import { type BareStream, bareStream, type RawXmpp, rawAgent, rawComponent } from '../../doubles/raw-xmpp.ts';
+import { silentLog } from '../../doubles/silent-log.ts';
+import {
+  type BareStream,
+  bareStream,
+  bareTlsStream,
+  type RawXmpp,
+  rawAgent,
+  rawComponent,
+} from '../../doubles/raw-xmpp.ts';
 
 export interface XmppAttackOptions {
   readonly name: string;
@@ -31,7 +44,35 @@ const DOMAIN = 'localhost';
 const bytes = (what: string) => new TextEncoder().encode(what);
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const jid = (address: Address) => jidOf(address, DOMAIN)!;
+const HEADER = `<?xml version='1.0'?><stream:stream to='${DOMAIN}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`;
 const query = (namespace: string) => xml('query', { xmlns: namespace });
+
+/** The machine's clock, whose wall time can be moved on; what was to happen in ten seconds then happens at once. */
+function hurriedClock(): { readonly clock: Clock; readonly goOn: (ms: number) => void } {
+  const soon = new Set<() => void>();
+  let aheadMs = 0;
+  return {
+    clock: {
+      ...nodeClock,
+      wallMs: () => nodeClock.wallMs() + aheadMs,
+      schedule(delayMs, action) {
+        const act = (): void => {
+          if (soon.delete(act)) action();
+        };
+        soon.add(act);
+        const cancel = nodeClock.schedule(delayMs, act);
+        return () => {
+          soon.delete(act);
+          cancel();
+        };
+      },
+    },
+    goOn(ms) {
+      aheadMs += ms;
+      for (const act of [...soon]) act();
+    },
+  };
+}
 
 /** What an agent, or whoever stole an adapter's secret, tries on an XMPP server that is locked down. */
 export function xmppAttacks(options: XmppAttackOptions): void {
@@ -316,6 +357,154 @@ export function xmppAttacks(options: XmppAttackOptions): void {
       await expect(rawAgent(server.url, mallory)).rejects.toEqual(code('NOT_AUTHORIZED'));
     });
 
+    it.each([
+      ['another', () => honest.user],
+      ['another, in full', () => `${honest.user}@${DOMAIN}`],
+      ['a broker', () => `broker.${DOMAIN}`],
+    ])('does not log in to act for %s', async (_what, whom) => {
+      const stream = bareTlsStream(Number(new URL(server.directUrl!).port));
+      open.push({ close: async () => stream.end() });
+      const has = (what: RegExp) => eventuallyTrue(String(what), () => what.test(stream.text()), WITHIN_MS);
+      const login = Buffer.from(`${whom()}\0${mallory.user}\0${mallory.password}`).toString('base64');
+      stream.write(HEADER);
+      await has(/<\/stream:features>/);
+      stream.write(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${login}</auth>`);
+      await has(/<(success|failure)/);
+      if (stream.text().includes('<failure')) return;
+      // It was not read whom it wants to act for.
+      stream.write(
+        `${HEADER}<iq type='set' id='x'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>co-pilot</resource></bind></iq>`,
+      );
+      await has(/<jid>[^<]*<\/jid>/);
+      expect(stream.text()).toContain(`<jid>${mallory.user}@${DOMAIN}/`);
+    });
+
+    it('comes by an identity of a former key until that key counts no more', async () => {
+      server.desk.rollIdentityKey();
+      await (await rawAgent(server.url, mallory)).close();
+      server.desk.dropFormerKeys();
+      await expect(rawAgent(server.url, mallory)).rejects.toEqual(code('NOT_AUTHORIZED'));
+      await (await rawAgent(server.url, server.desk.agent())).close();
+      honest = server.desk.agent();
+      await expectServing();
+    });
+
+    describe('and the end of its streams', () => {
+      const evict = (agent: string) => evictionStanza(DOMAIN, agent, 'x');
+
+      it('has them closed when a broker says so, and nobody else has', async () => {
+        const [attacker, other] = [await raw(mallory), await raw(honest)];
+        expect(await broker.evict(mallory.user)).toBe(1);
+        await eventuallyTrue('its stream to be ended', () => attacker.isLost, WITHIN_MS);
+        expect(await broker.evict(mallory.user)).toBe(0);
+        for (const name of ['', '*', `${honest.user}@${DOMAIN}`, honest.user.slice(0, -1)])
+          expect(await broker.evict(name)).toBe(0);
+        await other.say();
+        expect(other.isLost).toBe(false);
+      });
+
+      it('does not keep one whose connection is lost, for when it is back', async () => {
+        const lost = await raw(mallory);
+        await lost.say(frameStanza(jid(broker.address), bytes('x')));
+        lost.cut();
+        expect(await broker.evict(mallory.user)).toBe(1);
+        expect(await broker.evict(mallory.user)).toBe(0);
+      });
+
+      it('ends no other agent’s stream itself, nor does an adapter, in a broker’s name neither', async () => {
+        const victim = await raw(honest);
+        const attacker = await raw(mallory);
+        await attacker.say(evict(honest.user));
+        expect(attacker.heard.map(({ attrs }) => attrs['type'])).toEqual(['error']);
+        for (const from of [undefined, jid(BROKER_ADDRESS), jid(broker.address)]) {
+          const thief = await component(jid('service.storage'), SERVICE_SECRETS.storage);
+          const stanza = evict(honest.user);
+          await thief.say(
+            xml(
+              'iq',
+              { from: jid('service.storage'), ...stanza.attrs, ...(from !== undefined && { from }) },
+              ...stanza.getChildElements(),
+            ),
+          );
+          expect(thief.heard.filter(({ attrs }) => attrs['type'] === 'result')).toEqual([]);
+          await thief.close();
+          const forger = await raw(mallory);
+          await forger.say(xml('iq', { ...stanza.attrs, from: from ?? '' }, ...stanza.getChildElements()));
+          expect(forger.heard.filter(({ attrs }) => attrs['type'] === 'result')).toEqual([]);
+        }
+        await victim.say();
+        expect(victim.isLost).toBe(false);
+        expect(await broker.evict(honest.user)).toBe(1);
+      });
+
+      it('comes with its identity, unless it has logged in anew by then: no frame is lost over that', async () => {
+        await broker.stop();
+        await server.desk.close();
+        const { clock, goOn } = hurriedClock();
+        const served = await createProgramBus({
+          runtime: { clock, crypto: createCrypto(), random: nodeRandom, log: silentLog },
+          configuration: {
+            installation: 'home',
+            instance: 'broker-1',
+            host: '127.0.0.1',
+            busPort: Number(new URL(server.desk.url).port),
+            framesPerSecond: 1000,
+            services: [],
+            buses: [
+              {
+                kind: options.name.toLowerCase(),
+                url: server.url,
+                componentUrl: server.componentUrl,
+                password: BROKER_SECRET,
+              },
+            ],
+          } as unknown as BrokerProgramConfiguration,
+          keys: {
+            identity: () => server.desk.identityKeys[0]!,
+            identities: () => server.desk.identityKeys.map(({ publicKey }) => publicKey),
+          },
+          agent: async () => undefined,
+        });
+        const heard: string[] = [];
+        served.bus.onFrame((from, frame) => {
+          heard.push(
+            `${from === agentAddress(honest.user) ? 'honest' : 'mallory'}: ${Buffer.from(frame).toString()}`,
+          );
+        });
+        try {
+          await served.bus.start();
+          const exp = Math.floor(nodeClock.wallMs() / 1000) + 30;
+          const ending = server.desk.agent({ exp });
+          const stays = await raw(ending);
+          let identity = server.desk.agent({ exp, sub: honest.user });
+          const states: string[] = [];
+          const bus = createXmppAgentBus({
+            url: server.url,
+            agent: honest.user,
+            identity: () => identity.password,
+            renewIdentity: async () => undefined,
+            clock: nodeClock,
+            random: nodeRandom,
+            log: silentLog,
+          });
+          bus.onConnection((state) => states.push(state));
+          await bus.start();
+          identity = honest;
+          await bus.identityRenewed();
+          await bus.send(BROKER_ADDRESS, bytes('renewed'));
+          goOn(120_000);
+          await eventuallyTrue('the one that did not renew to be ended', () => stays.isLost, WITHIN_MS);
+          await bus.send(BROKER_ADDRESS, bytes('still there'));
+          await vi.waitFor(() => expect(heard).toEqual(['honest: renewed', 'honest: still there']), DEADLINE);
+          expect(states).toEqual(['up']);
+          await bus.stop();
+        } finally {
+          await served.bus.stop();
+          await server.desk.open();
+        }
+      });
+    });
+
     it('that logs in twice has one place, which the later one takes', async () => {
       const first = await raw(mallory);
       const second = await raw(mallory);
@@ -331,24 +520,22 @@ export function xmppAttacks(options: XmppAttackOptions): void {
         stream = bareStream(Number(new URL(server.url).port));
       });
       afterEach(() => stream.end());
-      const header = `<?xml version='1.0'?><stream:stream to='${DOMAIN}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`;
-
       it.each<readonly [string, string]>([
         ['no XML', 'GET / HTTP/1.1\r\n\r\n'],
         [
           'an entity that grows',
-          `<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>${header.slice(21)}<message>&b;</message>`,
+          `<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>${HEADER.slice(21)}<message>&b;</message>`,
         ],
         [
           'a file of the server',
-          `<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>${header.slice(21)}<message>&a;</message>`,
+          `<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>${HEADER.slice(21)}<message>&a;</message>`,
         ],
-        ['an end without a beginning', `${header}</message>`],
+        ['an end without a beginning', `${HEADER}</message>`],
         ...(options.comments === 'end the stream'
-          ? [['a comment', `${header}<!-- a comment -->`] as const]
+          ? [['a comment', `${HEADER}<!-- a comment -->`] as const]
           : []),
-        ['an order before the login', `${header}<message to='broker.${DOMAIN}'/></stream:stream>`],
-        ['an element that never ends', `${header}<message>${'<x>'.repeat(100_000)}`],
+        ['an order before the login', `${HEADER}<message to='broker.${DOMAIN}'/></stream:stream>`],
+        ['an element that never ends', `${HEADER}<message>${'<x>'.repeat(100_000)}`],
       ])('that sends %s loses its stream, and others are served', async (_what, text) => {
         stream.write(text);
         await eventuallyTrue('the stream to be ended', () => stream.isClosed(), WITHIN_MS);
@@ -358,7 +545,7 @@ export function xmppAttacks(options: XmppAttackOptions): void {
       });
 
       it('is asked for TLS before anything else', async () => {
-        stream.write(header);
+        stream.write(HEADER);
         await eventuallyTrue('an offer', () => stream.text().includes('</stream:features>'), WITHIN_MS);
         expect(stream.text()).toContain('<required/>');
         expect(stream.text()).not.toContain('mechanism');

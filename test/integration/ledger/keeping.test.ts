@@ -97,7 +97,7 @@ describe('the check of a ledger', () => {
     const before = await stat(path);
     const told: number[] = [];
     expect(checkLedger(path, ({ doneRows }) => told.push(doneRows))).toMatchObject({
-      version: 2,
+      version: 3,
       jobs: 5,
       agents: 1,
       owners: 1,
@@ -105,6 +105,21 @@ describe('the check of a ledger', () => {
     });
     expect(told.at(-1)).toBe(check().jobs + 1 + 1 + countOf('audit'));
     expect((await stat(path)).mtimeMs).toBe(before.mtimeMs);
+  });
+
+  it('finds agents counted that nobody had counted before this version, and one that is wrong', async () => {
+    fill();
+    const store = openSqliteStore(path);
+    store.apply([hello('b', 's1', 'owner-a'), hello('c', 's1', 'owner-c')], 7);
+    store.apply([{ kind: 'revoke', agent: 'b', reason: 'gone' }], 8);
+    store.close(9);
+    change(`UPDATE agent SET row = json_remove(row, '$.place'); UPDATE owner SET row = json_remove(row, '$.agents');
+      PRAGMA user_version = 2;`);
+    expect(check()).toMatchObject({ version: 2, faults: [] });
+    openSqliteStore(path).close(10);
+    expect(check()).toMatchObject({ version: 3, faults: [] });
+    change("UPDATE owner SET row = json_set(row, '$.agents', 7) WHERE id = 'owner-a'");
+    expect(check().faults).toEqual(['I9 owner owner-a counts 7 agents, has 1']);
   });
 
   function countOf(table: string): number {

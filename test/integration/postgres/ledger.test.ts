@@ -358,6 +358,32 @@ describe('a database that will not do', () => {
     await expect(open(place)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
+  it('of the version before this one is brought to it: its agents are counted', async () => {
+    const place = server().place();
+    const before = await open(place);
+    await before.apply([hello('a'), hello('b', 's1', 'owner-a'), hello('c')]);
+    await before.apply([{ kind: 'revoke', agent: 'b', reason: 'gone' }]);
+    await before.close();
+    for (const [table, field] of [
+      ['agent', 'place'],
+      ['owner', 'agents'],
+    ] as const)
+      await server().query(`UPDATE ${tableOf(place, table)} SET row = (row::jsonb - '${field}')::text`);
+    await server().query(`UPDATE ${tableOf(place, 'ledger')} SET version = 2`);
+    const after = await open(place);
+    expect([await after.owner('owner-a'), await after.owner('owner-c')]).toMatchObject([
+      { agents: 1, live: 0 },
+      { agents: 1 },
+    ]);
+    const { agents } = await after.agents('', 10);
+    expect(agents.map(({ id, place: has }) => [id, has])).toEqual([
+      ['a', true],
+      ['b', false],
+      ['c', true],
+    ]);
+    await after.close();
+  });
+
   it('whose schema is some other program’s is LEDGER_CORRUPT, and left as it is', async () => {
     const place = server().place();
     await server().query(`CREATE SCHEMA "${place.schema!}" CREATE TABLE bookmark (url text)`);

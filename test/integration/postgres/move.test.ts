@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Command } from '../../../broker/core/command.ts';
+import { createPostgresCodeStore } from '../../../broker/enrolment/postgres-code-store.ts';
+import { openCodeStore } from '../../../broker/enrolment/sqlite-code-store.ts';
+import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { checkLedger } from '../../../broker/ledger/check-ledger.ts';
 import { openPostgresLedger } from '../../../broker/ledger/postgres.ts';
 import { exportLedger } from '../../../broker/ledger/postgres-export.ts';
@@ -35,9 +38,11 @@ const ignore = (): void => undefined;
 
 let folder: string;
 let from: string;
+let codes: string;
 beforeEach(async () => {
   folder = await temporaryDirectory('move');
   from = join(folder, 'ledger.sqlite');
+  codes = join(folder, 'codes.sqlite');
 });
 afterEach(() => removeDirectory(folder));
 
@@ -56,7 +61,14 @@ function fill(): void {
   });
   run('gone', 1, verified('gone', 1), finalised('gone', 1), told('gone'), seen('gone'));
   store.prune(
-    { jobMs: 1, jobs: 1_000, tombstoneMs: 400 * DAY_MS, agentMs: 90 * DAY_MS, auditRecords: 1_000 },
+    {
+      jobMs: 1,
+      jobs: 1_000,
+      tombstoneMs: 400 * DAY_MS,
+      identityMs: 9 * DAY_MS,
+      agentMs: 90 * DAY_MS,
+      auditRecords: 1_000,
+    },
     2 * DAY_MS,
     100,
   );
@@ -110,7 +122,7 @@ describe('a ledger moved from SQLite', () => {
     fill();
     const to = server().place();
     const before = contentOf(from);
-    const moved = await importLedger({ from, to, dryRun: false, onProgress: ignore });
+    const moved = await importLedger({ from, codes, to, dryRun: false, onProgress: ignore });
     expect(moved).toMatchObject({ agents: 3, tombstones: 1, clockMs: 2 * DAY_MS + 5 });
     const copy = join(folder, 'copy.sqlite');
     await exportLedger(to, copy, ignore);
@@ -122,7 +134,7 @@ describe('a ledger moved from SQLite', () => {
   it('goes on where it was: the clock, the order, the numbers, and every lease anew', async () => {
     fill();
     const to = server().place();
-    await importLedger({ from, to, dryRun: false, onProgress: ignore });
+    await importLedger({ from, codes, to, dryRun: false, onProgress: ignore });
     const ledger = await openPostgresLedger(optionsOf(to, { clock: createManualClock() }));
     const nowMs = await ledger.nowMs();
     expect(nowMs).toBeGreaterThanOrEqual(2 * DAY_MS + 5);
@@ -149,10 +161,44 @@ describe('a ledger moved from SQLite', () => {
     expect(checkLedger(copy, ignore).faults).toEqual([]);
   });
 
+  it('brings its one-use codes, which are good where they go, once, and no more than they were', async () => {
+    fill();
+    const terms = { owner: 'Jöb 🎲', site: 'home', tier: 'semi-trusted' } as const;
+    const old = openCodeStore(codes);
+    await old.add('unspent', terms, 2_000);
+    await old.add('spent', terms, 2_000);
+    await old.add('ended', terms, 500);
+    await old.spend('spent', 'its key', 1);
+    const to = server().place();
+    const attempt = (dryRun: boolean) => importLedger({ from, codes, to, dryRun, onProgress: ignore });
+    await expect(attempt(false)).rejects.toMatchObject({ code: 'LEDGER_IN_USE' });
+    await old.close();
+    expect(await attempt(true)).toMatchObject({ codes: 3 });
+    expect(await attempt(false)).toMatchObject({ codes: 3 });
+    const moved = createPostgresCodeStore(to, 'co-pilot codes', nodeClock);
+    expect(await moved.spend('spent', 'another key', 1_000)).toEqual({ kind: 'refused' });
+    expect(await moved.spend('spent', 'its key', 1_000)).toEqual({ kind: 'spent', terms });
+    expect(await moved.spend('ended', 'a key', 1_000)).toEqual({ kind: 'refused' });
+    expect(await moved.spend('unspent', 'a key', 1_000)).toEqual({ kind: 'spent', terms });
+    expect(await moved.spend('unspent', 'another key', 1_000)).toEqual({ kind: 'refused' });
+    await moved.close();
+    await expect(attempt(false)).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  it('whose codes are damaged stays where it is', async () => {
+    fill();
+    await writeFile(codes, 'this is no database, though it is long enough to be one. '.repeat(99));
+    const to = server().place();
+    await expect(importLedger({ from, codes, to, dryRun: false, onProgress: ignore })).rejects.toMatchObject({
+      code: 'LEDGER_CORRUPT',
+    });
+    expect(await tables(to)).toEqual([]);
+  });
+
   it('is only tried where that is asked, and nothing is left of it', async () => {
     fill();
     const to = server().place();
-    const moved = await importLedger({ from, to, dryRun: true, onProgress: ignore });
+    const moved = await importLedger({ from, codes, to, dryRun: true, onProgress: ignore });
     expect(moved.jobs).toBeGreaterThan(10);
     expect(await tables(to)).toEqual([]);
   });
@@ -162,7 +208,7 @@ describe('a ledger moved from SQLite', () => {
     const to = server().place();
     await (await openPostgresLedger(optionsOf(to, { clock: createManualClock() }))).close();
     const attempt = (place: PostgresPlace) =>
-      importLedger({ from, to: place, dryRun: false, onProgress: ignore });
+      importLedger({ from, codes, to: place, dryRun: false, onProgress: ignore });
     await expect(attempt(to)).rejects.toMatchObject({ code: 'CONFLICT' });
     const store = openSqliteStore(from);
     await expect(attempt(server().place())).rejects.toMatchObject({ code: 'LEDGER_IN_USE' });
@@ -175,7 +221,7 @@ describe('a ledger moved from SQLite', () => {
     database.exec("UPDATE audit SET lines = 'no JSON' WHERE first = (SELECT max(first) FROM audit)");
     database.close();
     const to = server().place();
-    await expect(importLedger({ from, to, dryRun: false, onProgress: ignore })).rejects.toMatchObject({
+    await expect(importLedger({ from, codes, to, dryRun: false, onProgress: ignore })).rejects.toMatchObject({
       code: expect.stringMatching(/^LEDGER_|INTERNAL/),
     });
     expect(await tables(to)).toEqual([]);
@@ -191,6 +237,7 @@ describe('a ledger moved from SQLite', () => {
     const done: number[] = [];
     const moved = await importLedger({
       from,
+      codes,
       to: server().place(),
       dryRun: false,
       onProgress: ({ doneRows, totalRows }) => done.push(doneRows / totalRows),

@@ -110,7 +110,7 @@ describe('bus config prosody', () => {
     const { configurations } = await openInstallation({ directory });
     const { code, out } = await configOf('prosody');
     expect(code).toBe(0);
-    expect(out.trim().split('\n')).toHaveLength(3);
+    expect(out.trim().split('\n')).toHaveLength(4);
     const text = await conf();
     for (const line of [
       'c2s_ports = { 5299 }',
@@ -125,6 +125,8 @@ describe('bus config prosody', () => {
     ])
       expect(text).toContain(line);
     expect(await written('modules/mod_copilot_guard.lua')).toContain('pre-resource-bind');
+    expect(text).toContain('modules_enabled = { "copilot_evict", "copilot_guard" }');
+    expect(await written('modules/mod_copilot_evict.lua')).toContain('urn:co-pilot:evict:1');
     expect(out).not.toContain(
       configurations.broker.buses.map((bus) => (bus.kind === 'prosody' ? bus.password : ''))[0],
     );
@@ -176,6 +178,7 @@ describe('bus config ejabberd', () => {
       brokers: names.slice(0, 3).map((name) => `${name}.localhost`),
       login_url: `http://127.0.0.1:${broker.busPort}/v1/bus/user`,
     });
+    expect(modules).toHaveProperty('mod_copilot_evict');
     expect(files['start.sh']).toContain(`EJABBERD_CONFIG_PATH='${directory}/it'\\''s/ejabberd.yml'`);
   });
 

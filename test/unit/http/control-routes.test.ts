@@ -157,7 +157,14 @@ describe('an agent', () => {
       agents: [
         {
           ...{ agent: ids[2], owner: 'somebody', site: 'home', tier: 'untrusted', status: 'active' },
-          ...{ connected: true, live: 0, unresolved: 0, lastHeardSeconds: 5, coolDownSeconds: 0 },
+          ...{
+            place: true,
+            connected: true,
+            live: 0,
+            unresolved: 0,
+            lastHeardSeconds: 5,
+            coolDownSeconds: 0,
+          },
         },
       ],
     });

@@ -149,7 +149,16 @@ function commandOf(world: World, event: Event, kind: Command['kind']): Command {
     case 'accept':
       return accept(id, { retries: event.choice % 4, maxLost: event.choice % 5 });
     case 'hello':
+      if (event.choice % 9 === 0) return commandOf(world, event, 'enrol');
+      if (event.choice % 9 === 1) return commandOf(world, event, 'lapse');
       return hello(agent, `s${event.start}`, OWNERS[AGENTS.indexOf(agent)]);
+    case 'enrol':
+      return {
+        ...{ kind, agent, owner: OWNERS[AGENTS.indexOf(agent)]!, site: 'home', tier: 'untrusted' },
+        agentsPerOwner: 1 + (event.choice % 2),
+      };
+    case 'lapse':
+      return { kind, agent };
     case 'lease':
       return lease(AGENTS[event.agent]!, id, nextCounter(world, event), {
         start: event.choice % 10 === 0 ? `s${event.start}` : world.agent(AGENTS[event.agent]!).start,
