@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 
-const LIMIT_MS = 4000;
+const LIMIT_MS = 9000;
 const ESTABLISHED = '01';
 
 function answers(socketPath) {
