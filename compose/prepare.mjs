@@ -9,7 +9,8 @@ import { ours } from '../bin/start.mjs';
 const PROGRAM = ['LICENSE', 'co-pilot.ts', 'package.json', 'compose', 'examples'];
 const FOLDERS = ['adapters', 'agent', 'broker', 'cli', 'conformance', 'protocol'];
 
-if (process.platform !== 'linux') throw new Error('images hold the Node of this machine, which must be Linux');
+if (process.platform !== 'linux')
+  throw new Error('images hold the Node of this machine, which must be Linux');
 
 const checkout = ours('.');
 const image = ours('.tools/image');
