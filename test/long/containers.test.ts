@@ -29,6 +29,13 @@ const INSTALLATIONS: readonly Case[] = [
   { file: 'compose.ejabberd.yaml', bus: 'bus', agents: 4 },
 ];
 
+/** Each image once: most are the same for all. */
+const IMAGES: readonly (readonly [string, ...string[]])[] = [
+  ['compose.rabbitmq.yaml'],
+  ['compose.prosody.yaml', 'bus'],
+  ['compose.ejabberd.yaml', 'bus'],
+];
+
 /** What no agent may reach: questions of the bus server, the bridge without TLS, management, other programs of the server. */
 const TRUSTED_PORTS = [8401, 8403, 15672, 25672, 4369, 5347, 5432];
 
@@ -44,8 +51,8 @@ beforeAll(async () => {
   // It would come from a registry of images.
   vi.stubEnv('TESTCONTAINERS_RYUK_DISABLED', 'true');
   await promisify(execFile)(process.execPath, [join(compose, 'prepare.mjs')]);
-  for (const { file } of INSTALLATIONS)
-    await engine.docker(['compose', '--file', join(compose, file), 'build']);
+  for (const [file, ...services] of IMAGES)
+    await engine.docker(['compose', '--file', join(compose, file), 'build', ...services]);
 }, 60 * MINUTES);
 
 afterAll(async () => {
