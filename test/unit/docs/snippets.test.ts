@@ -12,6 +12,7 @@ import { checkConfiguration } from '../../../cli/configuration/load.ts';
 import * as validators from '../../../protocol/generated/validators.js';
 import { ENROLMENT_PATHS } from '../../../protocol/enrolment.ts';
 import { isDocumentedCommand } from './commands.ts';
+import { composed } from './compose-files.ts';
 import { type Block, blocks, page, pages, project, prose } from './pages.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'co-pilot-snippets-'));
@@ -51,6 +52,7 @@ function isKnownLine(line: string): boolean {
   if (first === 'co-pilot' || first === 'npm') return isDocumentedCommand(line);
   if (first === 'sudo') return isDocumentedCommand(line.replace(/^sudo -u \S+ (?:[A-Z_]+=\S+ )?/, ''));
   if (first === 'docker') return isCompose(rest);
+  if (first === 'node') return existsSync(join(project, rest[0] ?? ''));
   if (first === 'systemctl') return rest.slice(2).every(isUnit);
   if (first === 'curl') return isServed(`GET ${/https?:\/\/[^/]+(\/\S*)/.exec(line)?.[1] ?? ''}`);
   const ours = rest.filter((word) => /^(?:compose|docs|examples)\//.test(word));
@@ -65,17 +67,13 @@ function isUnit(word: string): boolean {
   return existsSync(join(project, 'compose', 'systemd', `${name}.service`));
 }
 
-function isCompose(words: readonly string[]): boolean {
-  const { services } = parse(page('compose/compose.yaml'), { merge: true }) as { services: Json };
-  const named = words.at(words.includes('exec') ? words.indexOf('exec') + 1 : -1) ?? '';
-  const isAll = named === 'build' || words.includes('--profile');
-  const inner = words.indexOf('bin/co-pilot.mjs');
-  return (
-    words[0] === 'compose' &&
-    existsSync(join(project, words[2] ?? '')) &&
-    (isAll || named in services) &&
-    (inner < 0 || isDocumentedCommand(`co-pilot ${words.slice(inner + 1).join(' ')}`))
-  );
+function isCompose([first, flag, file = '', verb = '', ...rest]: readonly string[]): boolean {
+  if (first !== 'compose' || flag !== '-f' || !existsSync(join(project, file))) return false;
+  const { services } = composed(file.replace('compose/', ''));
+  const at = rest.findIndex((word) => word in services);
+  if (verb === 'run') return at >= 0 && isDocumentedCommand(`co-pilot ${rest.slice(at + 1).join(' ')}`);
+  const named = rest.map((word) => word.replace(/=\d+$/, '')).filter((word) => !word.startsWith('-'));
+  return ['build', 'down', 'up'].includes(verb) && named.every((name) => name in services);
 }
 
 async function isYaml(body: string): Promise<boolean> {
