@@ -27,7 +27,7 @@ export interface IdleSize {
 
 const PREFETCH = 512;
 /** In all, one after another at the same server. */
-const SIZES = [200, 1_000, 5_000];
+const SIZES = [200, 1_000];
 
 export async function measureIdle(
   directory: string,
