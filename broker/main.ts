@@ -31,7 +31,7 @@ import {
   collectStatus,
   countOutcome,
 } from './metrics.ts';
-import { createProgramBus } from './program-bus.ts';
+import { createProgramBus, EMBEDDED_DOOR } from './program-bus.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
 import { logOutcome } from './service/job-log.ts';
@@ -98,7 +98,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     configuration: {
       ...brokerConfiguration(configuration, runtime, keys),
       address: programBus.address,
-      ...(programBus.doors && { doors: programBus.doors }),
+      ...(programBus.doors && { doors: programBus.doors, nearDoor: EMBEDDED_DOOR }),
     },
     bus: programBus.bus,
     ledger,

@@ -49,6 +49,9 @@ export interface ProgramBusOptions {
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
 }
 
+/** Of several buses, the one that is the broker's own. */
+export const EMBEDDED_DOOR: EmbeddedBusConfiguration['kind'] = 'websocket';
+
 /** A bus server's client is loaded where it is used: without one a broker starts sooner. */
 export async function createProgramBus(options: ProgramBusOptions): Promise<ProgramBus> {
   const parts = await Promise.all(

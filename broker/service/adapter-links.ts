@@ -97,7 +97,8 @@ export function createAdapterLinks(options: AdapterLinksOptions): AdapterLinks {
 /** One link over as many sessions as there are buses: whatever was under way on one of them goes on by another. */
 function openAdapter(options: AdapterLinksOptions, service: ServiceConfiguration): Adapter {
   const { runtime, configuration } = options;
-  const ways: Ways<Initiator> = createWays();
+  const near = new Set<Initiator>();
+  const ways: Ways<Initiator> = createWays((initiator) => near.has(initiator));
   const link: TrustedLink = createTrustedLink({
     clock: runtime.clock,
     log: runtime.log,
@@ -108,6 +109,8 @@ function openAdapter(options: AdapterLinksOptions, service: ServiceConfiguration
   const doors = configuration.doors ?? [undefined];
   const heard = (initiator: Initiator): void => ways.heard(initiator);
   const lines = doors.map((door) => openLine(options, service, { link, heard }, door));
+  for (const { door, initiator } of lines)
+    if (door !== undefined && door === configuration.nearDoor) near.add(initiator);
   for (const { initiator } of lines.toReversed()) ways.add(initiator);
   return { link, lines };
 }
@@ -131,6 +134,7 @@ function openLine(
     // A frame the bus does not take is a frame lost: the link asks again.
     send: (frame) => void bus.send(address, frame).catch(() => undefined),
     onOpen: () => {
+      heard(initiator);
       link.reopened();
       options.onOpen(service.name);
     },

@@ -31,6 +31,8 @@ export interface BrokerConfiguration {
   readonly address?: Address;
   /** The buses that are joined to the one it serves; left out where there is but one. */
   readonly doors?: readonly string[];
+  /** The one of them that has no server in between. */
+  readonly nearDoor?: string;
   /** Random id of this start of the broker. */
   readonly start: string;
   /** Those that sign may be others each time they are read. */

@@ -15,6 +15,8 @@ const MODULES = ['mod_auth_copilot.lua', 'mod_copilot_evict.lua', 'mod_copilot_g
 const HIBERNATION_SECONDS = 60;
 /** Stanzas kept for it meanwhile. */
 const HIBERNATION_STANZAS = 500;
+/** So many may be unacknowledged before a client is asked; to ask after each costs as much as the stanza. */
+const UNACKNOWLEDGED = 20;
 
 /** The files a Prosody server for the Co-Pilot runs with, by name. */
 export function prosodyFiles(options: ProsodyOptions): Readonly<Record<string, string>> {
@@ -39,6 +41,8 @@ function configurationOf(options: ProsodyOptions): string {
     'storage = "none"',
     '-- Without this each small answer waits for the one before to be acknowledged.',
     'network_settings = { nagle = false }',
+    '-- Collects when the memory in use has doubled. Left to itself it collects all the time, and that is two thirds of what a stanza costs.',
+    'gc = { mode = "incremental", threshold = 200, speed = 400 }',
     '',
     ...listenerLines(options),
     's2s_ports = {}',
@@ -51,6 +55,7 @@ function configurationOf(options: ProsodyOptions): string {
     `c2s_stanza_size_limit = ${MAX_STANZA_BYTES}`,
     'limits = { c2s = { rate = "512kb/s", burst = "5s" } }',
     `smacks_hibernation_time = ${HIBERNATION_SECONDS}`,
+    `smacks_max_unacked_stanzas = ${UNACKNOWLEDGED}`,
     `smacks_max_queue_size = ${HIBERNATION_STANZAS}`,
     'smacks_max_old_sessions = 1',
     '',

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { client, type Element, type Entity, type StreamManagement } from '@xmpp/client';
+import { client, type Element, type Entity, type StreamManagement, xml } from '@xmpp/client';
 import { component } from '@xmpp/component';
 import { CoPilotError, type ErrorCode } from '../errors.ts';
 import type { Clock } from '../runtime/runtime.ts';
@@ -52,6 +52,9 @@ const CLOSE_WITHIN_MS = 1000;
 const KEEP_ALIVE_MS = 30_000;
 /** The rest is between the stream's two ends. */
 const MISSED: ReadonlySet<string> = new Set(['message', 'presence']);
+const MANAGEMENT_NAMESPACE = 'urn:xmpp:sm:3';
+/** The library asks what has arrived when nothing was sent for a while: never, of a party that always speaks. */
+const ASK_AFTER_STANZAS = 100;
 const STANZAS: ReadonlySet<string> = new Set([...MISSED, 'iq']);
 
 /**
@@ -107,6 +110,8 @@ class Stream implements XmppConnection {
   #state: 'opening' | 'open' | 'closing' | 'over' = 'opening';
   #reason: CoPilotError | undefined;
   #unfinishedBytes = 0;
+  #underWay = 0;
+  #sentUnasked = 0;
   #isGathering = false;
   isResumed = false;
 
@@ -161,12 +166,16 @@ class Stream implements XmppConnection {
   async send(stanza: Element): Promise<void> {
     this.#gather();
     try {
+      this.#underWay += 1;
       await this.#entity.send(stanza);
     } catch (cause) {
       throw new CoPilotError('BUS_CLOSED', 'the connection to the bus was lost with this frame on its way', {
         cause,
       });
+    } finally {
+      this.#underWay -= 1;
     }
+    this.#askWhatArrived();
   }
 
   pause(): void {
@@ -232,6 +241,19 @@ class Stream implements XmppConnection {
         this.#fail(new CoPilotError('UNREACHABLE', 'what the server sends cannot be read', { cause }));
       }
     };
+  }
+
+  /**
+   * So that what waits for an acknowledgement stays within its bound (XEP-0198 §4). Asked when nothing is under way: the library knows of
+   * a stanza only once it is written, and takes an answer that counts one more for the end of the stream.
+   */
+  #askWhatArrived(): void {
+    if (this.resumption === undefined) return;
+    this.#sentUnasked += 1;
+    if (this.#sentUnasked < ASK_AFTER_STANZAS || this.#underWay > 0) return;
+    this.#sentUnasked = 0;
+    const question = xml('r', { xmlns: MANAGEMENT_NAMESPACE });
+    this.#entity.send(question).catch(() => undefined); // lost with the stream, whose stanzas are known
   }
 
   /** What is sent in the same turn goes to the system at once. */

@@ -6,7 +6,7 @@ export interface Way {
 
 /**
  * All sessions with one party. What is said goes by the one by which something came last, so that an answer goes the way that
- * is known to work.
+ * is known to work; by a near one for as long as that works.
  */
 export interface Ways<W extends Way> {
   /** The newest is tried first. */
@@ -21,19 +21,24 @@ export interface Ways<W extends Way> {
   readonly all: readonly W[];
 }
 
-export function createWays<W extends Way>(): Ways<W> {
+/** `isNear`: with nothing in between that would cost time. */
+export function createWays<W extends Way>(isNear: (way: W) => boolean = () => false): Ways<W> {
   /** The one to try first, then the others. */
   let ways: readonly W[] = [];
 
+  /** Whether the present first one gives way to it. */
+  const goesFirst = (way: W): boolean => isNear(way) || ways[0] === undefined || !isNear(ways[0]);
+
   return {
     add(way) {
-      ways = [way, ...ways];
+      ways = goesFirst(way) ? [way, ...ways] : [...ways, way];
     },
     remove(way) {
       ways = ways.filter((other) => other !== way);
     },
     heard(way) {
-      if (ways[0] !== way && ways.includes(way)) ways = [way, ...ways.filter((other) => other !== way)];
+      if (ways[0] !== way && ways.includes(way) && goesFirst(way))
+        ways = [way, ...ways.filter((other) => other !== way)];
     },
     send: (message) => ways.some((way) => way.send(message)),
     turn() {

@@ -43,6 +43,8 @@ export interface AgentQuestions {
     readonly directory: string;
     readonly seconds: number;
   }): Promise<BaselineStep>;
+  /** Disconnects the agents of a name. */
+  leave(order: { readonly name: string }): Promise<void>;
   /** All agents of the crew wait for work that never comes. */
   park(order: { readonly name: string }): void;
   /** Jobs are asked for at times of their own, however long the earlier ones take, by agents that wait meanwhile. */
@@ -73,6 +75,10 @@ const step: AgentQuestions['step'] = ({ url, directory, seconds }) =>
 const park: AgentQuestions['park'] = ({ name }) => {
   for (const agent of crews.get(name) ?? []) agent.park();
 };
+const leave: AgentQuestions['leave'] = async ({ name }) => {
+  await Promise.all((crews.get(name) ?? []).map((agent) => agent.stop()));
+  crews.delete(name);
+};
 const arrivals: AgentQuestions['arrivals'] = ({ name, perSecond, seconds }) =>
   openLoop(crews.get(name) ?? [], perSecond, seconds);
 
@@ -80,7 +86,19 @@ const most: AgentQuestions['most'] = ({ name, atOnce, seconds }) =>
   closedLoop(crews.get(name) ?? [], atOnce, seconds);
 
 servePeer<AgentQuestions>(
-  { enrol, connect, run, echo, step, park, arrivals, most, frames: () => frames.count, cpu: cpuMicroseconds },
+  {
+    enrol,
+    connect,
+    run,
+    echo,
+    step,
+    leave,
+    park,
+    arrivals,
+    most,
+    frames: () => frames.count,
+    cpu: cpuMicroseconds,
+  },
   async () => {
     await Promise.all([...crews.values()].flat().map((agent) => agent.stop()));
   },

@@ -55,7 +55,7 @@ export async function startInstallation(options: InstallationOptions): Promise<B
   const broker = startPeer<BrokerQuestions>('broker-peer.ts', BROKER_FLAGS);
   const adapters = startPeer<AdapterQuestions>('adapters-peer.ts');
   const { busUrl } = await broker.ask('start', { directory, stage, prefetch, server: server?.broker ?? {} });
-  await adapters.ask('connect', { busUrl, stage });
+  await adapters.ask('connect', { busUrl: server?.serviceUrl ?? busUrl, stage });
   if (server !== undefined) await server.admit(await agents.ask('enrol', { name, stage, count: crew }));
   await agents.ask('connect', { name, url: busUrl, stage, count: crew });
   return {

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
  * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`) only those are measured.
- * `peers` and `buses` need servers of Debian packages; where one is missing it says which.
+ * `buses` takes names of bus servers besides. `peers` and `buses` need servers of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -10,6 +10,7 @@ import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import { measureBridge } from './bridge.ts';
 import { measureBuses } from './buses/measure.ts';
+import { BENCH_SERVERS } from './buses/servers.ts';
 import type { EchoQuestions } from './echo-peer.ts';
 import { ALL_DUTIES, type FloorDuties } from './floor-duties.ts';
 import type { FloorQuestions } from './floor-peer.ts';
@@ -46,7 +47,7 @@ async function main(asked: readonly string[]): Promise<number> {
       ? { peers: await withDirectory((at) => measurePeers(at, createStage(), ROUNDS)) }
       : {}),
     ...(wants('buses')
-      ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS)) }
+      ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS, busesOf(asked))) }
       : {}),
     ...(wants('bridge') ? { bridge: await withDirectory((at) => measureBridge(at, ROUNDS)) } : {}),
   };
@@ -60,6 +61,12 @@ async function main(asked: readonly string[]): Promise<number> {
   );
   console.log(`took ${seconds} s; every figure is in .run/bench.json`);
   return claims.every(({ holds }) => holds) ? 0 : 1;
+}
+
+/** All where none is named. */
+function busesOf(asked: readonly string[]): readonly string[] {
+  const named = asked.filter((name) => name in BENCH_SERVERS);
+  return named.length > 0 ? named : Object.keys(BENCH_SERVERS);
 }
 
 async function measureLoad(

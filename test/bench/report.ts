@@ -1,6 +1,6 @@
 import type { BridgeTransfers } from './bridge.ts';
 import type { Round } from './installation.ts';
-import type { MeasuredBus } from './buses/measure.ts';
+import type { BusRound, MeasuredBus } from './buses/measure.ts';
 import type { Crowd } from './crowd.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
@@ -179,28 +179,40 @@ function latencyTable({ rounds }: Latency): string {
 }
 
 function busesTable(buses: readonly MeasuredBus[]): string {
-  return table([
-    [
-      '100 agents, medians',
-      'per s',
-      'on WebSocket',
-      'raw requests per s',
-      'messages a job',
-      'broker CPU us',
-      'alone p50 ms',
-      'raw p50 ms',
-    ],
-    ...buses.map(({ name, rounds, messagesPerJob }) => [
-      name,
-      median(rounds.map(({ ours }) => ours.perSecond)).toFixed(0),
-      median(rounds.map(({ webSocket }) => webSocket.perSecond)).toFixed(0),
-      median(rounds.map(({ raw }) => raw.perSecond)).toFixed(0),
-      messagesPerJob.toFixed(2),
-      median(rounds.map(({ ours }) => ours.cpuMicroseconds)).toFixed(0),
-      median(rounds.map(({ alone }) => alone.p50Ms)).toFixed(2),
-      median(rounds.map(({ rawAlone }) => rawAlone.p50Ms)).toFixed(2),
+  const middle = ({ rounds }: MeasuredBus, of: (round: BusRound) => number, digits = 0): string =>
+    median(rounds.map(of)).toFixed(digits);
+  return [
+    table([
+      ['100 agents, medians', 'per s', 'on WebSocket', 'raw requests per s', 'messages a job'],
+      ...buses.map((bus) => [
+        bus.name,
+        middle(bus, ({ ours }) => ours.perSecond),
+        middle(bus, ({ webSocket }) => webSocket.perSecond),
+        middle(bus, ({ raw }) => raw.perSecond),
+        bus.messagesPerJob.toFixed(2),
+      ]),
     ]),
-  ]);
+    table([
+      ['CPU us a job, 100 agents', 'server', 'broker', 'the same on WebSocket', 'adapters', 'agents'],
+      ...buses.map((bus) => [
+        bus.name,
+        middle(bus, ({ cpu }) => cpu.server),
+        middle(bus, ({ cpu }) => cpu.broker),
+        middle(bus, ({ webSocket }) => webSocket.cpuMicroseconds),
+        middle(bus, ({ cpu }) => cpu.adapters),
+        middle(bus, ({ cpu }) => cpu.agents),
+      ]),
+    ]),
+    table([
+      ['one agent, p50 ms', 'report to committed', 'on WebSocket', 'raw round trip'],
+      ...buses.map((bus) => [
+        bus.name,
+        middle(bus, ({ alone }) => alone.p50Ms, 2),
+        middle(bus, ({ webSocketAlone }) => webSocketAlone.p50Ms, 2),
+        middle(bus, ({ rawAlone }) => rawAlone.p50Ms, 2),
+      ]),
+    ]),
+  ].join('\n\n');
 }
 
 function queuedTable({ sizes }: Queued): string {

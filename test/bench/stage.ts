@@ -10,6 +10,7 @@ import { signIdentity } from '../../protocol/tokens.ts';
 export const INSTALLATION = 'bench';
 export const QUEUE = 'main';
 export const HOST = '127.0.0.1';
+export const INSTANCE = 'broker-1';
 
 const NAMES = ['session', 'grant', 'certifier', 'jobs', 'storage', 'identity'] as const;
 const KINDS = {
@@ -62,7 +63,7 @@ export function programConfiguration(stage: Stage, prefetch: number): BrokerProg
   const { session, grant, certifier, identity } = stage.keys;
   return {
     installation: INSTALLATION,
-    instance: 'broker-1',
+    instance: INSTANCE,
     host: HOST,
     busPort: 0,
     buses: [{ kind: 'websocket' }],

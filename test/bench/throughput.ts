@@ -63,8 +63,11 @@ export async function measureThroughput(parts: ThroughputParts, rounds: number):
   };
 }
 
-export async function warm(run: (seconds: number) => Promise<Round>): Promise<void> {
-  for (let cycles = 0; cycles < WARM_CYCLES; ) cycles += (await run(WARM_SECONDS)).done;
+export async function warm(
+  run: (seconds: number) => Promise<Round>,
+  least: number = WARM_CYCLES,
+): Promise<void> {
+  for (let cycles = 0; cycles < least; ) cycles += (await run(WARM_SECONDS)).done;
 }
 
 function noRounds(): Round[] {

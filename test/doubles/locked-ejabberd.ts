@@ -7,7 +7,7 @@ import { type LockedXmpp, type LockedXmppOptions, openLockedXmpp, type XmppSetup
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
 export const LACKS_EJABBERD = process.env['CI'] !== 'true' && !isInstalled('ejabberdctl', EJABBERD_FOLDERS);
 
-const EJABBERD: XmppSetup = { name: 'ejabberd', start: startEjabberd, files: ejabberdFiles };
+export const EJABBERD: XmppSetup = { name: 'ejabberd', start: startEjabberd, files: ejabberdFiles };
 
 export function openLockedEjabberd(options: LockedXmppOptions = {}): Promise<LockedXmpp> {
   return openLockedXmpp(EJABBERD, options);

@@ -6,7 +6,7 @@ import { type LockedXmpp, type LockedXmppOptions, openLockedXmpp, type XmppSetup
 /** Where it is missing outside CI, what needs it is left out; in CI nothing is. */
 export const LACKS_PROSODY = process.env['CI'] !== 'true' && !isInstalled('prosody');
 
-const PROSODY: XmppSetup = {
+export const PROSODY: XmppSetup = {
   name: 'prosody',
   start: startProsody,
   files: (options) => prosodyFiles({ ...options, asRoot: process.getuid?.() === 0 }),

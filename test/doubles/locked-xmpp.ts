@@ -72,7 +72,7 @@ interface Started extends ServerProcess {
 
 /** What one XMPP server does otherwise than another. */
 export interface XmppSetup {
-  readonly name: string;
+  readonly name: 'prosody' | 'ejabberd';
   start(directory: string, files: (ports: Ports) => Files): Promise<Started>;
   files(options: XmppServerOptions): Files;
 }

@@ -4,7 +4,10 @@ import type { RawTransport } from './raw-transport.ts';
 
 /** A bus server set up as an operator's is, for one installation of the bench. */
 export interface BenchServer {
+  readonly pid: number;
   readonly url: string;
+  /** Where adapters come. */
+  readonly serviceUrl: string;
   /** What the broker is told of it. */
   readonly broker: Pick<BrokerProgramConfiguration, 'buses' | 'busPort'>;
   readonly raw: RawTransport;
@@ -13,4 +16,11 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
-export type StartBenchServer = (directory: string, stage: Stage) => Promise<BenchServer>;
+export interface BenchServerOptions {
+  readonly directory: string;
+  readonly stage: Stage;
+  /** Clients that it has room for. */
+  readonly clients: number;
+}
+
+export type StartBenchServer = (options: BenchServerOptions) => Promise<BenchServer>;

@@ -4,6 +4,7 @@ import type { AgentQuestions } from '../agents-peer.ts';
 import { type BenchInstallation, type Round, startInstallation } from '../installation.ts';
 import type { LoadResult } from '../load-result.ts';
 import { type Peer, startPeer } from '../peer.ts';
+import { processTree } from '../process-tree.ts';
 import type { Stage } from '../stage.ts';
 import { median } from '../statistics.ts';
 import { AGENTS, warm } from '../throughput.ts';
@@ -29,33 +30,68 @@ export interface BusRound {
   readonly webSocket: Round;
   readonly raw: LoadResult;
   readonly ours: Round;
+  readonly cpu: CpuPerJob;
   readonly rawAlone: LoadResult;
+  readonly webSocketAlone: Round;
   readonly alone: Round;
 }
 
+/** Microseconds of the processor that each part spends on one job. */
+export interface CpuPerJob {
+  readonly server: number;
+  readonly broker: number;
+  readonly adapters: number;
+  readonly agents: number;
+}
+
+/** A cycle over a server is many times as many calls as one of a test that has to be this exact. */
+const WARM_CYCLES = 4_000;
 const SECONDS = 4;
 const PREFETCH = 512;
+const WEBSOCKET = 'websocket';
 
+/** Those of the bus servers that are named, by turns with our own WebSocket. */
 export async function measureBuses(
   directory: string,
   stage: Stage,
   rounds: number,
+  names: readonly string[],
 ): Promise<readonly MeasuredBus[]> {
   const measured: MeasuredBus[] = [];
-  for (const [name, start] of Object.entries(BENCH_SERVERS))
-    measured.push(await measureBus({ name, start, directory: join(directory, name), stage, rounds }));
+  const agents = startPeer<AgentQuestions>('agents-peer.ts');
+  const common = { stage, agents, crew: AGENTS, prefetch: PREFETCH };
+  try {
+    const webSocket = await startInstallation({ ...common, directory, name: WEBSOCKET });
+    try {
+      await warm((seconds) => webSocket.run(AGENTS, seconds), WARM_CYCLES);
+      for (const [name, start] of Object.entries(BENCH_SERVERS)) {
+        const own = join(directory, name);
+        if (names.includes(name))
+          measured.push(await measureBus({ ...common, webSocket, name, start, directory: own, rounds }));
+      }
+    } finally {
+      await webSocket.stop();
+    }
+  } finally {
+    await agents.stop();
+  }
   return measured;
 }
 
 interface BusOrder {
   readonly name: string;
   readonly start: StartBenchServer;
+  readonly webSocket: BenchInstallation;
+  readonly agents: Peer<AgentQuestions>;
+  readonly crew: number;
+  readonly prefetch: number;
   readonly directory: string;
   readonly stage: Stage;
   readonly rounds: number;
 }
 
-async function measureBus({ name, start, directory, stage, rounds }: BusOrder): Promise<MeasuredBus> {
+async function measureBus({ start, webSocket, rounds, ...common }: BusOrder): Promise<MeasuredBus> {
+  const { name, directory, stage, agents, crew } = common;
   await mkdir(directory, { recursive: true });
   const stops: (() => Promise<void>)[] = [];
   const keep = <T extends { stop(): Promise<void> }>(part: T): T => {
@@ -63,16 +99,15 @@ async function measureBus({ name, start, directory, stage, rounds }: BusOrder): 
     return part;
   };
   try {
-    const server = keep(await start(directory, stage));
-    const agents = keep(startPeer<AgentQuestions>('agents-peer.ts'));
-    const common = { stage, agents, crew: AGENTS, directory, prefetch: PREFETCH };
-    const webSocket = keep(await startInstallation({ ...common, name: 'websocket' }));
-    const ours = keep(await startInstallation({ ...common, name, server }));
+    // Agents of the other installation are there too, and are not clients of this server.
+    const server = keep(await start({ directory, stage, clients: 2 * crew }));
+    const ours = keep(await startInstallation({ ...common, server }));
+    stops.unshift(() => agents.ask('leave', { name }));
     const raw = keep(await startRaw(server, keep));
-    await warm((seconds) => webSocket.run(AGENTS, seconds));
-    await warm((seconds) => ours.run(AGENTS, seconds));
+    await warm((seconds) => ours.run(AGENTS, seconds), WARM_CYCLES);
     const done: BusRound[] = [];
-    for (let round = 0; round < rounds; round += 1) done.push(await takeTurns({ webSocket, ours, raw }));
+    for (let round = 0; round < rounds; round += 1)
+      done.push(await takeTurns({ webSocket, ours, raw, agents, server }));
     const messagesPerJob = await countMessages(ours, agents);
     return { name, rounds: done, messagesPerJob, ...ratiosOf(done, messagesPerJob) };
   } finally {
@@ -95,15 +130,41 @@ interface Parts {
   readonly webSocket: BenchInstallation;
   readonly ours: BenchInstallation;
   readonly raw: Peer<RawQuestions>;
+  readonly agents: Peer<AgentQuestions>;
+  readonly server: BenchServer;
 }
 
-async function takeTurns({ webSocket, ours, raw }: Parts): Promise<BusRound> {
+async function takeTurns({ webSocket, ours, raw, agents, server }: Parts): Promise<BusRound> {
   return {
     webSocket: await webSocket.run(AGENTS, SECONDS),
     raw: await raw.ask('run', { count: AGENTS, seconds: SECONDS }),
-    ours: await ours.run(AGENTS, SECONDS),
+    ...(await runCounted(ours, agents, server)),
     rawAlone: await raw.ask('run', { count: 1, seconds: SECONDS }),
+    webSocketAlone: await webSocket.run(1, SECONDS, false),
     alone: await ours.run(1, SECONDS, false),
+  };
+}
+
+/** Where the processor's time goes says what limits. */
+async function runCounted(
+  ours: BenchInstallation,
+  agents: Peer<AgentQuestions>,
+  server: BenchServer,
+): Promise<Pick<BusRound, 'ours' | 'cpu'>> {
+  const tree = processTree(server.pid);
+  const used = async (): Promise<CpuPerJob> => ({
+    server: await tree.cpuMicroseconds(),
+    broker: await ours.broker.ask('cpu', null),
+    adapters: await ours.adapters.ask('cpu', null),
+    agents: await agents.ask('cpu', null),
+  });
+  const before = await used();
+  const round = await ours.run(AGENTS, SECONDS);
+  const after = await used();
+  const of = (part: keyof CpuPerJob): number => (after[part] - before[part]) / round.done;
+  return {
+    ours: round,
+    cpu: { server: of('server'), broker: of('broker'), adapters: of('adapters'), agents: of('agents') },
   };
 }
 

@@ -6,13 +6,18 @@ import { base64url } from '../../../protocol/encoding.ts';
 import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import { freePort } from '../../doubles/free-port.ts';
 import { startRabbit } from '../../servers/rabbitmq.ts';
-import type { Stage } from '../stage.ts';
-import type { BenchServer } from './bench-server.ts';
+import type { BenchServer, BenchServerOptions } from './bench-server.ts';
 
 const RAW_USER = 'raw';
+/** Brokers, adapters, and whoever tries what they may. */
+const MORE_CONNECTIONS = 100;
 
 /** RabbitMQ as `co-pilot bus config rabbitmq` sets it up. */
-export async function startBenchRabbit(directory: string, stage: Stage): Promise<BenchServer> {
+export async function startBenchRabbit({
+  directory,
+  stage,
+  clients,
+}: BenchServerOptions): Promise<BenchServer> {
   const folder = join(directory, 'server');
   const password = base64url(nodeRandom.bytes(24));
   const busPort = await freePort();
@@ -26,12 +31,16 @@ export async function startBenchRabbit(directory: string, stage: Stage): Promise
       managementPort,
       brokerPassword: password,
       servicePasswords: stage.secrets,
-      connections: 1_000,
+      connections: clients + MORE_CONNECTIONS,
     }),
   );
   const url = `amqp://127.0.0.1:${server.port}`;
   return {
+    get pid() {
+      return server.pid;
+    },
     url,
+    serviceUrl: url,
     broker: { buses: [{ kind: 'rabbitmq', url, password, managementUrl }], busPort },
     raw: { kind: 'amqp', url, user: RAW_USER, password },
     async admit(agents) {

@@ -1,13 +1,13 @@
 import { connectAmqp } from '../../../protocol/bindings/amqp-connect.ts';
 import { TRUSTED_QUEUE } from '../../../protocol/bindings/amqp-topology.ts';
-import { RAW_FRAME, type RawClient, type RawTransport } from './raw-transport.ts';
+import { RAW_FRAME, type RawAmqpTransport, type RawClient } from './raw-transport.ts';
 
 const QUEUE = 'bench.echo';
 /** As many as the binding takes before it has handled one. */
 const PREFETCH = 64;
 
 /** Sends every frame back, with the confirms and acknowledgements of the binding. */
-export async function serveRawAmqp({ url, user, password }: RawTransport): Promise<() => Promise<void>> {
+export async function serveRawAmqp({ url, user, password }: RawAmqpTransport): Promise<() => Promise<void>> {
   const model = await connectAmqp(url, { user, password });
   const channel = await model.createConfirmChannel();
   await channel.assertQueue(QUEUE, { durable: true, arguments: TRUSTED_QUEUE });
@@ -22,7 +22,7 @@ export async function serveRawAmqp({ url, user, password }: RawTransport): Promi
 }
 
 /** A client with a connection and a queue of its own. */
-export async function connectRawAmqp({ url, user, password }: RawTransport): Promise<RawClient> {
+export async function connectRawAmqp({ url, user, password }: RawAmqpTransport): Promise<RawClient> {
   const model = await connectAmqp(url, { user, password });
   const channel = await model.createConfirmChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });

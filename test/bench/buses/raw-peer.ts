@@ -4,6 +4,7 @@ import { closedLoop } from '../peers/closed-loop.ts';
 import { cpuMicroseconds, servePeer } from '../serve-peer.ts';
 import { connectRawAmqp, serveRawAmqp } from './raw-amqp.ts';
 import type { RawClient, RawTransport } from './raw-transport.ts';
+import { connectRawXmpp, serveRawXmpp } from './raw-xmpp.ts';
 
 export interface RawQuestions {
   serve(transport: RawTransport): Promise<void>;
@@ -22,11 +23,14 @@ servePeer<RawQuestions>({ serve, connect, run, cpu: cpuMicroseconds }, async () 
 });
 
 async function serve(transport: RawTransport): Promise<void> {
-  stopServing = await serveRawAmqp(transport);
+  stopServing = await (transport.kind === 'amqp' ? serveRawAmqp(transport) : serveRawXmpp(transport));
 }
 
 async function connect({ transport, count }: Parameters<RawQuestions['connect']>[0]): Promise<void> {
-  for (let made = 0; made < count; made += 1) clients.push(await connectRawAmqp(transport));
+  for (let lane = 0; lane < count; lane += 1)
+    clients.push(
+      await (transport.kind === 'amqp' ? connectRawAmqp(transport) : connectRawXmpp(transport, lane)),
+    );
 }
 
 function run({ count, seconds }: Parameters<RawQuestions['run']>[0]): Promise<LoadResult> {

@@ -332,6 +332,18 @@ export function xmppAttacks(options: XmppAttackOptions): void {
       await flooded;
     });
 
+    it('that never falls silent is heard for as long as it speaks', async () => {
+      const bus = server.agentBus(honest);
+      open.push({ close: () => bus.stop() });
+      await bus.start();
+      const [some, times] = [100, 12];
+      for (let time = 1; time <= times; time += 1) {
+        for (let sent = 0; sent < some; sent += 1) await bus.send(BROKER_ADDRESS, bytes('more'));
+        await eventuallyTrue('them to be heard', () => seen.length >= time * some, WITHIN_MS);
+      }
+      expect(seen).toHaveLength(some * times);
+    });
+
     it.each([
       ['with a password that is none', () => ({ ...mallory, password: 'x' })],
       ['with nothing', () => ({ ...mallory, password: '' })],

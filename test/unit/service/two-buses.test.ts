@@ -16,7 +16,7 @@ const ADAPTER = 'service.jobs';
 const DISCARD = { op: 'discard', job: 'a'.repeat(26), attempt: 1 } as const;
 
 /** A broker and an adapter that are both on two buses. */
-async function stage() {
+async function stage(nearDoor?: (typeof DOORS)[number]) {
   const clock = createManualClock();
   const random = createSeededRandom(4);
   const crypto = createCrypto(random);
@@ -55,6 +55,7 @@ async function stage() {
     installation: 'home',
     instance: 'broker-1',
     doors: DOORS,
+    ...(nearDoor && { nearDoor }),
     start: 'c'.repeat(26),
     keys: {
       session: keys.broker,
@@ -154,6 +155,26 @@ it('what an adapter tells is told once, though it has two sessions', async () =>
   expect(told).toHaveLength(1);
   await stop();
 });
+
+it.each(DOORS)(
+  'what is asked goes by the %s bus where that is near, for as long as it works',
+  async (near) => {
+    const { clock, networks, host, links, stop } = await stage(near);
+    const far = DOORS.find((door) => door !== near)!;
+    const ask = (withinMs: number) => answerOf(links.ask('jobs', DISCARD), clock.run(withinMs));
+    const heal = networks[near].partition([ADAPTER]);
+    await expect(ask(12_000)).resolves.toEqual({ result: 'ok' });
+    networks[near].disconnect(ADAPTER);
+    heal();
+    networks[near].reconnect(ADAPTER);
+    await clock.run(20_000);
+    host.tell({ op: 'available', queue: 'main', count: 1 });
+    await clock.run(100);
+    networks[far].partition([ADAPTER]);
+    await expect(ask(100)).resolves.toEqual({ result: 'ok' });
+    await stop();
+  },
+);
 
 async function answerOf<T>(answer: Promise<T>, meanwhile: Promise<void>): Promise<T> {
   await meanwhile;
