@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`) only those are measured.
- * `buses` takes names of bus servers besides. `peers` and `buses` need servers of Debian packages; where one is missing it says which.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`, `idle`) only those are measured.
+ * `buses` and `idle` take names of bus servers besides. `peers`, `buses` and `idle` need servers of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import { measureBridge } from './bridge.ts';
+import { measureIdle } from './buses/idle.ts';
 import { measureBuses } from './buses/measure.ts';
 import { BENCH_SERVERS } from './buses/servers.ts';
 import type { EchoQuestions } from './echo-peer.ts';
@@ -48,6 +49,9 @@ async function main(asked: readonly string[]): Promise<number> {
       : {}),
     ...(wants('buses')
       ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS, busesOf(asked))) }
+      : {}),
+    ...(wants('idle')
+      ? { idle: await withDirectory((at) => measureIdle(at, createStage(), busesOf(asked))) }
       : {}),
     ...(wants('bridge') ? { bridge: await withDirectory((at) => measureBridge(at, ROUNDS)) } : {}),
   };

@@ -2,6 +2,7 @@ import type { BridgeTransfers } from './bridge.ts';
 import type { Round } from './installation.ts';
 import type { BusRound, MeasuredBus } from './buses/measure.ts';
 import type { Crowd } from './crowd.ts';
+import type { IdleAgents } from './buses/idle.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
 import type { PriceStep } from './price.ts';
@@ -22,6 +23,7 @@ export interface Results {
   readonly price?: readonly PriceStep[];
   readonly peers?: readonly Peers[];
   readonly buses?: readonly MeasuredBus[];
+  readonly idle?: readonly IdleAgents[];
   readonly bridge?: BridgeTransfers;
 }
 
@@ -44,6 +46,8 @@ const LEAST_OF_BULLMQ: Readonly<Record<number, number>> = { 1: 0.5, 100: 0.2 };
 const LEAST_OF_RAW = 0.15;
 const LEAST_OF_WEBSOCKET = 0.4;
 const MOST_OVER_RAW = 6;
+/** What the job manager of the Co-Pilot before this one reached on it, in jobs per second, and how many times that is promised. */
+const ORIGINAL = { server: 'prosody', perSecond: 27, least: 30 };
 const LEAST_OF_BARE = 0.7;
 const MEBIBYTE = 1024 ** 2;
 /** Less than a tenth of the file, whatever the collector leaves lying about. */
@@ -94,11 +98,15 @@ function peerClaims({ inFlight, over }: Peers): readonly Claim[] {
   ];
 }
 
-function busClaims({ name, ofRaw, ofWebSocket, p50OverRaw }: MeasuredBus): readonly Claim[] {
+function busClaims({ name, rounds, ofRaw, ofWebSocket, p50OverRaw }: MeasuredBus): readonly Claim[] {
+  const overOriginal = median(rounds.map(({ ours }) => ours.perSecond)) / ORIGINAL.perSecond;
   return [
     atLeast(`cycles on ${name}, over raw requests of as many messages`, ofRaw, LEAST_OF_RAW),
     atLeast(`cycles on ${name}, over those on our own WebSocket`, ofWebSocket, LEAST_OF_WEBSOCKET),
     atMost(`report to committed on ${name}, over a raw round trip`, p50OverRaw, MOST_OVER_RAW),
+    ...(name === ORIGINAL.server
+      ? [atLeast(`cycles on ${name}, over the original Co-Pilot's`, overOriginal, ORIGINAL.least)]
+      : []),
   ];
 }
 
@@ -123,7 +131,7 @@ function atMost(text: string, value: number, most: number): Claim {
 }
 
 export function tablesOf(results: Results): string {
-  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers, buses } = results;
+  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers, buses, idle } = results;
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
@@ -132,6 +140,7 @@ export function tablesOf(results: Results): string {
   if (price !== undefined) parts.push(priceTable(price));
   if (peers !== undefined) parts.push(...peers.map(peersTable));
   if (buses !== undefined) parts.push(busesTable(buses));
+  if (idle !== undefined) parts.push(idleTable(idle));
   if (bridge !== undefined) parts.push(bridgeTable(bridge));
   return parts.join('\n\n');
 }
@@ -213,6 +222,24 @@ function busesTable(buses: readonly MeasuredBus[]): string {
       ]),
     ]),
   ].join('\n\n');
+}
+
+function idleTable(idle: readonly IdleAgents[]): string {
+  const mebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(0);
+  const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1);
+  return table([
+    ['idle agents', 'agents', 'server MiB', 'broker MiB', 'server KiB an agent', 'broker KiB an agent'],
+    ...idle.flatMap(({ name, sizes, serverBytesPerAgent, brokerBytesPerAgent }) =>
+      sizes.map(({ agents, serverBytes, brokerBytes }) => [
+        name,
+        agents.toLocaleString('en'),
+        mebibytes(serverBytes),
+        mebibytes(brokerBytes),
+        kibibytes(serverBytesPerAgent),
+        kibibytes(brokerBytesPerAgent),
+      ]),
+    ),
+  ]);
 }
 
 function queuedTable({ sizes }: Queued): string {

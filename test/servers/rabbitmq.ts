@@ -38,7 +38,10 @@ export async function startRabbit(
   await mkdir(directory, { recursive: true });
   for (const [name, text] of Object.entries(files(ports.bus))) await writeFile(join(directory, name), text);
   const mapper = await startMapper(directory, ports);
-  let node = await startNode(directory, ports);
+  let node = await startNode(directory, ports).catch(async (caught: unknown) => {
+    await mapper.stop();
+    throw caught;
+  });
   return {
     get pid() {
       return node.pid;

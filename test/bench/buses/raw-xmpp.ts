@@ -67,5 +67,7 @@ async function connect(entity: Entity, service: string, domain: string): Promise
   await entity.connect(service);
   await entity.open({ domain });
   await online.promise;
-  return async () => void (await entity.disconnect());
+  return async () => {
+    await entity.disconnect();
+  };
 }

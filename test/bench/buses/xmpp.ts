@@ -16,15 +16,15 @@ const SMALL_RATE = /512kb\/s|524288|1048576/g;
 
 /** An XMPP server as `co-pilot bus config` sets it up, but that one client may send as fast as it can. */
 export async function startBenchXmpp(
-  { name, start, files }: XmppSetup,
+  setup: XmppSetup,
   { directory, stage }: BenchServerOptions,
 ): Promise<BenchServer> {
   const folder = join(directory, 'server');
   const secret = base64url(nodeRandom.bytes(24));
   const busPort = await freePort();
-  const server = await start(folder, (ports) =>
+  const server = await setup.start(folder, (ports) =>
     withoutRates(
-      files({
+      setup.files({
         directory: folder,
         domain: DOMAIN,
         listen: { kind: 'plain', host: HOST, port: ports.bus },
@@ -46,7 +46,7 @@ export async function startBenchXmpp(
     url: service,
     serviceUrl: componentUrl,
     broker: {
-      buses: [{ kind: name, url: service, password: secret, componentUrl, managementUrl: '' }],
+      buses: [{ kind: setup.name, url: service, password: secret, componentUrl, managementUrl: '' }],
       busPort,
     },
     raw: {
