@@ -166,6 +166,10 @@ describe.each(INSTALLATIONS)('the containers of $file', ({ file, bus, agents }) 
     expect(seen?.stdout.replaceAll(/^(\/[\w/]+:)?$/gm, '').trim()).toBe('');
   });
 
+  it.skipIf(bus === 'broker')('have a bus on which agents reach brokers and nothing else', async () => {
+    expect(await operator('bus', 'check')).toMatch(/^\d+ attempts, nothing leaks$/m);
+  });
+
   it('go on with more agents, and after their bus server was away under load', async () => {
     const jobs = 3 * agents;
     await composed('up', '--detach', '--no-build', '--no-recreate', '--scale', `agent=${agents}`);
