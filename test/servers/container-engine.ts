@@ -81,16 +81,18 @@ function answers(): boolean {
   }
 }
 
-/** Debian 13 has the client in a package of its own. */
 function installEngine(): void {
-  const wanted = [
+  install(
     ...(isInstalled('dockerd') ? [] : ['docker.io']),
     ...(isInstalled('debootstrap') ? [] : ['debootstrap']),
-  ];
-  for (const names of [wanted, ...(isInstalled('docker') ? [] : [['docker-cli']])]) {
-    const failure = names.length === 0 ? undefined : installDebianPackages(names);
-    if (failure !== undefined && !isInstalled('docker')) throw new Error(failure);
-  }
+  );
+  // Debian 13 has the client in a package of its own.
+  if (!isInstalled('docker')) install('docker-cli');
+}
+
+function install(...names: readonly string[]): void {
+  const failure = names.length === 0 ? undefined : installDebianPackages(names);
+  if (failure !== undefined) throw new Error(failure);
 }
 
 interface OwnEngine {
