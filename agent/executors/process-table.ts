@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync, type Stats } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync, type Stats } from 'node:fs';
 
 /** One process as /proc shows it. `startTicks` with `pid` names it for good: pids are used again. */
 export interface ProcessEntry {
@@ -15,25 +15,17 @@ export interface ProcessEntry {
 const ticksPerSecond = 100;
 const afterName = { state: 0, parent: 1, session: 3, cpuFirst: 11, cpuLast: 14, start: 19 } as const;
 
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined; // the process ended meanwhile, or belongs to somebody else
-  }
-}
-
-/** Longer than the line can be. */
-const line = Buffer.alloc(4096);
+/** As much of a file as is read: what is asked for stands at its beginning. */
+const beginning = Buffer.alloc(16 * 1024);
 
 /** Into one buffer for all: a whole table is read several times a second. */
-function readLine(path: string): string | undefined {
+function read(path: string): string | undefined {
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
-    return line.toString('latin1', 0, readSync(file, line));
+    return beginning.toString('latin1', 0, readSync(file, beginning));
   } catch {
-    return undefined; // the process ended meanwhile
+    return undefined; // the process ended meanwhile, or belongs to somebody else
   } finally {
     if (file !== undefined) closeSync(file);
   }
@@ -65,14 +57,14 @@ export function listProcesses(): ProcessEntry[] {
   const entries: ProcessEntry[] = [];
   for (const name of names) {
     if (!/^[0-9]+$/.test(name)) continue;
-    const stat = readLine(`/proc/${name}/stat`);
+    const stat = read(`/proc/${name}/stat`);
     if (stat !== undefined) entries.push(parseStat(Number(name), stat));
   }
   return entries;
 }
 
 /** How old a table may be that a job is measured by. */
-const recentMs = 200;
+const recentMs = 300;
 let recent: { readonly table: readonly ProcessEntry[]; readonly atMs: number } = {
   table: [],
   atMs: -recentMs,

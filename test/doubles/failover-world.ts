@@ -103,7 +103,7 @@ export async function openFailoverWorld(): Promise<FailoverWorld> {
       },
     });
     agents.push(done);
-    await eventuallyTrue(`${name} to be connected`, () => states.get(name) === 'up', 180_000);
+    await eventuallyTrue(`${name} to be connected`, () => states.get(name) === 'up', 60_000);
   }
 
   return {
@@ -169,7 +169,7 @@ export async function leaseLongJobs(
   const jobs = Array.from({ length: agents }, () =>
     broker.submit({
       command: 'sh',
-      arguments: ['-c', `while [ ! -e ${end} ]; do sleep 0.5; done; echo long > events.dat`],
+      arguments: ['-c', `while [ ! -e ${end} ]; do sleep 2; done; echo long > events.dat`],
       limits: { wallSeconds: 3600, memoryMiB: 64, diskMiB: 1 },
     }),
   );
