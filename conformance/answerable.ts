@@ -5,7 +5,7 @@ import type { SubjectKind } from './case.ts';
  */
 const ANSWERABLE: Readonly<Record<SubjectKind, readonly string[]>> = {
   agent: [
-    ...['B-2', 'B-5', 'B-10', 'B-12'],
+    ...['B-2', 'B-5', 'B-10', 'B-12', 'B-22'],
     ...['H-1', 'H-2', 'H-3', 'H-4'],
     ...['S-1', 'S-2', 'S-4', 'S-6', 'S-8', 'S-11', 'S-12', 'S-13', 'S-18', 'S-20', 'S-21', 'S-23'],
     ...['S-26', 'S-27', 'S-28'],

@@ -2,7 +2,7 @@ import type { Case } from '../case.ts';
 import type { Stage } from './stage.ts';
 
 /** What an agent may lack and still be right, since the protocol says MAY or SHOULD. */
-export const CAPABILITIES = ['next', 'ranges', 'restart', 'resume'] as const;
+export const CAPABILITIES = ['moving', 'next', 'ranges', 'restart', 'resume'] as const;
 
 export type Capability = (typeof CAPABILITIES)[number];
 
@@ -14,5 +14,7 @@ export interface AgentCase extends Case<Stage> {
   readonly start?: 'warm' | 'spent' | 'cold';
   /** A hub that pings so often. */
   readonly pingEveryMs?: number;
+  /** The enrolment names a second way to the broker, `stage.otherGate`. */
+  readonly hasTwoUrls?: true;
   readonly needs?: readonly (Capability | 'another-address')[];
 }

@@ -1,5 +1,7 @@
 import { expect, pause } from '../expectation.ts';
 import type { AgentCase } from './agent-case.ts';
+import { holds, succeeds } from './deeds.ts';
+import { script } from './jobs.ts';
 
 /** B: the WebSocket binding. */
 export const busCases: readonly AgentCase[] = [
@@ -80,6 +82,36 @@ export const busCases: readonly AgentCase[] = [
       const before = stage.gate.connectedMs.length;
       stage.gate.hold();
       await stage.until('a new connection', () => stage.gate.connectedMs[before], 110_000);
+    },
+  },
+  {
+    id: 'AGT-B-006',
+    title: 'moves to the next address in the middle of a job when its connection is lost, and stays there',
+    requirements: ['B-22', 'W-1', 'M-12'],
+    level: 'full',
+    hasTwoUrls: true,
+    start: 'spent',
+    needs: ['moving'],
+    withinSeconds: 90,
+    async run(stage) {
+      const { gate, otherGate } = stage;
+      await stage.parked();
+      expect(otherGate.connectedMs.length === 0, 'it did not begin with the first address alone');
+      const before = stage.line;
+      const lease = await holds(stage, script('sleep 5'));
+      gate.refuse(true);
+      gate.cut();
+      await stage.until('a connection to the other address', () => otherGate.connectedMs[0], 20_000);
+      gate.refuse(false);
+      const connections = gate.connectedMs.length;
+      await stage.until('a new session', () => (stage.line === before ? undefined : true), 20_000);
+      expect(stage.line.hello.start === before.hello.start, 'it came there under another start id');
+      await succeeds(stage, lease);
+      const wentBack = (): string | undefined =>
+        gate.connectedMs.length > connections ? 'it went back, though it was served' : undefined;
+      await stage.never(wentBack, 3000);
+      await stage.proves();
+      expect(otherGate.openConnections === 1, 'it is not on one bus');
     },
   },
 ];

@@ -42,7 +42,7 @@ export interface EnrolmentOptions {
   readonly installation: string;
   readonly identityKey: PrivateKey;
   readonly certifier: PrivateKey;
-  readonly busUrl: () => string;
+  readonly busUrls: () => readonly string[];
   readonly faults: Faults;
 }
 
@@ -151,7 +151,7 @@ class Desk implements EnrolmentDesk {
   }
 
   #enrol(body: unknown): { readonly status: number; readonly body: object } {
-    const { faults, installation, busUrl, certifier } = this.#options;
+    const { faults, installation, busUrls, certifier } = this.#options;
     if (!isEnrolmentRequest(body) || body.method !== 'code') {
       faults.note('E-6', 'its enrolment request is not as the protocol says');
       return refused(400, 'INVALID_REQUEST');
@@ -177,7 +177,7 @@ class Desk implements EnrolmentDesk {
         identity: this.#identity(),
         installation,
         certifier: base64url(certifier.publicKey.raw),
-        bus: [busUrl()],
+        bus: busUrls(),
         expiresInSeconds: this.manners.lifeSeconds,
       },
     };

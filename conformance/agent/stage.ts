@@ -30,6 +30,8 @@ export interface StageOptions {
   readonly patience: number;
   /** How often the hub pings; left out: 30 s. */
   readonly pingEveryMs?: number;
+  /** Whether there is a second way to the hub. */
+  readonly hasTwoUrls?: true;
 }
 
 const silent = (): void => undefined;
@@ -44,6 +46,8 @@ export interface Stage {
   readonly enrolment: EnrolmentDesk;
   readonly storage: Storage;
   readonly gate: BusGate;
+  /** The second way to the same hub, where the case has one. */
+  readonly otherGate: BusGate;
   readonly desk: BrokerDesk;
   readonly clerk: Clerk;
   readonly faults: Faults;
@@ -138,8 +142,16 @@ export class OpenStage implements Stage {
     });
     await hub.start();
     const gate = await openBusGate(() => hub.address().port);
+    const otherGate = await openBusGate(() => hub.address().port);
+    const gates = this.#options.hasTwoUrls ? [gate, otherGate] : [gate];
     const enrolment = await openEnrolmentDesk(
-      { runtime, installation, faults, ...keys, busUrl: () => `ws://${HOST}:${gate.port}/bus` },
+      {
+        runtime,
+        installation,
+        faults,
+        ...keys,
+        busUrls: () => gates.map(({ port }) => `ws://${HOST}:${port}/bus`),
+      },
       HOST,
     );
     const signingKey = (): Uint8Array | undefined => enrolment.signingKey();
@@ -160,7 +172,7 @@ export class OpenStage implements Stage {
       isStored: (attempt, file) => storage.isStored(attempt, file),
       maxSlots: () => desk.maxSlots,
     });
-    this.#parts = { directory, hub, gate, desk, enrolment, storage, clerk };
+    this.#parts = { directory, hub, gate, otherGate, desk, enrolment, storage, clerk };
   }
 
   get directory(): string {
@@ -177,6 +189,10 @@ export class OpenStage implements Stage {
 
   get gate(): BusGate {
     return this.#open.gate;
+  }
+
+  get otherGate(): BusGate {
+    return this.#open.otherGate;
   }
 
   get desk(): BrokerDesk {
@@ -320,8 +336,9 @@ export class OpenStage implements Stage {
 
   async close(): Promise<void> {
     for (const program of this.#programs) await program.kill();
-    const { gate, hub, enrolment, storage, directory } = this.#open;
+    const { gate, otherGate, hub, enrolment, storage, directory } = this.#open;
     await gate.close();
+    await otherGate.close();
     await hub.stop();
     await enrolment.close();
     await storage.close();
@@ -360,6 +377,7 @@ interface Parts {
   readonly directory: string;
   readonly hub: WebSocketHub;
   readonly gate: BusGate;
+  readonly otherGate: BusGate;
   readonly desk: BrokerDesk;
   readonly enrolment: EnrolmentDesk;
   readonly storage: Storage;

@@ -47,13 +47,13 @@ class AgentSuite implements Suite<Stage> {
   }
 
   async lend(testCase: Case<Stage>, signal: AbortSignal): Promise<Lent<Stage>> {
-    const { start = 'warm', pingEveryMs } = agentCaseOf(testCase);
+    const wanted = agentCaseOf(testCase);
+    const { start = 'warm', pingEveryMs, hasTwoUrls } = wanted;
+    const isOwn = pingEveryMs !== undefined || hasTwoUrls === true;
     const stage =
-      start === 'cold' || pingEveryMs !== undefined
-        ? await this.#newStage(signal, pingEveryMs)
-        : await this.#warmStage(signal);
+      start === 'cold' || isOwn ? await this.#newStage(signal, wanted) : await this.#warmStage(signal);
     stage.begin(signal);
-    if (start !== 'cold' && pingEveryMs !== undefined) await this.#startOn(stage);
+    if (start !== 'cold' && isOwn) await this.#startOn(stage);
     return { subject: stage, giveBack: (outcome) => this.#takeBack(stage, start, outcome) };
   }
 
@@ -61,11 +61,13 @@ class AgentSuite implements Suite<Stage> {
     await Promise.all([...this.#open].map((stage) => this.#end(stage)));
   }
 
-  async #newStage(signal: AbortSignal, pingEveryMs?: number): Promise<OpenStage> {
+  async #newStage(signal: AbortSignal, wanted: Wanted = {}): Promise<OpenStage> {
+    const { pingEveryMs, hasTwoUrls } = wanted;
     const stage = new OpenStage({
       words: this.#words,
       patience: this.#patience,
       ...(pingEveryMs !== undefined && { pingEveryMs }),
+      ...(hasTwoUrls && { hasTwoUrls }),
     });
     await stage.open();
     this.#open.add(stage);
@@ -109,7 +111,9 @@ class AgentSuite implements Suite<Stage> {
   }
 }
 
-function agentCaseOf(testCase: Case<Stage>): Pick<AgentCase, 'start' | 'pingEveryMs'> {
+type Wanted = Pick<AgentCase, 'start' | 'pingEveryMs' | 'hasTwoUrls'>;
+
+function agentCaseOf(testCase: Case<Stage>): Wanted {
   return agentCases.find(({ id }) => id === testCase.id) ?? {};
 }
 

@@ -47,8 +47,8 @@ class Link:
         self.max_slots = 63
 
     async def run(self):
-        """Connects, again and again, by one address after the other (B-12)."""
-        wait, turn = 0.5, random.randrange(8)
+        """Connects, again and again, by one address after the other, the first first (B-12, B-22)."""
+        wait, turn = 0.5, 0
         while True:
             buses = self.member.stored['bus']
             addresses = [url for url in buses if url.startswith(('ws:', 'wss:'))]

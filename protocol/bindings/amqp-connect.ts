@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
 import { CoPilotError, type ErrorCode } from '../errors.ts';
 import { MAX_CHANNELS, VIRTUAL_HOST } from './amqp-topology.ts';
+import { openTunnel, proxyFor } from './proxy-tunnel.ts';
 
 /** What a connection is opened with; the server judges both together. */
 export interface Credential {
@@ -13,10 +14,12 @@ const CONNECT_WITHIN_MS = 10_000;
 /** A side that is silent for two of these is gone. */
 const HEARTBEAT_SECONDS = 10;
 const FRAME_BYTES = 128 * 1024;
+const TLS_PORT = 5671;
 
 /**
  * Opens a connection to `amqp:` or `amqps://host[:port][/virtual-host]`. Rejects with `NOT_AUTHORIZED` where the server refuses
- * the credential, with `UNREACHABLE` where there is no server, or one whose certificate does not hold.
+ * the credential, with `UNREACHABLE` where there is no server, or one whose certificate does not hold. With TLS it goes through the proxy that the
+ * environment names (docs/buses.md).
  */
 export async function connectAmqp(
   url: string,
@@ -37,12 +40,29 @@ export async function connectAmqp(
     channelMax: MAX_CHANNELS,
   };
   // Without it each confirm waits for the next one's company: 34 instead of 2,000 round trips a second.
-  const socket = { noDelay: true, keepAlive: true, timeout: CONNECT_WITHIN_MS, ...(signal && { signal }) };
+  const tunnel = protocol === 'amqps:' ? await tunnelTo(target, signal) : undefined;
+  const socket = {
+    ...(tunnel && { socket: tunnel }),
+    noDelay: true,
+    keepAlive: true,
+    timeout: CONNECT_WITHIN_MS,
+    ...(signal && { signal }),
+  };
   try {
     return await connect(target, socket);
   } catch (cause) {
+    tunnel?.destroy();
     throw refusal(url, cause);
   }
+}
+
+async function tunnelTo(
+  { hostname, port = TLS_PORT }: { readonly hostname: string; readonly port?: number },
+  signal?: AbortSignal,
+): Promise<Duplex | undefined> {
+  const to = { hostname, port };
+  const proxy = proxyFor(to, process.env);
+  return proxy && openTunnel(proxy, to, signal);
 }
 
 /** The library says what happened before the connection was open in words alone. */

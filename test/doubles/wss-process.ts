@@ -1,15 +1,22 @@
-import { createWebSocketClient } from '../../protocol/bindings/websocket-client.ts';
+import { createAgentBus } from '../../protocol/bindings/agent-bus.ts';
 import { nodeClock, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { silentLog } from './silent-log.ts';
 
 /** A program that connects to the bus at an address, and says in one word how that went. */
-const [, , url = ''] = process.argv;
+const [, , url = '', agent = '', identity = ''] = process.argv;
 
-const bus = createWebSocketClient({
+const bus = await createAgentBus({
   url,
+  agent,
+  identity: () => identity,
+  renewIdentity: async () => undefined,
   clock: nodeClock,
   random: nodeRandom,
-  log: { ...silentLog, debug: (fields: object) => 'error' in fields && end(codeOf(fields.error)) },
+  log: {
+    ...silentLog,
+    debug: (fields: object) => 'error' in fields && end(codeOf(fields.error)),
+    warn: (fields: object) => 'errorCode' in fields && end(String(fields.errorCode)),
+  },
 });
 bus.start().then(
   () => end('up'),

@@ -20,6 +20,7 @@ import { agentAddress } from '../../../protocol/bindings/parties.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+import { openConnectProxy } from '../../doubles/connect-proxy.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import {
   clearEntrance,
@@ -253,6 +254,38 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
     await expect(channel.consume(agentAddress(mallory.user), () => undefined)).rejects.toThrow(
       /ACCESS_REFUSED/,
     );
+  });
+
+  it('comes through the proxy that the environment names, which sees no identity and can be nobody’s bus', async () => {
+    const proxy = await openConnectProxy();
+    proxy.leadTo(rabbit.server.port);
+    vi.stubEnv('NODE_USE_ENV_PROXY', '1');
+    vi.stubEnv('HTTPS_PROXY', proxy.url);
+    try {
+      // Nobody listens there: only the proxy knows the way.
+      const url = 'amqps://localhost:443';
+      const bus = rabbit.agentBus(mallory, { url });
+      await bus.start();
+      await bus.send(BROKER_ADDRESS, bytes('through'));
+      await vi.waitFor(() => expect(seen.map(({ text }) => text)).toContain('through'), DEADLINE);
+      expect(proxy.asked).toEqual([{ place: 'localhost:443', login: undefined }]);
+      // What the proxy drops is made anew, by the proxy.
+      proxy.cutAll();
+      await vi.waitFor(() => expect(proxy.asked).toHaveLength(2), DEADLINE);
+      await bus.stop();
+      await expect(connectAmqp('amqps://127.0.0.1:443', mallory)).rejects.toMatchObject({
+        code: 'UNREACHABLE',
+        message: expect.stringContaining('altnames'),
+      });
+      proxy.answer('403 Forbidden');
+      await expect(connectAmqp(url, mallory)).rejects.toEqual(code('UNREACHABLE'));
+      vi.stubEnv('NO_PROXY', 'localhost');
+      await (await connectAmqp(rabbit.url, mallory)).close();
+      expect(proxy.asked).toHaveLength(4);
+    } finally {
+      vi.unstubAllEnvs();
+      await proxy.close();
+    }
   });
 
   it('has every connection closed when it is evicted, and nobody else has', async () => {

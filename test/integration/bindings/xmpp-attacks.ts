@@ -1,3 +1,10 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+import { promisify } from 'node:util';
 import { type Element, xml } from '@xmpp/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createProgramBus } from '../../../broker/program-bus.ts';
@@ -16,8 +23,11 @@ import { frameStanza, presenceStanza } from '../../../protocol/bindings/xmpp-sta
 import { createCrypto, nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { AgentLogin } from '../../doubles/bus-desk.ts';
+import { makeCertificate } from '../../doubles/certificate.ts';
+import { openConnectProxy, splice } from '../../doubles/connect-proxy.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import { BROKER_SECRET, type LockedXmpp, SERVICE_SECRETS } from '../../doubles/locked-xmpp.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import {
   type BareStream,
@@ -39,6 +49,7 @@ export interface XmppAttackOptions {
 }
 
 const WITHIN_MS = 10_000;
+const WSS_PROGRAM = join(import.meta.dirname, '../../doubles/wss-process.ts');
 const DEADLINE = { timeout: WITHIN_MS, interval: 10 };
 const DOMAIN = 'localhost';
 const bytes = (what: string) => new TextEncoder().encode(what);
@@ -727,6 +738,34 @@ export function xmppAttacks(options: XmppAttackOptions): void {
         );
         await expectServing();
       });
+
+    it('comes by a WebSocket behind TLS through the proxy that its environment names, and by no other way then', async () => {
+      const directory = await temporaryDirectory('xmpp-proxy');
+      const { certificate, key } = makeCertificate(directory);
+      const tls = { cert: await readFile(certificate), key: await readFile(key) };
+      const target = Number(new URL(server.webSocketUrl!).port);
+      const front = createTlsServer(tls, (socket) => splice(socket, connect(target, '127.0.0.1')));
+      front.listen(0, '127.0.0.1');
+      await once(front, 'listening');
+      const { port } = front.address() as AddressInfo;
+      const proxy = await openConnectProxy();
+      proxy.leadTo(port);
+      // Nobody listens there: only the proxy knows the way.
+      const url = 'wss://localhost/xmpp-websocket';
+      const arguments_ = ['--no-warnings', WSS_PROGRAM, url, mallory.user, mallory.password];
+      const word = async (environment: NodeJS.ProcessEnv): Promise<string> => {
+        const env = { PATH: process.env['PATH'], NODE_EXTRA_CA_CERTS: certificate, ...environment };
+        return (await promisify(execFile)(process.execPath, arguments_, { env })).stdout;
+      };
+      const through = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: proxy.url };
+      expect(await word(through)).toBe('up');
+      expect(proxy.asked).toMatchObject([{ place: 'localhost:443' }]);
+      expect(await word({ ...through, NO_PROXY: 'localhost' })).toBe('UNREACHABLE');
+      expect(proxy.asked).toHaveLength(1);
+      await proxy.close();
+      front.close();
+      await removeDirectory(directory);
+    });
 
     it('comes by TLS from the first byte, and by a WebSocket, where the server has them', async () => {
       for (const url of [server.directUrl, server.webSocketUrl]) {
