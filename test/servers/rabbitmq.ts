@@ -38,26 +38,37 @@ export async function startRabbit(
   await mkdir(directory, { recursive: true });
   for (const [name, text] of Object.entries(files(ports.bus))) await writeFile(join(directory, name), text);
   const mapper = await startMapper(directory, ports);
+<<<<<<< HEAD
   let node = await startNode(directory, ports).catch(async (caught: unknown) => {
     await mapper.stop();
     throw caught;
   });
+=======
+  let node = await startNode(directory, ports);
+  let isUp = true;
+
+  async function kill(): Promise<void> {
+    isUp = false;
+    // The program that was started is a script; the node is another process.
+    process.kill(Number(await readFile(join(directory, 'pid'), 'utf8')), 'SIGKILL');
+    await node.stop();
+  }
+
+>>>>>>> several
   return {
     get pid() {
       return node.pid;
     },
     port: ports.bus,
     url: `amqp://guest:guest@127.0.0.1:${ports.bus}/`,
-    async kill() {
-      // The program that was started is a script; the node is another process.
-      process.kill(Number(await readFile(join(directory, 'pid'), 'utf8')), 'SIGKILL');
-      await node.stop();
-    },
+    kill,
     async start() {
       node = await startNode(directory, ports);
+      isUp = true;
     },
+    /** Its files are thrown away: nobody needs its farewell, which takes it seconds. */
     async stop() {
-      await node.stop();
+      if (isUp) await kill();
       await mapper.stop();
     },
   };
