@@ -38,13 +38,10 @@ export async function startRabbit(
   await mkdir(directory, { recursive: true });
   for (const [name, text] of Object.entries(files(ports.bus))) await writeFile(join(directory, name), text);
   const mapper = await startMapper(directory, ports);
-<<<<<<< HEAD
   let node = await startNode(directory, ports).catch(async (caught: unknown) => {
     await mapper.stop();
     throw caught;
   });
-=======
-  let node = await startNode(directory, ports);
   let isUp = true;
 
   async function kill(): Promise<void> {
@@ -54,7 +51,6 @@ export async function startRabbit(
     await node.stop();
   }
 
->>>>>>> several
   return {
     get pid() {
       return node.pid;
