@@ -34,8 +34,7 @@ export function proxyFor(destination: Destination, environment: Environment): UR
 function isMeant(entry: string, { hostname, port }: Destination): boolean {
   const host = hostname.toLowerCase();
   const named = /^(\[[^\]]*\]|[^:]+):(\d{1,5})$/.exec(entry);
-  if (named !== null)
-    return Number(named[2]) === port && isMeant(named[1] ?? '', { hostname, port });
+  if (named !== null) return Number(named[2]) === port && isMeant(named[1] ?? '', { hostname, port });
   if (entry === '*' || entry === host || entry === `[${host}]`) return true;
   if (entry.startsWith('.') || entry.startsWith('*.')) return host.endsWith(entry.replace(/^\*/, ''));
   const [first = '', last = ''] = entry.split('-');

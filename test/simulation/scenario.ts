@@ -6,6 +6,8 @@ export interface ScenarioResult {
   /** Simulated time until the last job was told. */
   readonly tookMs: number;
   readonly attempts: number;
+  /** How often agents came to each bus. */
+  readonly arrivals: readonly number[];
 }
 
 const AGENTS = 4;
@@ -15,11 +17,12 @@ const LIMIT_MS = 90 * 60_000;
 const STEP_MS = 5_000;
 
 /** Runs one seed: trouble for a while, then peace, and every job must have ended as the framework was told. */
-export async function runScenario(seed: number): Promise<ScenarioResult> {
+export async function runScenario(seed: number, buses: 1 | 2 = 1): Promise<ScenarioResult> {
   const world = createWorld({
     seed,
     agents: AGENTS,
     jobs: JOBS,
+    buses,
     faults: { delayMs: [1, 80], drop: 0.03, duplicate: 0.03, reorder: 0.05 },
   });
   const jobs = world.submit(JOBS);
@@ -40,7 +43,13 @@ export async function runScenario(seed: number): Promise<ScenarioResult> {
   }
   faults.push(...verdict(world, jobs));
   const attempts = [...world.ledgerStore.jobs.values()].reduce((sum, job) => sum + job.lastAttempt, 0);
-  return { faults, lines: world.lines, tookMs: world.clock.monotonicMs(), attempts };
+  return {
+    faults,
+    lines: world.lines,
+    tookMs: world.clock.monotonicMs(),
+    attempts,
+    arrivals: world.arrivals,
+  };
 }
 
 function pick(world: World, below: number): number {
@@ -53,6 +62,7 @@ async function trouble(world: World): Promise<void> {
   const address = `agent.${agent}`;
   const whileMs = 200 + pick(world, 40_000);
   const run = (): Promise<void> => world.clock.run(whileMs);
+  const network = one(world);
   world.lines.push(`${world.clock.monotonicMs()} --- trouble for ${whileMs} ms`);
   switch (pick(world, 12)) {
     case 0:
@@ -73,7 +83,7 @@ async function trouble(world: World): Promise<void> {
       await run();
       return world.startAgent(agent);
     case 5: {
-      const heal = world.network.partition([address]);
+      const heal = network.partition([address]);
       await run();
       heal();
       return;
@@ -98,18 +108,23 @@ async function trouble(world: World): Promise<void> {
       );
       return run();
     case 10:
-      world.network.disconnect(address);
+      network.disconnect(address);
       await run();
-      world.network.reconnect(address);
+      network.reconnect(address);
       return;
     default:
       return run();
   }
 }
 
+/** The bus that something happens on. */
+function one(world: World): World['network'] {
+  return world.networks.length === 1 ? world.network : (world.networks[pick(world, 2)] ?? world.network);
+}
+
 async function peace(world: World): Promise<void> {
   world.lines.push(`${world.clock.monotonicMs()} --- peace`);
-  world.network.setFaults({ delayMs: [1, 20] });
+  for (const network of world.networks) network.setFaults({ delayMs: [1, 20] });
   await world.clock.run(1_000);
 }
 

@@ -4,6 +4,7 @@ import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { createMemoryStorage, type MemoryStorage } from '../../adapters/storage/memory.ts';
 import { answerStorageItem } from '../../adapters/storage/serve.ts';
 import { createMemoryLauncher } from '../../agent/executors/memory-launcher.ts';
+import type { Launcher } from '../../agent/executors/launcher.ts';
 import { createAgent } from '../../agent/loop/agent.ts';
 import {
   createMemoryStore as createAgentStore,
@@ -14,11 +15,14 @@ import { createMemoryLedger, createMemoryStore, type MemoryLedger } from '../../
 import { createBroker } from '../../broker/service/broker.ts';
 import { DEFAULT_LIMITS, type BrokerConfiguration } from '../../broker/service/configuration.ts';
 import { invariants } from '../../broker/core/invariants.ts';
-import { createMemoryNetwork, type Faults } from '../../protocol/bindings/memory.ts';
+import type { Bus } from '../../protocol/bindings/bus.ts';
+import { createJointBus } from '../../protocol/bindings/joint-bus.ts';
+import { createMemoryNetwork, type Faults, type MemoryNetwork } from '../../protocol/bindings/memory.ts';
+import { createMovingBus, type MovingBus } from '../../protocol/bindings/moving-bus.ts';
 import { base64url, hex, idOf, newId } from '../../protocol/encoding.ts';
 import type { Description, NewJob } from '../../protocol/generated/types.ts';
 import { createCrypto } from '../../protocol/runtime/node-runtime.ts';
-import type { PrivateKey } from '../../protocol/runtime/runtime.ts';
+import type { PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
 import { createManualClock } from '../doubles/manual-clock.ts';
 import { createSeededRandom } from '../doubles/seeded-random.ts';
@@ -35,7 +39,11 @@ export interface WorldOptions {
   readonly agents: number;
   readonly jobs: number;
   readonly faults: Partial<Faults>;
+  /** With two, broker and adapters are on both, and agents move between them; one where it is left out. */
+  readonly buses?: 1 | 2;
 }
+
+const DOORS = ['first', 'second'] as const;
 
 /** Keys outlive every crash, as files do. */
 interface AgentIdentity {
@@ -60,12 +68,33 @@ export function createWorld(options: WorldOptions) {
     lines.push(line);
   };
   const errors: unknown[] = [];
-  const network = createMemoryNetwork({
-    clock,
-    random,
-    faults: options.faults,
-    onError: (error) => errors.push(error),
-  });
+  const openNetwork = (): MemoryNetwork =>
+    createMemoryNetwork({ clock, random, faults: options.faults, onError: (error) => errors.push(error) });
+  const network = openNetwork();
+  const networks = options.buses === 2 ? [network, openNetwork()] : [network];
+  /** How often agents came to each bus. */
+  const arrivals = networks.map(() => 0);
+
+  /** For whoever is on all buses at once. */
+  function busOf(address: string, { log }: Runtime): Bus {
+    if (networks.length === 1) return network.bus(address);
+    const doors = networks.map((each, at) => ({ name: DOORS[at] ?? '', bus: each.bus(address) }));
+    return createJointBus({ doors, needs: 'all', log });
+  }
+
+  function movingBus(address: string, runtime: Runtime): MovingBus {
+    return createMovingBus({
+      ...runtime,
+      urls: () => networks.map((_, at) => `${DOORS[at]}:`),
+      async open(url) {
+        const at = url === `${DOORS[0]}:` ? 0 : 1;
+        arrivals[at] = (arrivals[at] ?? 0) + 1;
+        return Object.assign((networks[at] ?? network).bus(address), {
+          identityRenewed: async () => undefined,
+        });
+      },
+    });
+  }
 
   const keys = {
     session: crypto.generate('x25519'),
@@ -106,13 +135,14 @@ export function createWorld(options: WorldOptions) {
   function kill(address: string): void {
     processes.get(address)?.kill();
     processes.delete(address);
-    network.kill(address);
+    for (const each of networks) each.kill(address);
   }
 
   function configuration(start: string): BrokerConfiguration {
     return {
       installation: INSTALLATION,
       instance: 'broker-1',
+      ...(networks.length > 1 && { doors: DOORS }),
       start,
       keys: {
         session: keys.session,
@@ -149,7 +179,7 @@ export function createWorld(options: WorldOptions) {
     const broker = createBroker({
       runtime,
       configuration: configuration(newId(runtime.random)),
-      bus: network.bus('broker'),
+      bus: busOf('broker', runtime),
       ledger,
       sessionLimits: HANDSHAKES,
     });
@@ -166,7 +196,7 @@ export function createWorld(options: WorldOptions) {
     framework.restart();
     const host = createAdapterHost({
       runtime,
-      bus: network.bus('service.jobs'),
+      bus: busOf('service.jobs', runtime),
       installation: INSTALLATION,
       name: 'jobs',
       start: newId(runtime.random),
@@ -198,7 +228,7 @@ export function createWorld(options: WorldOptions) {
     const desk = { grantKeys: () => [keys.grant.publicKey], crypto, clock: runtime.clock, log: runtime.log };
     const host = createAdapterHost({
       runtime,
-      bus: network.bus('service.storage'),
+      bus: busOf('service.storage', runtime),
       installation: INSTALLATION,
       name: 'storage',
       start: newId(runtime.random),
@@ -251,6 +281,7 @@ export function createWorld(options: WorldOptions) {
     if (own === undefined) throw new Error(`no agent ${index}`);
     const address = `agent.${index}`;
     const { runtime } = begin(address);
+    const moving = networks.length > 1 ? movingBus(address, runtime) : undefined;
     const launcher = createMemoryLauncher({
       clock: runtime.clock,
       script: () => ({
@@ -275,8 +306,8 @@ export function createWorld(options: WorldOptions) {
     const agent = createAgent(
       {
         runtime,
-        bus: network.bus(address),
-        launcher,
+        bus: moving ?? network.bus(address),
+        launcher: once(launcher, address),
         transfers,
         store: own.store,
         hostAd: () => ({ OpSys: 'LINUX', Cpus: 1 }),
@@ -288,10 +319,25 @@ export function createWorld(options: WorldOptions) {
         identity: () => own.identity,
         renewIdentity: async () => undefined,
         slots: 1 + (index % 2),
+        ...(moving && { onSession: () => moving.served() }),
         surroundings: { readOnly: [], hiddenPaths: [], path: '/bin', network: 'none' },
       },
     );
     await agent.start();
+  }
+
+  /** Notes an attempt that one start of an agent begins twice: its lease was given twice. */
+  function once(launcher: Launcher, address: string): Launcher {
+    const begun = new Set<string>();
+    return {
+      launch(spec) {
+        const { COPILOT_JOB: job = '', COPILOT_ATTEMPT: attempt = '' } = spec.environment;
+        const what = `attempt ${attempt} of ${job}`;
+        if (job === '' || begun.has(what)) errors.push(`M-12 ${address} was given ${what} twice`);
+        begun.add(what);
+        return launcher.launch(spec);
+      },
+    };
   }
 
   function crashAgent(index: number): void {
@@ -338,6 +384,8 @@ export function createWorld(options: WorldOptions) {
     clock,
     random,
     network,
+    networks,
+    arrivals,
     framework,
     storage,
     ledgerStore,

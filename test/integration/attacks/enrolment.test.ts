@@ -1,3 +1,5 @@
+import { request as requestOverHttp } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { base64url } from '../../../protocol/encoding.ts';
 import {
@@ -72,7 +74,10 @@ function proof(purpose: ProofPurpose, asked: EnrolmentChallenge, keys: Keys, sig
 }
 
 async function request(code: string, keys: Keys): Promise<EnrolmentRequest<'code'>> {
-  const asked = await challenge();
+  return requestFor(await challenge(), code, keys);
+}
+
+function requestFor(asked: EnrolmentChallenge, code: string, keys: Keys): EnrolmentRequest<'code'> {
   return {
     method: 'code',
     code: decodeEnrolmentCode(code).secret,
@@ -81,6 +86,25 @@ async function request(code: string, keys: Keys): Promise<EnrolmentRequest<'code
     kex: base64url(keys.session.publicKey.raw),
     proof: proof('enrol', asked, keys),
   };
+}
+
+/** By a connection of its own, from this address of the machine. */
+function enrolFrom(localAddress: string, wanted: EnrolmentRequest): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const options = {
+    method: 'POST',
+    localAddress,
+    agent: false,
+    headers: { 'content-type': 'application/json' },
+  };
+  requestOverHttp(broker.program.enrolmentUrl + ENROLMENT_PATHS.enrol, options, (response) => {
+    text(response)
+      .then((body) => resolve({ status: response.statusCode ?? 0, body: JSON.parse(body) as Answer['body'] }))
+      .catch(reject);
+  })
+    .on('error', reject)
+    .end(JSON.stringify(wanted));
+  return promise;
 }
 
 const enrol = (wanted: EnrolmentRequest): Promise<Answer> => patiently(ENROLMENT_PATHS.enrol, wanted);
@@ -102,13 +126,16 @@ describe('a one-use code', () => {
     expect(await enrol(await request(code, newKeys()))).toMatchObject(REFUSED);
   });
 
-  it('that 20 keys bring at once enrols one of them', async () => {
+  it('that 100 keys bring at once enrols one of them', async () => {
     const code = await broker.newCode();
-    const wanted = await Promise.all(Array.from({ length: 20 }, () => request(code, newKeys())));
-    const answers = await Promise.all(wanted.map(enrol));
+    const asked = await challenge();
+    const wanted = Array.from({ length: 100 }, () => requestFor(asked, code, newKeys()));
+    // From several addresses, each of which may ask 60 times at once.
+    const answers = await Promise.all(wanted.map((body, at) => enrolFrom(`127.0.0.${2 + (at % 4)}`, body)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    for (const answer of answers.filter(({ status }) => status !== 200))
-      expect(answer).toMatchObject(REFUSED);
+    const others = answers.filter(({ status }) => status !== 200);
+    expect(others).toHaveLength(99);
+    for (const answer of others) expect(answer).toMatchObject(REFUSED);
   });
 
   it('that has ended, or never was, is worth nothing', async () => {

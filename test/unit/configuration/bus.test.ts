@@ -1,6 +1,6 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EXIT, exitCodeOf } from '../../../cli/command-line.ts';
 import { loadConfiguration } from '../../../cli/configuration/load.ts';
 import { openInstallation } from '../../../cli/installation.ts';
@@ -156,6 +156,23 @@ describe('bus config prosody', () => {
 });
 
 describe('bus config ejabberd', () => {
+  it('where no compiler is writes the files and says what is missing, and how to get it', async () => {
+    await set('xmpp://127.0.0.1:5299', 'ejabberd');
+    await openInstallation({ directory });
+    vi.stubEnv('PATH', join(directory, 'no-programs'));
+    try {
+      const { code, err } = await configOf('ejabberd');
+      expect(code).toBe(EXIT.unavailable);
+      expect(err).toContain(
+        'must be compiled; install it with: sudo apt-get install ejabberd, and say this again',
+      );
+      expect(err).toContain(join(directory, 'server'));
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(await written('modules/mod_copilot_guard.erl')).toContain('-module(mod_copilot_guard)');
+  });
+
   it('writes a server that asks this broker and listens where it must, and starts it with these files', async () => {
     await set('xmpp://127.0.0.1:5299', 'ejabberd', ', componentPort: 5399, brokers: [broker-2]');
     const installation = await openInstallation({ directory });

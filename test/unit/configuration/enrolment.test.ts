@@ -113,5 +113,8 @@ it('certificates take a directory and rules; revocation lists are needed and pro
   const defaults = { proxies: 'none', revocationLists: 'required' };
   expect(broker.enrolment?.x509).toEqual({ directory: '/etc/authorities', rules, ...defaults });
   await set('');
-  expect((await openInstallation({ directory })).configurations.broker.enrolment).toEqual({ oidc: [], agentsPerOwner: 1000 });
+  expect((await openInstallation({ directory })).configurations.broker.enrolment).toEqual({
+    oidc: [],
+    agentsPerOwner: 1000,
+  });
 });

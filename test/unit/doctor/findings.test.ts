@@ -1,3 +1,4 @@
+import { ownerFindings } from '../../../cli/doctor/owners.ts';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
@@ -124,4 +125,19 @@ describe('of the installation', () => {
 it('a check that fails itself is a finding like any other', async () => {
   const findings = await found('thing', () => Promise.reject(new Error('no\nway')));
   expect(findings).toMatchObject([{ status: 'problem', detail: 'cannot be found out: no' }]);
+});
+
+describe('owners', () => {
+  it('that have nearly as many agents as may be are named, and what to do about it', () => {
+    const counts = new Map([
+      ['few', 89],
+      ['nearly', 90],
+      ['full', 100],
+    ]);
+    expect(ownerFindings(counts, 100).map(({ status, detail }) => [status, detail.split(' ')[0]])).toEqual([
+      ['warning', 'nearly'],
+      ['warning', 'full'],
+    ]);
+    expect(ownerFindings(new Map([['few', 1]]), 100)).toMatchObject([{ status: 'ok' }]);
+  });
 });
