@@ -13,7 +13,7 @@ import * as validators from '../../../protocol/generated/validators.js';
 import { ENROLMENT_PATHS } from '../../../protocol/enrolment.ts';
 import { isDocumentedCommand } from './commands.ts';
 import { composed } from './compose-files.ts';
-import { type Block, blocks, page, pages, project, prose } from './pages.ts';
+import { type Block, blocks, pages, project, prose } from './pages.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'co-pilot-snippets-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
