@@ -80,8 +80,16 @@ export function openClient(
       await authenticate({ username: login.user, password: login.password }, 'PLAIN');
     },
   });
+  // Before the library looks at what is offered.
+  entity.prependListener('element', (element) => withoutSasl2(element as Element));
   if (earlier !== undefined) Object.assign(entity.streamManagement, earlier);
   return new Stream(entity, opening, entity.streamManagement).open();
+}
+
+/** With SASL 2 the server chooses the resource (XEP-0386), and an address of ours has a fixed one. Both ways are offered side by side (XEP-0388). */
+function withoutSasl2(features: Element): void {
+  if (features.is('features', 'http://etherx.jabber.org/streams'))
+    features.remove('authentication', 'urn:xmpp:sasl:2');
 }
 
 /**

@@ -16,6 +16,7 @@ declare module '@xmpp/client' {
     readonly reconnect: { stop(): void };
     readonly middleware: object;
     on(event: string, listener: (...values: readonly unknown[]) => void): void;
+    prependListener(event: string, listener: (...values: readonly unknown[]) => void): void;
     connect(service: string): Promise<void>;
     open(options: { readonly domain: string }): Promise<Element>;
     send(element: Element): Promise<void>;

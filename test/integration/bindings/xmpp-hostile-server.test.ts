@@ -72,6 +72,24 @@ describe('a server that is not what it should be', () => {
     expect(received).not.toContain('the identity');
   });
 
+  it('that offers to choose the resource is asked for ours, as those that do not offer it', async () => {
+    const offers = PLAIN_ONLY.replace(
+      '</stream:features>',
+      "<authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'/></inline></authentication></stream:features>",
+    );
+    const port = await listen((socket) => socket.once('data', () => socket.write(`${HEADER}${offers}`)));
+    const given = new AbortController();
+    const opened = openClient(
+      { place: agentPlace(`xmpp://127.0.0.1:${port}`), clock: nodeClock, events, signal: given.signal },
+      login,
+    );
+    await eventuallyTrue('a login', () => received.includes('PLAIN'), WITHIN_MS);
+    given.abort();
+    await expect(opened).rejects.toMatchObject({ code: 'BUS_CLOSED' });
+    expect(received).toContain('urn:ietf:params:xml:ns:xmpp-sasl');
+    expect(received).not.toContain('urn:xmpp:sasl:2');
+  });
+
   it('that never ends what it says is hung up on', async () => {
     const port = await listen((socket) => {
       socket.write(HEADER);
