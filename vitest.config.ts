@@ -35,7 +35,8 @@ export default defineConfig({
       project('unit', { ...together, ...shared }),
       // A server that does not start within its minute says so itself.
       project('integration', { testTimeout: 60_000, hookTimeout: 120_000, ...together, isolate: false }),
-      project('simulation', { ...slow, ...together }),
+      // Minutes of a processor, which it shares with everything else.
+      project('simulation', { ...slow, testTimeout: 1_200_000, ...together }),
       project('e2e', { ...slow, ...together }),
       project('long', { testTimeout: 3_600_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
