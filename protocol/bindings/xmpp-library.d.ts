@@ -7,6 +7,8 @@ declare module '@xmpp/client' {
     is(name: string, namespace?: string): boolean;
     getChild(name: string, namespace?: string): Element | undefined;
     getChildElements(): readonly Element[];
+    /** The first child of that name, if there is one. */
+    remove(name: string, namespace: string): void;
     text(): string;
   }
 
