@@ -59,9 +59,8 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
 
 /** Some servers are begun by a script that stays their parent. */
 function killWhole(child: ChildProcess): void {
-  const below = child.pid === undefined ? [] : descendants(child.pid, listProcesses());
-  child.kill('SIGKILL');
-  for (const { pid } of below) {
+  const whole = child.pid === undefined ? [] : descendants(child.pid, listProcesses());
+  for (const { pid } of whole) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
