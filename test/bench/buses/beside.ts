@@ -7,7 +7,7 @@ export function beside(start: StartBenchServer): StartBenchServer {
   return async (options) => {
     const server = await start(options);
     const busPort = await freePort();
-    const { buses = [], busPort: accessPort } = server.broker;
+    const { buses, busPort: accessPort } = server.broker;
     return {
       ...server,
       get pid() {
