@@ -14,6 +14,8 @@ export interface HostAdRequest {
   readonly workDirectory: string;
   /** Path to the node binary jobs may run, where the agent shows them one. */
   readonly nodePath?: string;
+  /** Whether jobs in pilot mode can run. */
+  readonly hasPilotMode?: boolean;
 }
 
 const bytesPerMiB = 1_048_576;
@@ -48,6 +50,7 @@ export async function describeHost(request: HostAdRequest): Promise<HostAd> {
     DiskMiB: await diskMiB(request.workDirectory),
     HasCvmfs: existsSync('/cvmfs'),
     HasNode: request.nodePath !== undefined || hasProgram('node'),
+    HasPilotMode: request.hasPilotMode ?? false,
     HasPython3: hasProgram('python3'),
     Isolation: request.isolation,
     MemoryMiB: memoryMiB(),

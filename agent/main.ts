@@ -26,6 +26,7 @@ import { createAgent } from './loop/agent.ts';
 import type { Agent, AgentEnd } from './loop/agent.ts';
 import type { JobSurroundings } from './loop/context.ts';
 import { createIdentityKeeper } from './loop/identity-keeper.ts';
+import { createPilotHost } from './pilot/pilot-desk.ts';
 import { lineOf, noIsolationText, sameCommand } from './present.ts';
 import type { PresentedEvent } from './present.ts';
 import { openKeys, saveMembership, secretFiles } from './store/agent-files.ts';
@@ -141,6 +142,7 @@ async function runIn(
       nodePath: process.execPath,
       slots: options.slots,
       labels: options.labels ?? {},
+      hasPilotMode: runsPilots({ method: found.method, surroundings }),
     },
     runtime.clock,
     runtime.log,
@@ -230,6 +232,7 @@ async function serve(
       transfers: createTransfers({ clock, crypto, key: keys.signing, log, random }),
       store,
       hostAd: hostAd.current,
+      ...(runsPilots(parts) && { pilot: createPilotHost({ clock, log }) }),
     },
     {
       keys,
@@ -256,6 +259,11 @@ async function serve(
     keeper.stop();
     ending.abort();
   }
+}
+
+/** A pilot gets process ids of its own, and reaches its end point over the loopback of this host. */
+function runsPilots({ method, surroundings }: Pick<Parts, 'method' | 'surroundings'>): boolean {
+  return (method === 'bubblewrap' || method === 'unshare') && surroundings.network === 'host';
 }
 
 function drainOn(agent: Agent, { signal, hurry, drainSeconds }: RunAgentOptions): () => void {

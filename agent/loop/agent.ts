@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/generated/types.ts';
 import type { Cancel, PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { Launcher } from '../executors/launcher.ts';
+import type { PilotHost } from '../pilot/pilot-host.ts';
 import type { Journal, Store } from '../store/store.ts';
 import { attemptKey } from '../store/store.ts';
 import type { Transfers } from '../transfers/transfers.ts';
@@ -32,6 +33,8 @@ export interface AgentPorts {
   readonly store: Store;
   /** What the machine offers now. */
   readonly hostAd: () => HostAd;
+  /** Serves jobs in pilot mode; without it they are refused. */
+  readonly pilot?: PilotHost;
 }
 
 export interface AgentOptions {
@@ -156,7 +159,7 @@ class RunningAgent implements Agent {
   }
 
   #createContext(): Context {
-    const { runtime, launcher, transfers, store, hostAd } = this.#ports;
+    const { runtime, launcher, transfers, store, hostAd, pilot } = this.#ports;
     const { keys, installation, surroundings } = this.#options;
     const verdicts = new Verdicts({
       maxUnresolved: this.#options.maxUnresolved ?? MAX_UNRESOLVED,
@@ -182,6 +185,7 @@ class RunningAgent implements Agent {
       renewals,
       verdicts,
       surroundings,
+      pilot,
       installation,
       signingKey: keys.signing,
       agentId: () => this.#agentId,

@@ -1,6 +1,7 @@
 import type { HostAd } from '../../protocol/generated/types.ts';
 import type { PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { Launcher } from '../executors/launcher.ts';
+import type { PilotHost } from '../pilot/pilot-host.ts';
 import type { Store } from '../store/store.ts';
 import type { Transfers } from '../transfers/transfers.ts';
 import type { AgentEvent } from './events.ts';
@@ -15,6 +16,8 @@ export interface JobSurroundings {
   readonly hiddenPaths: readonly string[];
   /** PATH of every job that does not set its own. */
   readonly path: string;
+  /** Variables of every job, whatever its description says. */
+  readonly variables?: Readonly<Record<string, string>>;
   readonly network: 'host' | 'none';
 }
 
@@ -29,6 +32,8 @@ export interface Context {
   readonly renewals: Renewals;
   readonly verdicts: Verdicts;
   readonly surroundings: JobSurroundings;
+  /** For jobs in pilot mode; undefined where this agent runs none. */
+  readonly pilot: PilotHost | undefined;
   readonly installation: string;
   /** The agent's Ed25519 key. */
   readonly signingKey: PrivateKey;

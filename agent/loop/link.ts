@@ -5,6 +5,8 @@ import { toCoPilotError } from '../../protocol/errors.ts';
 import type {
   Attempt,
   BrokerHello,
+  Call,
+  Called,
   Capabilities,
   Certificate,
   Job,
@@ -223,6 +225,17 @@ export class Link {
     });
   }
 
+  /** Asks the adapter of a live attempt's job. */
+  call(slot: number, body: Body<Call>, signal: AbortSignal): Promise<Answer<Called>> {
+    return this.#asks.ask({
+      slot,
+      build: (counter) => ({ kind: 'call', slot, counter, ...body }),
+      accept: (message) => (message.kind === 'called' && isFor(message, body) ? message : undefined),
+      signal,
+      resendMs: RESEND_MS,
+    });
+  }
+
   /** Judges handshake message 2: certified by our installation, for the very key the handshake used (docs/protocol.md, S). */
   #acceptBroker(
     payload: Uint8Array,
@@ -330,7 +343,7 @@ export class Link {
   }
 
   /** Verdicts count only in an answer to something we asked: a repeated frame must not bring old ones back. */
-  #onAnswer(message: Job | None | Renewed | Capabilities | Reported | Released): void {
+  #onAnswer(message: Job | None | Renewed | Capabilities | Reported | Released | Called): void {
     if (this.#asks.isOpen(message.slot, message.counter)) {
       this.#options.onVerdicts(message.verdicts);
       this.#asks.settle(message);

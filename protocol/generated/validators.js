@@ -337,9 +337,10 @@ const schema44 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[a-z0
 const func8 = Object.prototype.hasOwnProperty;
 const pattern9 = new RegExp("^[ -~]*$", "u");
 const pattern10 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$", "u");
-const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
+const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."},"pilot":{"$ref":"common.schema.json#/$defs/pilot"}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
 const schema48 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[A-Za-z_][A-Za-z0-9_]*$"};
 const schema56 = {"type":"object","description":"Bounds the agent enforces.","properties":{"wallSeconds":{"type":"integer","minimum":1,"maximum":2592000},"cpuSeconds":{"type":"integer","minimum":1,"maximum":31104000},"memoryMiB":{"type":"integer","minimum":16,"maximum":16777216},"diskMiB":{"type":"integer","minimum":1,"maximum":16777216},"processes":{"type":"integer","minimum":1,"maximum":65536}},"required":["wallSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+const schema57 = {"type":"object","description":"The job is a framework's own pilot: the agent answers it on the loopback and asks the adapter by call.","properties":{"dialect":{"enum":["panda"]}},"required":["dialect"],"additionalProperties":false};
 const pattern13 = new RegExp("^[^\\u0000-\\u001f]+$", "u");
 const pattern14 = new RegExp("^[^\\u0000]*$", "u");
 const pattern15 = new RegExp("^[A-Za-z_][A-Za-z0-9_]*$", "u");
@@ -632,7 +633,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((((key0 === "command") || (key0 === "arguments")) || (key0 === "environment")) || (key0 === "inputs")) || (key0 === "outputs")) || (key0 === "limits")) || (key0 === "requirements"))){
+if(!((((((((key0 === "command") || (key0 === "arguments")) || (key0 === "environment")) || (key0 === "inputs")) || (key0 === "outputs")) || (key0 === "limits")) || (key0 === "requirements")) || (key0 === "pilot"))){
 validate27.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -1105,6 +1106,48 @@ var valid0 = _errs36 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.pilot !== undefined){
+let data16 = data.pilot;
+const _errs38 = errors;
+const _errs39 = errors;
+if(errors === _errs39){
+if(data16 && typeof data16 == "object" && !Array.isArray(data16)){
+let missing2;
+if((data16.dialect === undefined) && (missing2 = "dialect")){
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/required",keyword:"required",params:{missingProperty: missing2},message:"must have required property '"+missing2+"'"}];
+return false;
+}
+else {
+const _errs41 = errors;
+for(const key4 in data16){
+if(!(key4 === "dialect")){
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs41 === errors){
+if(data16.dialect !== undefined){
+if(!(data16.dialect === "panda")){
+validate27.errors = [{instancePath:instancePath+"/pilot/dialect",schemaPath:"common.schema.json#/$defs/pilot/properties/dialect/enum",keyword:"enum",params:{allowedValues: schema57.properties.dialect.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+}
+}
+else {
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid0 = _errs38 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -1546,11 +1589,11 @@ return errors === 0;
 }
 validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema57 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
-const schema58 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
-const schema59 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
-const schema61 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
-const schema62 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
+const schema58 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
+const schema59 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
+const schema60 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
+const schema62 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
+const schema63 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
 const pattern21 = new RegExp("^https?://[!-~]+$", "u");
 const pattern22 = new RegExp("^[A-Za-z0-9._~+/=-]+$", "u");
 
@@ -1585,7 +1628,7 @@ if(data.verb !== undefined){
 let data0 = data.verb;
 const _errs2 = errors;
 if(!((data0 === "get") || (data0 === "put"))){
-validate37.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema59.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+validate37.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema60.properties.verb.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -1847,9 +1890,9 @@ return errors === 0;
 }
 validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema63 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["result","item","files"],"additionalProperties":false};
-const schema64 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
-const schema65 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
+const schema64 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["result","item","files"],"additionalProperties":false};
+const schema65 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
+const schema66 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
 
 function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2118,7 +2161,7 @@ return errors === 0;
 }
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema69 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
+const schema70 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
 
 function validate47(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2551,9 +2594,9 @@ return errors === 0;
 validate22.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isAsk = validate49;
-const schema71 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
-const schema96 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
-const schema72 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
+const schema72 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
+const schema97 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
+const schema73 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
 
 function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2750,9 +2793,9 @@ return errors === 0;
 }
 validate50.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema75 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
-const schema77 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
-const schema78 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
+const schema76 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
+const schema78 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
+const schema79 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
 
 function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2920,7 +2963,7 @@ return errors === 0;
 }
 validate52.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema79 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
+const schema80 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
 
 function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3087,7 +3130,7 @@ return errors === 0;
 }
 validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema82 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
+const schema83 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
 
 function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3249,8 +3292,8 @@ return errors === 0;
 }
 validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema86 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
-const schema89 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+const schema87 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
+const schema90 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
 
 function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3548,8 +3591,8 @@ return errors === 0;
 }
 validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema90 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
-const schema95 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
+const schema91 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
+const schema96 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
 
 function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3649,7 +3692,7 @@ if(data.outcome !== undefined){
 let data3 = data.outcome;
 const _errs8 = errors;
 if(!((data3 === "failed") || (data3 === "cancelled"))){
-validate61.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema90.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
+validate61.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema91.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -3828,7 +3871,7 @@ return errors === 0;
 }
 validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema97 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
+const schema98 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
 
 function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3980,7 +4023,7 @@ return errors === 0;
 }
 validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema100 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
+const schema101 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
 
 function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4132,7 +4175,7 @@ return errors === 0;
 }
 validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema103 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
+const schema104 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
 
 function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4271,7 +4314,7 @@ return errors === 0;
 }
 validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema106 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
+const schema107 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
 
 function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4415,7 +4458,7 @@ return errors === 0;
 }
 validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema108 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
+const schema109 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
 
 function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5049,7 +5092,7 @@ return errors === 0;
 validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isBrokerHello = validate75;
-const schema111 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
+const schema112 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
 
 function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="broker-hello.schema.json" */;
@@ -5254,9 +5297,9 @@ return errors === 0;
 validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCall = validate76;
-const schema114 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$"},"body":{"type":"string","maxLength":32768}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
-const schema115 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
-const schema116 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
+const schema115 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$"},"body":{"type":"string","maxLength":32768}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
+const schema116 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
+const schema117 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
 const pattern42 = new RegExp("^[A-Za-z][A-Za-z0-9_.-]*$", "u");
 
 function validate76(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -5484,7 +5527,7 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCapabilities = validate77;
-const schema119 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
+const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
 
 function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5528,9 +5571,9 @@ return errors === 0;
 }
 validate78.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema125 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
-const schema126 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
-const schema129 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
+const schema126 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
+const schema127 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
+const schema130 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
 
 function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5619,7 +5662,7 @@ if(data.verdict !== undefined){
 let data2 = data.verdict;
 const _errs8 = errors;
 if(!((((data2 === "verifying") || (data2 === "waiting")) || (data2 === "committed")) || (data2 === "refused"))){
-validate82.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema129.enum},message:"must be equal to one of the allowed values"}];
+validate82.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema130.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -5904,8 +5947,8 @@ return errors === 0;
 validate77.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCertificate = validate85;
-const schema131 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
-const schema134 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
+const schema132 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
+const schema135 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
 const pattern47 = new RegExp("^[A-Za-z0-9_-]{43}$", "u");
 const pattern48 = new RegExp("^[!-~]+$", "u");
 
@@ -6138,7 +6181,7 @@ return errors === 0;
 validate85.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isError = validate86;
-const schema135 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
+const schema136 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
 
 function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="error.schema.json" */;
@@ -6309,7 +6352,7 @@ return errors === 0;
 validate86.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isFarewell = validate87;
-const schema140 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
+const schema141 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
 
 function validate87(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="farewell.schema.json" */;
@@ -6422,7 +6465,7 @@ return errors === 0;
 validate87.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isGrant = validate88;
-const schema143 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
+const schema144 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
 
 function validate89(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6590,7 +6633,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema143.properties, key0))){
+if(!(func8.call(schema144.properties, key0))){
 validate88.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -7002,7 +7045,7 @@ return errors === 0;
 validate88.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isIdentity = validate91;
-const schema155 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
+const schema156 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
 
 function validate91(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="identity.schema.json" */;
@@ -7025,7 +7068,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema155.properties, key0))){
+if(!(func8.call(schema156.properties, key0))){
 validate91.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -7166,7 +7209,7 @@ if(data.tier !== undefined){
 let data4 = data.tier;
 const _errs14 = errors;
 if(!(((data4 === "untrusted") || (data4 === "semi-trusted")) || (data4 === "trusted"))){
-validate91.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema155.properties.tier.enum},message:"must be equal to one of the allowed values"}];
+validate91.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema156.properties.tier.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs14 === errors;
@@ -7306,8 +7349,8 @@ return errors === 0;
 validate91.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isJob = validate92;
-const schema162 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
-const schema165 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
+const schema163 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
+const schema166 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
 
 function validate93(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7703,8 +7746,8 @@ return errors === 0;
 validate92.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isNone = validate100;
-const schema170 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
-const schema173 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
+const schema171 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
+const schema174 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
 
 function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7870,7 +7913,7 @@ if(data3.reason !== undefined){
 let data4 = data3.reason;
 const _errs13 = errors;
 if(!(((((((data4 === "no-work") || (data4 === "no-match")) || (data4 === "cooling-down")) || (data4 === "too-many-attempts")) || (data4 === "draining")) || (data4 === "busy")) || (data4 === "storage-unavailable"))){
-validate100.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema173.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+validate100.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema174.properties.reason.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid4 = _errs13 === errors;
@@ -7949,7 +7992,7 @@ return errors === 0;
 validate100.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isNotice = validate104;
-const schema175 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
+const schema176 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
 
 function validate104(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="notice.schema.json" */;
@@ -7995,7 +8038,7 @@ if(data.command !== undefined){
 let data1 = data.command;
 const _errs3 = errors;
 if(!((data1 === "renew-now") || (data1 === "drain"))){
-validate104.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema175.properties.command.enum},message:"must be equal to one of the allowed values"}];
+validate104.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema176.properties.command.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -8018,7 +8061,7 @@ return errors === 0;
 validate104.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isOutputs = validate105;
-const schema176 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
+const schema177 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
 
 function validate106(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8308,7 +8351,7 @@ if(data.verb !== undefined){
 let data5 = data.verb;
 const _errs15 = errors;
 if(!((data5 === "get") || (data5 === "put"))){
-validate105.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema176.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+validate105.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema177.properties.verb.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -8378,7 +8421,7 @@ return errors === 0;
 validate105.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isParts = validate108;
-const schema185 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["take","finish"]},"parts":{"type":"array","items":{"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
+const schema186 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["take","finish"]},"parts":{"type":"array","items":{"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
 
 function validate108(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="parts.schema.json" */;
@@ -8536,7 +8579,7 @@ if(data.verb !== undefined){
 let data5 = data.verb;
 const _errs15 = errors;
 if(!((data5 === "take") || (data5 === "finish"))){
-validate108.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema185.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+validate108.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema186.properties.verb.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -8621,7 +8664,7 @@ return errors === 0;
 validate108.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRelease = validate109;
-const schema190 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
+const schema191 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
 
 function validate109(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="release.schema.json" */;
@@ -8779,7 +8822,7 @@ if(data.reason !== undefined){
 let data5 = data.reason;
 const _errs15 = errors;
 if(!((((data5 === "drain") || (data5 === "lost")) || (data5 === "unable")) || (data5 === "shutdown"))){
-validate109.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema190.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+validate109.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema191.properties.reason.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -8806,7 +8849,7 @@ return errors === 0;
 validate109.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReleased = validate110;
-const schema195 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
+const schema196 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
 
 function validate111(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9033,9 +9076,9 @@ return errors === 0;
 validate110.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRenew = validate114;
-const schema201 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
-const schema207 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
-const schema208 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
+const schema202 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
+const schema208 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
+const schema209 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
 
 function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9612,7 +9655,7 @@ return errors === 0;
 validate114.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRenewed = validate119;
-const schema211 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
+const schema212 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
 
 function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9845,7 +9888,7 @@ if(data4.order !== undefined){
 let data7 = data4.order;
 const _errs20 = errors;
 if(!(((data7 === "continue") || (data7 === "cancel")) || (data7 === "drain"))){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema211.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
+validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema212.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid4 = _errs20 === errors;
@@ -9938,10 +9981,10 @@ return errors === 0;
 validate119.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReport = validate123;
-const schema217 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
-const schema222 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
-const schema226 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
-const schema227 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
+const schema218 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
+const schema223 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
+const schema227 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
+const schema228 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
 const pattern77 = new RegExp("^SIG[A-Z0-9+-]+$", "u");
 const pattern78 = new RegExp("^[A-Za-z0-9_-]{86}$", "u");
 const pattern79 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,63}$", "u");
@@ -10053,7 +10096,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema217.properties, key0))){
+if(!(func8.call(schema218.properties, key0))){
 validate123.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -10475,7 +10518,7 @@ if(data5.limit !== undefined){
 let data11 = data5.limit;
 const _errs34 = errors;
 if(!((((((data11 === "wall") || (data11 === "cpu")) || (data11 === "memory")) || (data11 === "disk")) || (data11 === "files")) || (data11 === "output"))){
-const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema222.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
+const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema223.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -11113,7 +11156,7 @@ return errors === 0;
 validate123.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReported = validate130;
-const schema229 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
+const schema230 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
 
 function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11393,7 +11436,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema229.properties, key0))){
+if(!(func8.call(schema230.properties, key0))){
 validate130.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -11528,7 +11571,7 @@ if(data.verdict !== undefined){
 let data5 = data.verdict;
 const _errs15 = errors;
 if(!((((data5 === "verifying") || (data5 === "waiting")) || (data5 === "committed")) || (data5 === "refused"))){
-validate130.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema129.enum},message:"must be equal to one of the allowed values"}];
+validate130.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema130.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -11611,7 +11654,7 @@ if(data7.reason !== undefined){
 let data8 = data7.reason;
 const _errs27 = errors;
 if(!(((((((data8 === "no-work") || (data8 === "no-match")) || (data8 === "cooling-down")) || (data8 === "too-many-attempts")) || (data8 === "draining")) || (data8 === "busy")) || (data8 === "storage-unavailable"))){
-const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema173.properties.reason.enum},message:"must be equal to one of the allowed values"};
+const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema174.properties.reason.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -11761,7 +11804,7 @@ return errors === 0;
 validate130.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRequest = validate138;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
+const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
 
 function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -12144,7 +12187,7 @@ return errors === 0;
 validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isServiceHello = validate142;
-const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
+const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
 
 function validate142(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-hello.schema.json" */;
@@ -12316,7 +12359,7 @@ return errors === 0;
 validate142.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isServiceWelcome = validate143;
-const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
+const schema252 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
 
 function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-welcome.schema.json" */;
@@ -12458,7 +12501,7 @@ return errors === 0;
 validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isWelcome = validate144;
-const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
+const schema256 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
 
 function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
