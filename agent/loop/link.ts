@@ -346,11 +346,7 @@ export class Link {
   }
 
   /** Verdicts count only in an answer to something we asked: a repeated frame must not bring old ones back. */
-<<<<<<< HEAD
-  #onAnswer(message: Job | None | Renewed | Capabilities | Reported | Released | Called): void {
-=======
   #onAnswer(message: Answering): void {
->>>>>>> main
     if (this.#asks.isOpen(message.slot, message.counter)) {
       if ('verdicts' in message) this.#options.onVerdicts(message.verdicts);
       this.#asks.settle(message);

@@ -4,6 +4,7 @@ import type { AgentEvent } from '../../../agent/loop/events.ts';
 import { createMemoryLauncher } from '../../../agent/executors/memory-launcher.ts';
 import type { MemoryLauncher, ScriptedJob } from '../../../agent/executors/memory-launcher.ts';
 import type { LaunchSpec } from '../../../agent/executors/launcher.ts';
+import type { PilotHost } from '../../../agent/pilot/pilot-host.ts';
 import { createMemoryStore } from '../../../agent/store/memory.ts';
 import type { MemoryStore } from '../../../agent/store/memory.ts';
 import { createMemoryTransfers } from '../../../agent/transfers/memory.ts';
@@ -85,6 +86,8 @@ export class Stage {
   /** Outputs that jobs do not leave. */
   readonly missing = new Set<string>();
   progress = 0.5;
+  /** Serves jobs in pilot mode; set before the start. */
+  pilot: PilotHost | undefined;
   identityRenewals = 0;
   ends: AgentEnd[] = [];
   agent: Agent;
@@ -197,6 +200,7 @@ export class Stage {
         transfers: this.transfers,
         store: this.store,
         hostAd: () => AD,
+        ...(this.pilot !== undefined && { pilot: this.pilot }),
       },
       {
         keys: { session: cast.agentSession, signing: cast.agentSigning },
