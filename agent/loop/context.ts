@@ -1,5 +1,6 @@
 import type { HostAd } from '../../protocol/generated/types.ts';
 import type { PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { JobEnvironment } from '../environment/job-environment.ts';
 import type { Launcher } from '../executors/launcher.ts';
 import type { PilotHost } from '../pilot/pilot-host.ts';
 import type { Store } from '../store/store.ts';
@@ -17,7 +18,9 @@ export interface JobSurroundings {
   /** PATH of every job that does not set its own. */
   readonly path: string;
   /** Variables of every job, whatever its description says. */
-  readonly variables?: Readonly<Record<string, string>>;
+  readonly variables: Readonly<Record<string, string>>;
+  /** A program and its arguments that every job's command runs under; empty where it runs by itself. */
+  readonly wrap: readonly string[];
   readonly network: 'host' | 'none';
 }
 
@@ -32,6 +35,7 @@ export interface Context {
   readonly renewals: Renewals;
   readonly verdicts: Verdicts;
   readonly surroundings: JobSurroundings;
+  readonly environment: JobEnvironment;
   /** For jobs in pilot mode; undefined where this agent runs none. */
   readonly pilot: PilotHost | undefined;
   readonly installation: string;
@@ -45,6 +49,8 @@ export interface Context {
     end: 'lost' | 'cancelled' | 'released',
     reason: string,
   ) => void;
+  /** This host is unfit for jobs: the agent drains, and says why. */
+  readonly unfit: (reason: string) => void;
   /** Aborted when no new work is to be asked for. */
   readonly draining: AbortSignal;
   /** Aborted when the agent ends; nothing is awaited any more. */

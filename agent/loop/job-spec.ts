@@ -18,10 +18,14 @@ export function launchSpec(
   place: Workplace,
   surroundings: JobSurroundings,
 ): LaunchSpec {
-  const { command, environment, limits } = lease.description;
+  const { environment, limits } = lease.description;
+  const [command = lease.description.command, ...words] = [
+    ...surroundings.wrap,
+    lease.description.command,
+  ];
   return {
     command,
-    arguments: lease.description.arguments,
+    arguments: [...words, ...lease.description.arguments],
     environment: {
       PATH: surroundings.path,
       ...plainEnvironment(environment),

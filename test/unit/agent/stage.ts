@@ -1,6 +1,7 @@
 import { createAgent } from '../../../agent/loop/agent.ts';
 import type { Agent, AgentEnd, AgentOptions } from '../../../agent/loop/agent.ts';
 import type { AgentEvent } from '../../../agent/loop/events.ts';
+import type { JobEnvironment } from '../../../agent/environment/job-environment.ts';
 import { createMemoryLauncher } from '../../../agent/executors/memory-launcher.ts';
 import type { MemoryLauncher, ScriptedJob } from '../../../agent/executors/memory-launcher.ts';
 import type { LaunchSpec } from '../../../agent/executors/launcher.ts';
@@ -88,6 +89,8 @@ export class Stage {
   progress = 0.5;
   /** Serves jobs in pilot mode; set before the start. */
   pilot: PilotHost | undefined;
+  /** What the site gives its jobs; set before the start. */
+  environment: JobEnvironment | undefined;
   identityRenewals = 0;
   ends: AgentEnd[] = [];
   agent: Agent;
@@ -201,6 +204,7 @@ export class Stage {
         store: this.store,
         hostAd: () => AD,
         ...(this.pilot !== undefined && { pilot: this.pilot }),
+        ...(this.environment !== undefined && { environment: this.environment }),
       },
       {
         keys: { session: cast.agentSession, signing: cast.agentSigning },
@@ -216,6 +220,8 @@ export class Stage {
           readOnly: ['/opt/node/bin'],
           hiddenPaths: [],
           path: '/opt/node/bin:/usr/bin:/bin',
+          variables: {},
+          wrap: [],
           network: 'host',
         },
         onEvent: (event) => this.events.push(event),
