@@ -11,6 +11,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Largest request as the pilot wrote it, before compression. */
 const MAX_PLAIN_BYTES = 8 * 1024 * 1024;
+/** Largest that goes on whole, before compression. */
+const MAX_WHOLE_BYTES = 512 * 1024;
 /** What is left of a log, in characters, until it fits. */
 const TAILS = [8_192, 2_048, 512, 0];
 const LOGS = ['pilotLog', 'stdout'] as const;
@@ -24,12 +26,14 @@ const MARK = 'coPilot';
  */
 export function shorten(request: PilotRequest): Shortened {
   const whole = callText(request);
-  if (whole.length <= MAX_CALL_BYTES) return { kind: 'fits', text: whole, cut: [] };
+  if (whole.length <= MAX_CALL_BYTES && !unpacksTooLarge(request))
+    return { kind: 'fits', text: whole, cut: [] };
   const fields = decode(request);
   if (fields === undefined) return { kind: 'too-large' };
   for (const { fields: smaller, cut } of ever(fields)) {
-    const text = callText({ ...request, body: encode(request, smaller) });
-    if (text.length <= MAX_CALL_BYTES) return { kind: 'fits', text, cut };
+    const shorter = { ...request, body: encode(request, smaller) };
+    const text = callText(shorter);
+    if (text.length <= MAX_CALL_BYTES && !unpacksTooLarge(shorter)) return { kind: 'fits', text, cut };
   }
   return { kind: 'too-large' };
 }
@@ -90,6 +94,16 @@ function itemsOf(value: unknown): readonly unknown[] {
 function textOf(fields: Fields, name: string): string {
   const value = fields[name];
   return typeof value === 'string' ? value : '';
+}
+
+/** What does not unpack at all is the adapter's to judge. */
+function unpacksTooLarge({ contentType, body }: PilotRequest): boolean {
+  if (contentType !== 'application/json') return body.length > MAX_WHOLE_BYTES;
+  try {
+    return gunzipSync(body, { maxOutputLength: MAX_PLAIN_BYTES }).length > MAX_WHOLE_BYTES;
+  } catch (caught) {
+    return caught instanceof RangeError;
+  }
 }
 
 function decode({ contentType, body }: PilotRequest): Fields | undefined {

@@ -116,7 +116,7 @@ def main():
     parser.add_argument('--url', required=True)
     parser.add_argument('-p', required=True)
     parser.add_argument('-q', required=True)
-    given = parser.parse_args()
+    given, _others = parser.parse_known_args()
     server = Server(given.url, given.p)
     worker = {'workerID': '501', 'harvesterID': 'cp_harvester', 'site': given.q, 'node_id': os.uname().nodename}
     server.send('updateWorkerPilotStatus', {**worker, 'status': 'started'})
