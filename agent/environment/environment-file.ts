@@ -126,7 +126,8 @@ function webProxiesAt(value: unknown, at: string): WebProxySettings {
   if ((proxies === undefined) === (wpad === undefined)) throw wrong(at, 'has either proxies or wpad');
   const target = optional(found, 'target', urlAt, at) ?? WPAD_TARGET;
   return {
-    source: wpad === undefined ? { kind: 'list', proxies: proxies ?? [] } : { kind: 'wpad', url: wpad, target },
+    source:
+      wpad === undefined ? { kind: 'list', proxies: proxies ?? [] } : { kind: 'wpad', url: wpad, target },
     jobsPerProxy: optional(found, 'jobsPerProxy', countAt, at) ?? DEFAULT_JOBS_PER_PROXY,
     direct,
   };

@@ -22,12 +22,15 @@ const helpers = {
   isInNet(host, pattern, mask) {
     const [address, network, bits] = [dnsResolve(host) ?? '', pattern, mask].map(numberOf);
     if (address === undefined || network === undefined || bits === undefined) return false;
-    return ((address & bits) >>> 0) === ((network & bits) >>> 0);
+    return (address & bits) >>> 0 === (network & bits) >>> 0;
   },
   myIpAddress: () => ownAddress,
   dnsDomainLevels: (host) => host.split('.').length - 1,
   shExpMatch(text, pattern) {
-    const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+    const source = pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.');
     return new RegExp(`^${source}$`, 's').test(text);
   },
 };

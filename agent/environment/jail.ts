@@ -66,7 +66,7 @@ function launch(
   place: ReturnType<typeof createWorkplace>,
   signal: AbortSignal,
 ): Promise<Exit> {
-  const [first = command, ...others] = [...extras.wrap, command];
+  const [first, ...others] = [...extras.wrap, command];
   const running = launcher.launch({
     command: first,
     arguments: [...others, ...args],

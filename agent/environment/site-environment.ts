@@ -88,7 +88,9 @@ class SiteEnvironment implements JobEnvironment {
   async #admitWith(share: Share, leave: () => void, signal: AbortSignal): Promise<Admission> {
     const extras = await this.#extras(share.kind === 'proxy' ? share.url : undefined);
     if (typeof extras === 'string') return { kind: 'unfit', reason: extras };
-    const mine = this.#checking.then(() => (signal.aborted ? '' : this.#validation?.whyUnfit(extras, signal)));
+    const mine = this.#checking.then(() =>
+      signal.aborted ? '' : this.#validation?.whyUnfit(extras, signal),
+    );
     this.#checking = mine.catch(() => undefined); // whoever asked hears of it
     const reason = await mine;
     if (signal.aborted) return { kind: 'given-up' };
@@ -147,7 +149,11 @@ async function checkSiteconf(path: string | undefined): Promise<void> {
 function answers(proxy: string): Promise<boolean> {
   const { hostname, port } = new URL(proxy);
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: port === '' ? 80 : Number(port), timeout: ANSWER_WITHIN_MS });
+    const socket = connect({
+      host: hostname,
+      port: port === '' ? 80 : Number(port),
+      timeout: ANSWER_WITHIN_MS,
+    });
     const end = (isThere: boolean): void => {
       socket.destroy();
       resolve(isThere);

@@ -46,7 +46,8 @@ export function createWpad(options: WpadOptions): () => Promise<Offer> {
     return known.offer;
   };
   return () => {
-    if (known !== undefined && options.clock.monotonicMs() < known.untilMs) return Promise.resolve(known.offer);
+    if (known !== undefined && options.clock.monotonicMs() < known.untilMs)
+      return Promise.resolve(known.offer);
     asking ??= look();
     return asking;
   };

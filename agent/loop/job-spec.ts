@@ -19,10 +19,7 @@ export function launchSpec(
   surroundings: JobSurroundings,
 ): LaunchSpec {
   const { environment, limits } = lease.description;
-  const [command = lease.description.command, ...words] = [
-    ...surroundings.wrap,
-    lease.description.command,
-  ];
+  const [command, ...words] = [...surroundings.wrap, lease.description.command];
   return {
     command,
     arguments: [...words, ...lease.description.arguments],

@@ -18,7 +18,10 @@ export async function openDesk({ context, slot, holding, place }: Run): Promise<
   const { description, job, attempt } = holding.lease;
   if (description.pilot === undefined) return NO_DESK;
   if (context.pilot === undefined)
-    throw new CoPilotError('LAUNCH_REFUSED', 'this agent runs no pilots: its isolation or network is not for it');
+    throw new CoPilotError(
+      'LAUNCH_REFUSED',
+      'this agent runs no pilots: its isolation or network is not for it',
+    );
   return context.pilot.open({
     directory: place.directory,
     ask: (method, body, signal) =>

@@ -39,7 +39,11 @@ function methodOf(path: string): string | undefined {
 
 /** What PanDA says of a method that it does not have, or not here. */
 export function forbidden(path: string): PilotReply {
-  const name = path.split('/').at(-1)?.replace(/[^\w.-]/g, '') ?? '';
+  const name =
+    path
+      .split('/')
+      .at(-1)
+      ?.replace(/[^\w.-]/g, '') ?? '';
   return plainReply(403, `ERROR : method ${name.slice(0, 64)} is forbidden`);
 }
 

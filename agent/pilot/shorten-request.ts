@@ -88,7 +88,8 @@ function fieldOf(value: unknown, name: string): unknown {
 }
 
 function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
+  const items: readonly unknown[] = Array.isArray(value) ? value : [];
+  return items;
 }
 
 function textOf(fields: Fields, name: string): string {

@@ -25,8 +25,13 @@ afterEach(() => stage.close());
 describe('SITECONF and variables', () => {
   it('are there in every job, to be read and not to be written', async () => {
     await mkdir(join(stage.site, 'SITECONF', 'local', 'JobConfig'), { recursive: true });
-    await writeFile(join(stage.site, 'SITECONF/local/JobConfig/site-local-config.xml'), '<site-local-config/>');
-    const environment = await stage.open('siteconf: SITECONF/local\nvariables: {GLIDEIN_CMSSite: T3_CH_Volunteer}');
+    await writeFile(
+      join(stage.site, 'SITECONF/local/JobConfig/site-local-config.xml'),
+      '<site-local-config/>',
+    );
+    const environment = await stage.open(
+      'siteconf: SITECONF/local\nvariables: {GLIDEIN_CMSSite: T3_CH_Volunteer}',
+    );
     const { exit, said } = await stage.job(
       await admit(environment),
       'echo $GLIDEIN_CMSSite; cat $SITECONFIG_PATH/JobConfig/site-local-config.xml; touch $SITECONFIG_PATH/mine',
@@ -55,7 +60,11 @@ describe('validation', () => {
   });
 
   it.each([
-    ['10-disk', 'echo looking; echo "no space left for $CMS_SITE" >&2; exit 3', '10-disk ended with 3: no space left for T3'],
+    [
+      '10-disk',
+      'echo looking; echo "no space left for $CMS_SITE" >&2; exit 3',
+      '10-disk ended with 3: no space left for T3',
+    ],
     ['10-loop', 'while :; do :; done', 'went over its limit of wall'],
     ['10-crash', 'kill -SEGV $$', '10-crash ended with 139'],
   ])('%s: one that fails makes the host unfit, for the reason it gave', async (name, text, reason) => {
@@ -127,7 +136,8 @@ describe('web proxies', () => {
 
   const port = (): number => (origin.address() as AddressInfo).port;
   const fetchLine = (): string => `WHERE=http://${CONDITIONS}:${port()}/payload ${FETCH}`;
-  const wpad = (settings = ''): string => `webProxies: {wpad: "http://127.0.0.1:${port()}/wpad.dat"${settings}}`;
+  const wpad = (settings = ''): string =>
+    `webProxies: {wpad: "http://127.0.0.1:${port()}/wpad.dat"${settings}}`;
   const viaSquid = async (): Promise<number> =>
     (await squid.log()).filter((line) => line.includes(`${CONDITIONS}:${port()}/payload`)).length;
 
@@ -137,7 +147,11 @@ describe('web proxies', () => {
     const { exit, said } = await stage.job(admission, fetchLine());
     expect(exit, said).toMatchObject({ kind: 'exited', code: 0 });
     expect(said).toContain('the conditions');
-    await eventually('its line in the log of the proxy', async () => ((await viaSquid()) > before ? true : undefined), 5_000);
+    await eventually(
+      'its line in the log of the proxy',
+      async () => ((await viaSquid()) > before ? true : undefined),
+      5_000,
+    );
   }
 
   it('a job fetches through the squid that is named', async () => {
@@ -179,13 +193,16 @@ describe('web proxies', () => {
     ['one that fails', 'function FindProxyForURL() { throw new Error("x"); }', 'could not be run'],
     ['too much', 'x'.repeat(70_000), 'is over'],
     ['nothing of use', 'function FindProxyForURL() { return "SOCKS x:1"; }', 'none is named'],
-  ])('%s in the place of the file makes the host unfit, unless jobs may go without', async (_what, page, reason) => {
-    pages.set('/wpad.dat', page);
-    expect(await admit(await stage.open(wpad()))).toMatchObject({
-      kind: 'unfit',
-      reason: expect.stringContaining(reason),
-    });
-  });
+  ])(
+    '%s in the place of the file makes the host unfit, unless jobs may go without',
+    async (_what, page, reason) => {
+      pages.set('/wpad.dat', page);
+      expect(await admit(await stage.open(wpad()))).toMatchObject({
+        kind: 'unfit',
+        reason: expect.stringContaining(reason),
+      });
+    },
+  );
 
   it('a job goes without where the file allows it', async () => {
     pages.set('/wpad.dat', 'function FindProxyForURL() { return "PROXY 127.0.0.1:1; DIRECT"; }');

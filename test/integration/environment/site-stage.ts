@@ -88,7 +88,9 @@ export async function setSite(): Promise<SiteStage> {
         await writeFile(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
       const file = join(site, 'checks.tar.gz');
       execFileSync('tar', ['-czf', file, '-C', join(site, 'bundle'), 'validate.d']);
-      const sha256 = createHash('sha256').update(await readFile(file)).digest('hex');
+      const sha256 = createHash('sha256')
+        .update(await readFile(file))
+        .digest('hex');
       return `validation: {bundle: checks.tar.gz, sha256: ${sha256}, wallSeconds: 5}`;
     },
     close: () => removeDirectory(base),

@@ -46,16 +46,17 @@ function knock(port: number): Promise<string> {
 describe.each(METHODS)('a pilot in a jail: %s', (method) => {
   it('gets its job, runs it, stages out by mv and reports, over the end point that only it reaches', async () => {
     let release: () => void = () => undefined;
-    const { desk, running, updates, asked, work, finish } = await start({
+    const started = await start({
       method,
       jobPars: 'hello',
       onUpdate: ({ length }) =>
         length === 1 ? new Promise((resolve) => (release = resolve)) : Promise.resolve(),
     });
+    const { desk, running, updates, asked, work } = started;
     await eventually('the first update', () => updates[0], 20_000);
     expect(await knock(Number(desk.environment['COPILOT_PILOT_PORT']))).toBe('');
     release();
-    const { exit, said } = await finish();
+    const { exit, said } = await started.finish();
     expect(exit, said).toMatchObject({ kind: 'exited', code: 0 });
     expect(updates.map(({ state }) => state)).toEqual(['starting', 'running', 'finished']);
     expect(asked).toEqual([
@@ -78,8 +79,9 @@ describe.each(METHODS)('a pilot in a jail: %s', (method) => {
 
 describe('a pilot whose payload fails', () => {
   it('is reported failed, with the log alone', async () => {
-    const { updates, finish } = await start({ method: 'bubblewrap', jobPars: 'hello 65' });
-    await finish();
+    const started = await start({ method: 'bubblewrap', jobPars: 'hello 65' });
+    await started.finish();
+    const { updates } = started;
     expect(updates.at(-1)).toMatchObject({ state: 'failed', transExitCode: 65, pilotErrorCode: 1305 });
     expect(Object.keys(JSON.parse(updates.at(-1)!['xml'] as string) as object)).toEqual([OUTPUTS[1]]);
   });

@@ -108,7 +108,10 @@ describe('a site that examines its host', () => {
   it('jobs of other slots go on to their end', async () => {
     const own = site(true);
     let asked = 0;
-    stage.environment = { ...own, admit: (signal) => (asked++ === 1 ? onceSaid(() => unfit) : own.admit(signal)) };
+    stage.environment = {
+      ...own,
+      admit: (signal) => (asked++ === 1 ? onceSaid(() => unfit) : own.admit(signal)),
+    };
     stage.scripts.set('/usr/bin/parrot_run', { afterMs: 60_000, ending: { kind: 'exited', code: 0 } });
     await stage.start({ slots: 2 });
     stage.gives(await stage.hears('request'), lease(0));

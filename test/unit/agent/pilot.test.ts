@@ -137,9 +137,12 @@ describe('a job in pilot mode', () => {
   });
 
   it('what was staged out and cannot be moved fails it with the reason', async () => {
-    const { open } = host;
+    const usual = host;
     stage.pilot = {
-      open: async (request) => ({ ...(await open(request)), gather: () => Promise.resolve('no rights') }),
+      open: async (request) => ({
+        ...(await usual.open(request)),
+        gather: () => Promise.resolve('no rights'),
+      }),
     };
     await stage.start();
     stage.gives(await stage.hears('request'), lease(0, {}, PILOT));

@@ -56,7 +56,11 @@ cvmfs:
     ['a variable that loads code into everything', 'variables: {LD_PRELOAD: /x.so}', 'variables.LD_PRELOAD'],
     ['a variable without a name', 'variables: {"A B": x}', 'variables.A B'],
     ['a line break in a value', 'variables: {A: "a\\nb"}', 'variables.A'],
-    ['too many variables', `variables: {${Array.from({ length: 33 }, (_, n) => `A${n}: x`).join()}}`, 'variables'],
+    [
+      'too many variables',
+      `variables: {${Array.from({ length: 33 }, (_, n) => `A${n}: x`).join()}}`,
+      'variables',
+    ],
     ['a digest that is none', 'validation: {bundle: x, sha256: ABC}', 'validation.sha256'],
     ['no bundle', `validation: {sha256: ${SHA}}`, 'validation.bundle'],
     ['no time', `validation: {bundle: x, sha256: ${SHA}, wallSeconds: 0}`, 'validation.wallSeconds'],

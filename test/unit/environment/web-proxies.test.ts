@@ -87,7 +87,11 @@ describe('what an auto-configuration file answers', () => {
     ['SOCKS a:1; HTTPS b:1', [], false],
     ['PROXY u:p@a:1; PROXY ../x; PROXY', [], false],
     ['undefined', [], false],
-    [Array.from({ length: 40 }, (_, n) => `PROXY p${n}:1`).join(';'), expect.objectContaining({ length: 32 }), false],
+    [
+      Array.from({ length: 40 }, (_, n) => `PROXY p${n}:1`).join(';'),
+      expect.objectContaining({ length: 32 }),
+      false,
+    ],
   ])('%j', (answer, found, direct) => {
     expect(offerIn(answer)).toEqual({ proxies: found, direct });
   });

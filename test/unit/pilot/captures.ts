@@ -29,7 +29,7 @@ const JOB_REPLY =
   'StatusCode=0&PandaID=4001&prodSourceLabel=user&swRelease=NULL&homepackage=NULL&transformation=http%3A%2F%2F127.0.0.1%3A28085%2Ftrf%2Fuser%2Fhello.sh&jobName=cp.test.0001&jobDefinitionID=11&cloud=WORLD&inFiles=&dispatchDblock=&dispatchDBlockToken=&dispatchDBlockTokenForOut=NULL%2CNULL&outFiles=user.cp.0001.out.txt%2Cuser.cp.0001.log.tgz&destinationDblock=user.cp.out%2Cuser.cp.log&destinationDBlockToken=NULL%2CNULL&prodDBlocks=&prodDBlockToken=&realDatasets=user.cp%3Auser.cp.out%2Cuser.cp%3Auser.cp.log&realDatasetsIn=&fileDestinationSE=CP_DISK%2CCP_DISK&logFile=user.cp.0001.log.tgz&logGUID=6cd7f2a0-0f7e-4a39-bb0b-1a3c9a7b0001&jobPars=--n+1&attemptNr=1&GUID=&checksum=&fsize=&scopeIn=&scopeOut=user.cp&scopeLog=user.cp&ddmEndPointIn=&ddmEndPointOut=CP_DISK%2CCP_DISK&destinationSE=CP_TEST&prodUserID=cp+robot&maxCpuCount=3600&minRamCount=1000&maxDiskCount=500&cmtConfig=&processingType=panda-client&transferType=NULL&sourceSite=NULL&currentPriority=1000&taskID=77&coreCount=1&jobsetID=88&reqID=99&nucleus=NULL&maxWalltime=3600&resource_type=SCORE&ioIntensity=None&ioIntensityUnit=None&nSent=0';
 
 /** What the pilot's own parser makes of one request body: also the answer to a JSON one. */
-export const JOB_AS_JSON = `{"StatusCode": 0, "PandaID": 4001}`;
+const JOB_AS_JSON = `{"StatusCode": 0, "PandaID": 4001}`;
 
 function compressed(method: keyof typeof BODIES, reply: string, more: readonly string[] = []): Capture {
   const body = Buffer.from(BODIES[method], 'base64');

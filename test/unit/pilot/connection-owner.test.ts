@@ -20,7 +20,9 @@ describe('whose a connection over the loopback is', () => {
 
   it('is found where the caller speaks IPv6 with an address of IPv4', () => {
     const mapped = '0000000000000000FFFF00000100007F';
-    expect(callerInode(row(`${mapped}:9C40`, `${mapped}:1F90`, 7), { ownPort: 0x1f90, callerPort: 0x9c40 })).toBe(7);
+    expect(
+      callerInode(row(`${mapped}:9C40`, `${mapped}:1F90`, 7), { ownPort: 0x1f90, callerPort: 0x9c40 }),
+    ).toBe(7);
   });
 
   it.each([

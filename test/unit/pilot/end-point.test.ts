@@ -101,7 +101,9 @@ describe('the end point of a job in pilot mode', () => {
         return answer;
       }),
     );
-    const refused = await Promise.any(answers.map(async (answer) => (await answer).startsWith('HTTP/1.1 503')));
+    const refused = await Promise.any(
+      answers.map(async (answer) => (await answer).startsWith('HTTP/1.1 503')),
+    );
     expect(refused).toBe(true);
     const drain = setInterval(() => open.shift()?.(), 1);
     const statuses = (await Promise.all(answers)).map((answer) => answer.slice(9, 12));
@@ -152,7 +154,9 @@ describe('the end point of a job in pilot mode', () => {
 
   it('never asks more than a call carries', async () => {
     stage = await setPilotStage(() => Promise.resolve(OK));
-    const noise = Array.from({ length: 60_000 }, (_, index) => ((index * 7919) % 36_000).toString(36)).join('');
+    const noise = Array.from({ length: 60_000 }, (_, index) => ((index * 7919) % 36_000).toString(36)).join(
+      '',
+    );
     const body = gzipSync(JSON.stringify({ jobId: '1', pilotLog: noise, metaData: `{"noise": "${noise}"}` }));
     await stage.post('/server/panda/updateJob', body, JSON_HEADERS);
     expect(stage.texts[0]!.length).toBeLessThanOrEqual(MAX_CALL_BYTES);

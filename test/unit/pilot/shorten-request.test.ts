@@ -60,7 +60,10 @@ describe('a request as a call carries it', () => {
 
   it.each(['application/json', FORM])('%s: of a job report keeps what the server reads', (contentType) => {
     const subFiles = [{ name: 'out.root', nentries: 100, file_guid: 'ABC', extra: noise(30_000) }];
-    const metaData = JSON.stringify({ executor: [noise(1_000)], files: { output: [{ subFiles, type: 'x' }] } });
+    const metaData = JSON.stringify({
+      executor: [noise(1_000)],
+      files: { output: [{ subFiles, type: 'x' }] },
+    });
     const { cut, fields } = fitted(request({ jobId: '1', state: 'finished', metaData }, contentType));
     expect(cut).toEqual(['metaData']);
     expect(fields).toMatchObject({ jobId: '1', state: 'finished' });
