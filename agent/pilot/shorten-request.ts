@@ -51,7 +51,7 @@ function* ever(fields: Fields): Generator<{ fields: Fields; cut: readonly string
   }
   for (const length of TAILS) {
     const long = LOGS.filter((name) => textOf(fields, name).length > length);
-    const tails = long.map((name) => [name, tailOf(textOf(fields, name), length)]);
+    const tails = long.map((name): [string, unknown] => [name, tailOf(textOf(fields, name), length)]);
     yield { fields: { ...current, ...Object.fromEntries(tails) }, cut: [...cut, ...long] };
   }
 }
