@@ -1,6 +1,7 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { FrameworkAnswer } from '../kit/framework-http.ts';
 import type { Heard } from './panda-client.ts';
+import type { Json } from './panda-job.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -54,17 +55,28 @@ export function heardOf(data: Fields): Heard {
   const code = data['StatusCode'];
   const number = typeof code === 'string' ? Number(code) : code;
   if (number !== 0)
-    return { kind: 'not-heard', why: MEANINGS[Number(number)] ?? `PanDA answers StatusCode ${shown(String(code))}` };
+    return {
+      kind: 'not-heard',
+      why: MEANINGS[Number(number)] ?? `PanDA answers StatusCode ${shown(String(code))}`,
+    };
   const command = data['command'];
   return { kind: 'heard', command: typeof command === 'string' ? command.slice(0, MAX_SHOWN) : 'NULL' };
 }
 
 /** A text from outside as it may stand in a sentence: one line of printable characters. */
 export function shown(text: string): string {
-  return text.replaceAll(/[^ -~]+/gu, ' ').slice(0, MAX_SHOWN).trim();
+  return text
+    .replaceAll(/[^ -~]+/gu, ' ')
+    .slice(0, MAX_SHOWN)
+    .trim();
 }
 
 /** `YYYY-MM-DD HH:MM:SS`, the one form that PanDA reads; another is dropped and nobody is told. */
 export function timeText(wallMs: number): string {
   return new Date(wallMs).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** What came out of `JSON.parse` is JSON; nothing is null. */
+export function jsonOf(value: unknown): Json {
+  return value === undefined ? null : (value as Json);
 }

@@ -1,6 +1,17 @@
 import { gzipSync } from 'node:zlib';
 import { CoPilotError } from '../../../protocol/errors.ts';
-import { type Fields, heardOf, isFields, isList, objectOf, parsed, shown, textOfAnswer, timeText } from './answer-reader.ts';
+import {
+  type Fields,
+  heardOf,
+  isFields,
+  isList,
+  jsonOf,
+  objectOf,
+  parsed,
+  shown,
+  textOfAnswer,
+  timeText,
+} from './answer-reader.ts';
 import type { ClientOptions } from './client-v1.ts';
 import { rangesOf } from './event-range.ts';
 import type { Heard, JobStatus, JobUpdate, PandaClient } from './panda-client.ts';
@@ -67,6 +78,10 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
         throw new CoPilotError('UNREACHABLE', 'PanDA does not say where the jobs stand');
       return ids.map((id, at) => statusOf(id, states[at], attempts[at]));
     },
+    async resourceTypes() {
+      const { ResourceTypes: types } = await ask('getResourceTypes', {});
+      return jsonOf(types);
+    },
     async takeRanges(job, count) {
       const answer = await ask('getEventRanges', {
         pandaID: String(job.id),
@@ -120,7 +135,10 @@ function fieldsOf(update: JobUpdate, scheduler: string): Readonly<Record<string,
     }),
     ...(report !== undefined && { xml: report }),
     ...(log !== undefined && { pilotLog: log }),
-    ...(cpuSeconds !== undefined && { cpuConsumptionTime: String(Math.round(cpuSeconds)), cpuConsumptionUnit: 's' }),
+    ...(cpuSeconds !== undefined && {
+      cpuConsumptionTime: String(Math.round(cpuSeconds)),
+      cpuConsumptionUnit: 's',
+    }),
     ...(maxMemoryKiB !== undefined && { maxRSS: String(Math.round(maxMemoryKiB)) }),
     ...(endMs !== undefined && { endTime: timeText(endMs) }),
   };

@@ -1,6 +1,16 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { FrameworkHttp, FrameworkRequest } from '../kit/framework-http.ts';
-import { type Fields, heardOf, isFields, isList, objectOf, shown, textOfAnswer, timeText } from './answer-reader.ts';
+import {
+  type Fields,
+  heardOf,
+  isFields,
+  isList,
+  jsonOf,
+  objectOf,
+  shown,
+  textOfAnswer,
+  timeText,
+} from './answer-reader.ts';
 import { rangesOf } from './event-range.ts';
 import type { EventJob, Heard, Identity, JobStatus, JobUpdate, PandaClient } from './panda-client.ts';
 
@@ -27,7 +37,11 @@ export function createV1Client({ http, origin, scheduler, label }: ClientOptions
 
   const ask = async (request: FrameworkRequest): Promise<Envelope> => {
     const answer = objectOf(textOfAnswer(await http.send(request)));
-    const { success, message, data } = { success: answer['success'], message: answer['message'], data: answer['data'] };
+    const { success, message, data } = {
+      success: answer['success'],
+      message: answer['message'],
+      data: answer['data'],
+    };
     if (typeof success !== 'boolean' || !('data' in answer))
       throw new CoPilotError('UNREACHABLE', "PanDA's answer is no envelope of its API v1");
     return { success, message: typeof message === 'string' ? message : '', data };
@@ -40,7 +54,11 @@ export function createV1Client({ http, origin, scheduler, label }: ClientOptions
       body: JSON.stringify(body),
     });
   const get = (path: string, query: string): Promise<Envelope> =>
-    ask({ method: 'GET', path: `/api/v1/${path}${query}`, headers: { ...headers, 'content-type': 'application/json' } });
+    ask({
+      method: 'GET',
+      path: `/api/v1/${path}${query}`,
+      headers: { ...headers, 'content-type': 'application/json' },
+    });
 
   const updateOne = async (update: JobUpdate): Promise<Heard> =>
     heardIn(await post('pilot/update_job', argumentsOf(update, scheduler)));
@@ -84,6 +102,11 @@ export function createV1Client({ http, origin, scheduler, label }: ClientOptions
       );
       if (!success || !isList(data)) throw refusal(message);
       return ids.map((id) => statusIn(data, id));
+    },
+    async resourceTypes() {
+      const { success, message, data } = await get('metaconfig/get_resource_types', '');
+      if (!success) throw refusal(message);
+      return jsonOf(data);
     },
     async takeRanges(job, count) {
       const { success, message, data } = await post('event/acquire_event_ranges', {
@@ -185,9 +208,11 @@ function argumentsOf(update: JobUpdate, scheduler: string): object {
     }),
     ...(report !== undefined && { job_output_report: report }),
     ...(log !== undefined && { pilot_log: log }),
-    ...(cpuSeconds !== undefined && { cpu_consumption_time: Math.round(cpuSeconds), cpu_consumption_unit: 's' }),
+    ...(cpuSeconds !== undefined && {
+      cpu_consumption_time: Math.round(cpuSeconds),
+      cpu_consumption_unit: 's',
+    }),
     ...(maxMemoryKiB !== undefined && { max_rss: Math.round(maxMemoryKiB) }),
     ...(endMs !== undefined && { end_time: timeText(endMs) }),
   };
 }
-

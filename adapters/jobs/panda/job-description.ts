@@ -128,7 +128,8 @@ function checkOutputs({ outputs }: PandaJob): void {
     if (names.has(lfn)) throw refused(`it has two outputs ${shown(lfn)}`);
     names.add(lfn);
     // A queue that no storage belongs to: the pilot fails such a job too, with the same code.
-    if (endpoint === '') throw new Refusal(PILOT_ERRORS.noStorage, `PanDA names no storage for ${shown(lfn)}`);
+    if (endpoint === '')
+      throw new Refusal(PILOT_ERRORS.noStorage, `PanDA names no storage for ${shown(lfn)}`);
   }
 }
 
@@ -233,20 +234,20 @@ function replicaOf({ lfn, scope, size, checksum, endpoint }: PandaInput, options
   if (!/^[A-Za-z0-9_.-]{1,128}$/u.test(scope) || scope.split('.').includes(''))
     throw cannot(`the scope ${shown(scope)} of its input ${shown(lfn)} is none`);
   const base = Object.hasOwn(options.inputs, endpoint) ? options.inputs[endpoint] : undefined;
-  if (base === undefined)
-    throw cannot(`inputs are not fetched from ${shown(endpoint)} (options: inputs)`);
+  if (base === undefined) throw cannot(`inputs are not fetched from ${shown(endpoint)} (options: inputs)`);
   const sum = sumOf(checksum);
   if (sum === undefined) throw cannot(`PanDA knows no checksum of its input ${shown(lfn)}`);
   if (size !== undefined && size > options.maxInputBytes)
-    throw cannot(`its input ${shown(lfn)} has ${size} bytes, and at most ${options.maxInputBytes} are fetched`);
+    throw cannot(
+      `its input ${shown(lfn)} has ${size} bytes, and at most ${options.maxInputBytes} are fetched`,
+    );
   const url = `${base.replace(/\/+$/u, '')}/${rucioPath(scope, lfn)}`;
   return { name: lfn, source: { kind: 'replica', url, size, sum }, executable: false };
 }
 
 function sumOf(text = ''): Extract<Source, { kind: 'replica' }>['sum'] | undefined {
   const [, adler32] = /^ad:([0-9a-f]{1,8})$/iu.exec(text) ?? [];
-  if (adler32 !== undefined)
-    return { algorithm: 'adler32', hex: adler32.toLowerCase().padStart(8, '0') };
+  if (adler32 !== undefined) return { algorithm: 'adler32', hex: adler32.toLowerCase().padStart(8, '0') };
   const [, md5] = /^(?:md:)?([0-9a-f]{32})$/iu.exec(text) ?? [];
   return md5 === undefined ? undefined : { algorithm: 'md5', hex: md5.toLowerCase() };
 }

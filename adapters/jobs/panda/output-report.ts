@@ -77,7 +77,9 @@ function entryOf(
 
 /** The same file of the same attempt always has the same GUID, however often it is reported: a UUID of RFC 9562, version 8. */
 export function guidOf(pandaId: number, attempt: number, lfn: string): string {
-  const bytes = createHash('sha256').update(JSON.stringify(['panda', pandaId, attempt, lfn])).digest();
+  const bytes = createHash('sha256')
+    .update(JSON.stringify(['panda', pandaId, attempt, lfn]))
+    .digest();
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString('hex', 0, 16).toUpperCase();

@@ -1,4 +1,5 @@
 import type { PandaOutcome } from './outcome.ts';
+import type { Json } from './panda-job.ts';
 
 /** Who PanDA says that we are. */
 export type Identity =
@@ -57,6 +58,8 @@ export interface PandaClient {
   /** At most `MAX_UPDATES`, heard in their order; one answer for each. */
   update(updates: readonly JobUpdate[]): Promise<readonly Heard[]>;
   status(ids: readonly number[]): Promise<readonly JobStatus[]>;
+  /** As PanDA lists them. */
+  resourceTypes(): Promise<Json>;
   takeRanges(job: EventJob, count: number): Promise<readonly EventRange[]>;
   /** The ranges of those that PanDA has as finished; never asked twice for one call. */
   finishRanges(job: EventJob, ranges: readonly string[]): Promise<ReadonlySet<string>>;

@@ -53,7 +53,7 @@ export function readOptions(settings: FrameworkSettings, name: string): PandaOpt
     mode: oneOf(options, 'mode', ['payload', 'pilot']),
     transformations: listOf(options, 'transformations') ?? ownTransformations(url),
     inputs: mapOf(options, 'inputs'),
-    maxInputBytes: numberOf(options, 'maxInputMB', { from: 1, to: 1_000_000, otherwise: 2000 }) * MEGABYTE,
+    maxInputBytes: numberOf(options, 'maxInputMB', { from: 1, to: 256, otherwise: 64 }) * MEGABYTE,
     endpoint: textOf(options, 'endpoint', /^[!-~]{1,128}$/u),
     surl: textOf(options, 'surl', /^[!-~]{1,512}$/u),
     container: listOf(options, 'container') ?? [],
@@ -70,7 +70,11 @@ function ownTransformations(url: string): readonly string[] {
 
 type Options = Readonly<Record<string, OptionValue>>;
 
-function oneOf<const Word extends string>(options: Options, key: string, words: readonly [Word, ...Word[]]): Word {
+function oneOf<const Word extends string>(
+  options: Options,
+  key: string,
+  words: readonly [Word, ...Word[]],
+): Word {
   const value = options[key];
   if (value === undefined) return words[0];
   const word = words.find((known) => known === value);

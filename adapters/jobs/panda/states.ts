@@ -25,7 +25,12 @@ const ENDED = new Set(['failed', 'cancelled', 'closed', 'not found', 'notfound']
  * A final update is told once PanDA's own state says so: an answer may be cut, a repeat is answered `alreadydone`, one that comes after
  * the archiver `tobekilled`, and a success may be none.
  */
-export function toldOf(wanted: 'finished' | 'failed', attempt: number, status: JobStatus, command: Command): Told {
+export function toldOf(
+  wanted: 'finished' | 'failed',
+  attempt: number,
+  status: JobStatus,
+  command: Command,
+): Told {
   if (status.attempt !== attempt) return wanted === 'failed' ? 'told' : 'refused';
   if (TAKEN.has(status.status)) return 'told';
   if (ENDED.has(status.status)) return wanted === 'failed' ? 'told' : 'refused';

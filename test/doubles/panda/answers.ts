@@ -17,7 +17,10 @@ export function envelope(success: boolean, message = '', data: Json = null): Rec
 }
 
 /** API v1: JSON where either header is exactly that, the text of Python's dict otherwise; text/plain in any case. */
-export function answerV1(value: Json, headers: { readonly type: string; readonly accept: string }): HttpAnswer {
+export function answerV1(
+  value: Json,
+  headers: { readonly type: string; readonly accept: string },
+): HttpAnswer {
   const isJson = headers.type === JSON_TYPE || headers.accept === JSON_TYPE;
   return textAnswer(200, isJson ? JSON.stringify(value) : pythonRepr(value));
 }

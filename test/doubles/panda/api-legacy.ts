@@ -64,12 +64,12 @@ const METHODS: Readonly<Record<string, Method>> = {
       : answerLegacy({ StatusCode: PERMISSION }, accept),
   get_access_token: accessToken,
   updateWorkerPilotStatus: (_state, { fields, accept }) =>
+    answerLegacy({ StatusCode: ['started', 'finished'].includes(fields['status'] ?? '') ? 0 : 30 }, accept),
+  getResourceTypes: (_state, { accept }) =>
     answerLegacy(
-      { StatusCode: ['started', 'finished'].includes(fields['status'] ?? '') ? 0 : 30 },
+      { StatusCode: 0, ResourceTypes: [{ resource_name: 'SCORE', mincore: 1, maxcore: 1 }] },
       accept,
     ),
-  getResourceTypes: (_state, { accept }) =>
-    answerLegacy({ StatusCode: 0, ResourceTypes: [{ resource_name: 'SCORE', mincore: 1, maxcore: 1 }] }, accept),
 };
 
 function getJob(state: PandaServerState, { caller, fields, accept }: LegacyRequest): HttpAnswer {
@@ -79,7 +79,9 @@ function getJob(state: PandaServerState, { caller, fields, accept }: LegacyReque
   const jobs = state.table.acquire({
     site: fields['siteName'] ?? '',
     count: many === undefined ? 1 : Number(many),
-    labels: labelsFor(fields['prodSourceLabel'] ?? null, { hasElement: fields['computingElement'] !== undefined }),
+    labels: labelsFor(fields['prodSourceLabel'] ?? null, {
+      hasElement: fields['computingElement'] !== undefined,
+    }),
     user: null,
     memoryMB: Math.trunc(Number(fields['mem'] ?? 0)) || 0,
     diskMB: Math.trunc(Number(fields['diskSpace'] ?? 0)) || 0,
@@ -137,7 +139,10 @@ function updateJobsInBulk(state: PandaServerState, request: LegacyRequest): Http
   const items = JSON.parse(request.fields['jobList'] ?? '[]') as readonly Record<string, Json>[];
   const answers = items.map((item) => {
     const fields = Object.fromEntries(
-      Object.entries(item).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+      Object.entries(item).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
     );
     const answer = update(state, request, fields);
     return request.accept.includes('json') ? answer : urlEncode(answer);
@@ -164,5 +169,9 @@ function accessToken(state: PandaServerState, { caller, fields }: LegacyRequest)
   const answer = isAllowed
     ? { StatusCode: 0, errorDialog: '', userProxy: state.sharedToken(client) }
     : { StatusCode: caller.dn === '' ? PERMISSION : INVALID, errorDialog: 'invalid token key' };
-  return { status: 200, type: 'application/json', body: JSON.stringify(answer).replaceAll('":', '": ').replaceAll(',"', ', "') };
+  return {
+    status: 200,
+    type: 'application/json',
+    body: JSON.stringify(answer).replaceAll('":', '": ').replaceAll(',"', ', "'),
+  };
 }

@@ -62,7 +62,9 @@ const METHODS: Readonly<Record<string, Method>> = {
   'event/update_event_ranges': updateRanges,
   'event/update_single_event_range': (state, values) => {
     const stored = state.updateRange(text(values['event_range_id']), text(values['event_range_status']));
-    return stored === false ? envelope(false, 'database error in the PanDA server') : envelope(true, '', { Command: null });
+    return stored === false
+      ? envelope(false, 'database error in the PanDA server')
+      : envelope(true, '', { Command: null });
   },
   'event/get_available_event_range_count': (state, values) =>
     envelope(true, '', state.table.events.available(Number(values['job_id']))),
@@ -80,7 +82,11 @@ const METHODS: Readonly<Record<string, Method>> = {
   },
   'job/submit': submit,
   'job/kill': (state, values) =>
-    envelope(true, '', list(values['job_ids']).map((id) => state.table.kill(Number(id)))),
+    envelope(
+      true,
+      '',
+      list(values['job_ids']).map((id) => state.table.kill(Number(id))),
+    ),
   'job/set_command': (state, values) =>
     envelope(state.table.setCommand(Number(values['job_id']), text(values['command']))),
   'system/get_user_attributes': userAttributes,
@@ -127,7 +133,13 @@ function jobStatus(state: PandaServerState, values: Values): Envelope {
 }
 
 function updateJob(state: PandaServerState, values: Values): Envelope {
-  const { job_id: id, job_status: status, attempt_nr: attempt, job_output_report: report, ...fields } = values;
+  const {
+    job_id: id,
+    job_status: status,
+    attempt_nr: attempt,
+    job_output_report: report,
+    ...fields
+  } = values;
   if (typeof status !== 'string' || !PILOT_STATES.includes(status))
     return envelope(false, `Invalid job status: ${text(status)}`, { StatusCode: INVALID });
   const code = state.faultOf('pilot/update_job');
@@ -151,9 +163,7 @@ function updateJobs(state: PandaServerState, values: Values): Envelope {
     const bound = bindArguments(UPDATE_JOB_SIGNATURE, given as Record<string, PythonValue>);
     if (bound.kind === 'refused' && bound.message.startsWith('Argument error'))
       return envelope(false, `failed with TypeError ${bound.message.slice('Argument error: '.length)}`, []);
-    answers.push(
-      bound.kind === 'refused' ? envelope(false, bound.message) : updateJob(state, bound.values),
-    );
+    answers.push(bound.kind === 'refused' ? envelope(false, bound.message) : updateJob(state, bound.values));
   }
   return envelope(true, '', answers);
 }
@@ -212,4 +222,3 @@ function text(value: Json | undefined): string {
 function list(value: Json | undefined): readonly Json[] {
   return isList<Json>(value) ? value : [];
 }
-

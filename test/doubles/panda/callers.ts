@@ -154,5 +154,8 @@ function text(value: unknown): string {
 
 /** Python's `str.title()`, for words of letters. */
 function titled(name: string): string {
-  return name.replaceAll(/[A-Za-z]+/gu, (word) => word.slice(0, 1).toUpperCase() + word.slice(1).toLowerCase());
+  return name.replaceAll(
+    /[A-Za-z]+/gu,
+    (word) => word.slice(0, 1).toUpperCase() + word.slice(1).toLowerCase(),
+  );
 }

@@ -86,7 +86,10 @@ const DONE: Answered = { command: 'alreadydone' };
 const TOO_LATE: Answered = { command: 'tobekilled' };
 
 /** Labels that a request's `prod_source_label` stands for. */
-export function labelsFor(label: string | null, processing: { readonly hasElement: boolean }): readonly string[] {
+export function labelsFor(
+  label: string | null,
+  processing: { readonly hasElement: boolean },
+): readonly string[] {
   const users = ['user', 'panda', 'install'];
   const production = ['managed', 'test', 'prod_test', 'install'];
   if (label === null || label === 'managed') return production;

@@ -22,7 +22,11 @@ export function reportFault(spec: PandaSpec, report: string): string | undefined
 type Said = Readonly<Record<string, unknown>>;
 
 function hasSums(said: Said): boolean {
-  const { fsize, adler32, md5sum } = { fsize: said['fsize'], adler32: said['adler32'], md5sum: said['md5sum'] };
+  const { fsize, adler32, md5sum } = {
+    fsize: said['fsize'],
+    adler32: said['adler32'],
+    md5sum: said['md5sum'],
+  };
   if (typeof fsize !== 'number') return false;
   const isAdler = typeof adler32 === 'string' && /^[0-9a-f]{8}$/u.test(adler32);
   return isAdler || (typeof md5sum === 'string' && /^[0-9a-f]{32}$/u.test(md5sum));

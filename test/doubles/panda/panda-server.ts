@@ -90,8 +90,12 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
     const headers = { type: request.headers['content-type'] ?? '', accept: request.headers.accept ?? '' };
     if (isLegacy)
       return (
-        answerOfLegacy(state, { name, caller, fields: legacyFields(url, headers.type, body), accept: headers.accept }) ??
-        forbidden
+        answerOfLegacy(state, {
+          name,
+          caller,
+          fields: legacyFields(url, headers.type, body),
+          accept: headers.accept,
+        }) ?? forbidden
       );
     const method = request.method ?? 'GET';
     const isGzip = request.headers['content-encoding'] === 'gzip';

@@ -95,4 +95,3 @@ function rangesOf(item: unknown): readonly { readonly id: string; readonly state
   if (isList<unknown>(inside)) return inside.flatMap(rangesOf);
   return [{ id: String(entry['eventRangeID']), state: String(entry['eventStatus']) }];
 }
-

@@ -74,7 +74,12 @@ export const SIGNATURES: Readonly<Record<string, Signature>> = {
   ),
   'pilot/get_job_status': signature('GET', 'secure', need('ints', 'job_ids'), timeout(60)),
   'pilot/update_job': UPDATE_JOB,
-  'pilot/update_jobs_bulk': signature('POST', 'production', need('dicts', 'job_list'), may('str', 'harvester_id')),
+  'pilot/update_jobs_bulk': signature(
+    'POST',
+    'production',
+    need('dicts', 'job_list'),
+    may('str', 'harvester_id'),
+  ),
   'pilot/update_worker_status': signature(
     'POST',
     'production',
@@ -102,13 +107,9 @@ export const SIGNATURES: Readonly<Record<string, Signature>> = {
     [by('scattered', 'bool', false)],
     may('int', 'segment_id'),
   ),
-  'event/update_event_ranges': signature(
-    'POST',
-    'production',
-    need('str', 'event_ranges'),
-    timeout(120),
-    [by('version', 'int', 0)],
-  ),
+  'event/update_event_ranges': signature('POST', 'production', need('str', 'event_ranges'), timeout(120), [
+    by('version', 'int', 0),
+  ]),
   'event/update_single_event_range': signature(
     'POST',
     'production',
@@ -127,7 +128,14 @@ export const SIGNATURES: Readonly<Record<string, Signature>> = {
   'creds/get_token_key': signature('GET', 'secure', need('str', 'client_name')),
   'creds/get_access_token': signature('GET', 'secure', need('str', 'client_name'), may('str', 'token_key')),
   'job/submit': signature('POST', 'secure', need('str', 'jobs')),
-  'job/kill': signature('POST', 'secure', need('ints', 'job_ids'), may('int', 'code'), may('bool', 'use_email_as_id'), may('any', 'kill_options')),
+  'job/kill': signature(
+    'POST',
+    'secure',
+    need('ints', 'job_ids'),
+    may('int', 'code'),
+    may('bool', 'use_email_as_id'),
+    may('any', 'kill_options'),
+  ),
   'job/set_command': signature('POST', 'production', need('int', 'job_id'), need('str', 'command')),
   'job/get_status': signature('GET', 'anyone', need('ints', 'job_ids'), timeout(60)),
   'system/is_alive': signature('GET', 'anyone'),

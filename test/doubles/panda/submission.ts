@@ -17,7 +17,10 @@ export type Attributes = Readonly<Record<string, string | number | null>>;
 
 /** One job as `job/submit` takes it. */
 export function submission(job: Attributes, files: readonly Attributes[]): readonly unknown[] {
-  return [...positions(JOB_ATTRIBUTES, job), files.map((file) => [...positions(FILE_ATTRIBUTES, file), null])];
+  return [
+    ...positions(JOB_ATTRIBUTES, job),
+    files.map((file) => [...positions(FILE_ATTRIBUTES, file), null]),
+  ];
 }
 
 function positions(names: readonly string[], values: Attributes): readonly (string | number)[] {
