@@ -21,6 +21,7 @@ const ROLE = 60;
 
 /** The calls in the API that PanDA had before: `/server/panda/METHOD`, JSON that is always gzipped. It binds no types and names no role. */
 export function createLegacyClient({ http, origin, scheduler, label }: ClientOptions): PandaClient {
+  const from = origin === undefined ? {} : { origin };
   const call = async (method: string, fields: object): Promise<string> => {
     const answer = await http.send({
       method: 'POST',
@@ -28,7 +29,7 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
       headers: {
         'content-type': 'application/json',
         accept: 'application/json',
-        ...(origin !== undefined && { origin }),
+        ...from,
       },
       body: gzipSync(JSON.stringify(fields)),
     });
@@ -40,7 +41,9 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
 
   return {
     async identity() {
-      const text = textOfAnswer(await http.send({ method: 'GET', path: '/server/panda/isAlive' }));
+      const text = textOfAnswer(
+        await http.send({ method: 'GET', path: '/server/panda/isAlive', headers: from }),
+      );
       if (!text.includes('alive')) throw new CoPilotError('UNREACHABLE', `PanDA answers ${shown(text)}`);
       return { kind: 'untold' };
     },

@@ -21,8 +21,8 @@ export interface Intake {
   /** Goes on with what an earlier process took. */
   resume(): void;
   fetch(queue: string, max: number, accepted: readonly string[]): Promise<Fetched>;
-  /** The broker speaks of the job. */
-  accepted(ids: readonly string[]): void;
+  /** The broker speaks of the jobs. Resolves once another process would not hand them over again. */
+  accepted(ids: readonly string[]): Promise<void>;
   /** The job is over. */
   ended(id: string): void;
   stop(): void;
@@ -243,12 +243,9 @@ export function createIntake(parts: IntakeOptions): Intake {
     return jobs.length === wanted;
   }
 
-  const accepted = (ids: readonly string[]): void => {
-    if (ids.length === 0) return;
+  const accepted = async (ids: readonly string[]): Promise<void> => {
     handed.accept(ids);
-    taken
-      .remove(ids)
-      .catch((caught: unknown) => log.warn({ err: caught }, 'accepted jobs could not be struck off'));
+    await taken.remove(ids);
   };
 
   return {
@@ -260,7 +257,7 @@ export function createIntake(parts: IntakeOptions): Intake {
       }
     },
     async fetch(queue, max, ids) {
-      accepted(ids);
+      await accepted(ids);
       let mayHaveMore = false;
       try {
         mayHaveMore = await fill(queue, max);

@@ -124,7 +124,9 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
   const hear = (job: string, state: string): JobState | undefined => {
     const known = decodeState(state);
     if (known === undefined || ended.has(job)) return undefined;
-    intake.accepted([job]);
+    intake
+      .accepted([job])
+      .catch((caught: unknown) => log.warn({ err: caught }, 'a job could not be struck off'));
     if (killed.has(job)) tellKill(job);
     return known;
   };
@@ -189,7 +191,7 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
 
   return {
     async fetch(queue, max, accepted) {
-      intake.accepted(accepted);
+      await intake.accepted(accepted);
       await identity.require();
       return intake.fetch(queue, max, []);
     },

@@ -36,9 +36,14 @@ export interface CallerSettings {
   readonly fqans: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The token service of a server: one key pair, made when it starts. */
+type Keys = ReturnType<typeof makeKeys>;
+
+const makeKeys = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
+let shared: Keys | undefined;
+
+/** The token service of a server. Making keys takes long: those of one process are the same. */
 export class Issuer {
-  readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  readonly #keys: Keys = (shared ??= makeKeys());
   readonly #kid = randomUUID();
   readonly #nowSeconds: () => number;
 
@@ -62,10 +67,7 @@ export class Issuer {
     };
     const header = { alg: wish.algorithm ?? 'RS256', typ: 'JWT', kid: this.#kid };
     const signed = `${part(header)}.${part(claims)}`;
-    const key =
-      wish.forged === true
-        ? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
-        : this.#keys.privateKey;
+    const key = wish.forged === true ? makeKeys().privateKey : this.#keys.privateKey;
     return `${signed}.${createSign('RSA-SHA256').update(signed).sign(key, 'base64url')}`;
   }
 
