@@ -48,7 +48,7 @@ const MAX_FILES = 64;
  * The members of a description that go on from the adapter. What is not here stays: `secrets`, `pilotSecrets`, `credname`, `myproxy`,
  * and whatever secret a later PanDA adds.
  */
-export const KEPT_MEMBERS: readonly string[] =
+const KEPT_MEMBERS: readonly string[] =
   'PandaID prodSourceLabel swRelease homepackage transformation jobName jobDefinitionID cloud inFiles dispatchDblock dispatchDBlockToken dispatchDBlockTokenForOut outFiles destinationDblock destinationDBlockToken prodDBlocks prodDBlockToken realDatasets realDatasetsIn fileDestinationSE logFile logGUID jobPars attemptNr GUID checksum fsize scopeIn scopeOut scopeLog ddmEndPointIn ddmEndPointOut destinationSE prodUserID maxCpuCount minRamCount maxDiskCount cmtConfig processingType transferType sourceSite currentPriority taskID coreCount jobsetID reqID nucleus maxWalltime resource_type loopingCheck debug cloneJob eventService prodDBlockTokenForOutput eventServiceMerge writeToFile allowNoOutput altStageOut putLogToOS noExecStrCnv inFilePosEvtNum usePrefetcher container_name ioIntensity ioIntensityUnit isHPO useVP onSiteMerging nSent preprocess postprocess coprocess'.split(
     ' ',
   );

@@ -2,7 +2,7 @@ import type { Cancel, Clock } from '../../../protocol/runtime/runtime.ts';
 import { EventTable } from './event-table.ts';
 import { completeJob, describeJob, type PandaSpec, type WantedJob } from './job-spec.ts';
 import { reportFault } from './output-report.ts';
-import type { Json } from './python-values.ts';
+import { type Json, pythonText } from './python-values.ts';
 
 export type PandaState =
   | 'activated'
@@ -320,7 +320,7 @@ export class JobTable {
       if (value === null || value === '') continue;
       const isTime = name === 'start_time' || name === 'end_time';
       // What is not in the documented form is dropped, and nobody is told.
-      if (isTime && !/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/u.test(String(value))) continue;
+      if (isTime && !/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/u.test(pythonText(value))) continue;
       job.fields[name] = value;
     }
   }
@@ -346,7 +346,7 @@ export class JobTable {
   }
 }
 
-export function isOver(job: PandaJob): boolean {
+function isOver(job: PandaJob): boolean {
   return job.state === 'finished' || job.state === 'failed' || job.state === 'cancelled';
 }
 

@@ -43,7 +43,7 @@ export function plain(value: PythonValue): Json {
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, plain(entry)]));
 }
 
-export function isList<T>(value: unknown): value is readonly T[] {
+export function isList<T = unknown>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }
 

@@ -27,11 +27,11 @@ export interface World {
   readonly inputs: ReadonlyMap<string, Buffer>;
   /** Everything that the adapter logged. */
   readonly log: readonly string[];
-  setToken(token: string): void;
+  readonly setToken: (token: string) => void;
   /** One job of the double's, fetched and accepted. */
-  accepted(): Promise<NewJob>;
+  readonly accepted: () => Promise<NewJob>;
   /** Ends the adapter without a word to anybody, and begins another one. */
-  reopen(): Promise<void>;
+  readonly reopen: () => Promise<void>;
   close(): Promise<void>;
 }
 
