@@ -220,5 +220,5 @@ function text(value: Json | undefined): string {
 }
 
 function list(value: Json | undefined): readonly Json[] {
-  return isList<Json>(value) ? value : [];
+  return value !== undefined && isList(value) ? value : [];
 }

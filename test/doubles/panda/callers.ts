@@ -107,7 +107,7 @@ export function callerOfToken(
   const groups = claims['groups'] ?? claims['wlcg.groups'];
   const isRobot = groups === undefined && settings.robotIds.includes(client);
   const group = `${vo}/${role}`;
-  const isMember = isList<unknown>(groups) && (groups.includes(group) || groups.includes(`/${group}`));
+  const isMember = isList(groups) && (groups.includes(group) || groups.includes(`/${group}`));
   if (!isMember && !isRobot) throw new TokenRefused(`Not a member of the ${group} group`);
   const nickname = text(claims['preferred_username']);
   const named = typeof claims['name'] === 'string' ? titled(claims['name']) : text(claims['sub']);

@@ -62,7 +62,7 @@ export class PandaServerState {
   /** The JSON text of a list of ranges, or of chunks of them. */
   updateRanges(text: string): RangeAnswers {
     const items: unknown = JSON.parse(text);
-    const ranges = (isList<unknown>(items) ? items : []).flatMap((item) => rangesOf(item));
+    const ranges = (isList(items) ? items : []).flatMap((item) => rangesOf(item));
     const returns = ranges.map(({ id, state }) => this.updateRange(id, state));
     const commands: Record<string, Json> = {};
     for (const { id } of ranges) {
@@ -92,6 +92,6 @@ function rangesOf(item: unknown): readonly { readonly id: string; readonly state
   if (typeof item !== 'object' || item === null) return [];
   const entry: Readonly<Record<string, unknown>> = { ...item };
   const inside = entry['eventRanges'];
-  if (isList<unknown>(inside)) return inside.flatMap(rangesOf);
+  if (isList(inside)) return inside.flatMap(rangesOf);
   return [{ id: String(entry['eventRangeID']), state: String(entry['eventStatus']) }];
 }

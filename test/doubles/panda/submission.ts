@@ -30,16 +30,16 @@ function positions(names: readonly string[], values: Attributes): readonly (stri
 /** What the text of `jobs` asks for. Throws where it is no list of arrays. */
 export function submittedJobs(text: string): readonly WantedJob[] {
   const jobs: unknown = JSON.parse(text);
-  if (!isList<unknown>(jobs)) throw new Error('jobs is no list');
+  if (!isList(jobs)) throw new Error('jobs is no list');
   return jobs.map(submittedJob);
 }
 
 function submittedJob(state: unknown): WantedJob {
-  if (!isList<unknown>(state)) throw new Error('a job is no list');
+  if (!isList(state)) throw new Error('a job is no list');
   const job = named(JOB_ATTRIBUTES, state);
   const listed: unknown = state.at(-1);
-  const files = isList<unknown>(listed)
-    ? listed.map((file) => named(FILE_ATTRIBUTES, isList<unknown>(file) ? file : []))
+  const files = isList(listed)
+    ? listed.map((file) => named(FILE_ATTRIBUTES, isList(file) ? file : []))
     : [];
   const ofType = (type: string): readonly WantedFile[] =>
     files
