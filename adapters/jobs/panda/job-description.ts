@@ -97,7 +97,8 @@ export function newJobOf(plan: JobPlan, stored: readonly StoredInput[]): NewJob 
 function planOf(job: PandaJob, mapping: Mapping): JobPlan {
   const { options } = mapping;
   checkOutputs(job);
-  const run = options.mode === 'pilot' ? pilotRun(options) : payloadRun(job, options);
+  const isPilot = options.mode === 'pilot';
+  const run = isPilot ? pilotRun(options) : payloadRun(job, options);
   const newJob = {
     job: mapping.id,
     ref: String(job.id),
@@ -112,9 +113,14 @@ function planOf(job: PandaJob, mapping: Mapping): JobPlan {
     command: run.command,
     arguments: [...run.arguments],
     environment: environmentOf(job),
-    outputs: job.outputs.map(({ lfn, isOptional }) => ({ name: lfn, ...(isOptional && { optional: true }) })),
+    // A pilot may leave the log alone, and says itself what became of the payload.
+    outputs: job.outputs.map(({ lfn, isOptional }) => ({
+      name: lfn,
+      ...((isOptional || isPilot) && { optional: true }),
+    })),
     limits: limitsOf(job),
-    requirements: requirementsOf(job),
+    requirements: isPilot ? `HasPilotMode && ${requirementsOf(job)}` : requirementsOf(job),
+    ...(isPilot && { pilot: { dialect: 'panda' as const } }),
   };
   return { job, inputs: run.inputs, newJob, description };
 }

@@ -38,9 +38,7 @@ function submittedJob(state: unknown): WantedJob {
   if (!isList(state)) throw new Error('a job is no list');
   const job = named(JOB_ATTRIBUTES, state);
   const listed: unknown = state.at(-1);
-  const files = isList(listed)
-    ? listed.map((file) => named(FILE_ATTRIBUTES, isList(file) ? file : []))
-    : [];
+  const files = isList(listed) ? listed.map((file) => named(FILE_ATTRIBUTES, isList(file) ? file : [])) : [];
   const ofType = (type: string): readonly WantedFile[] =>
     files
       .filter((file) => file['type'] === type)

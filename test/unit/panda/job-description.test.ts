@@ -83,6 +83,26 @@ describe('a job of PanDA in our words', () => {
     ]);
   });
 
+  it('is a pilot where a pilot is to run it: whatever the payload needs, with files that the pilot may leave or not', () => {
+    const pilot = plan(
+      { swRelease: 'Atlas-25', jobPars: '--a; $b' },
+      { mode: 'pilot', pilot: ['panda-pilot', '-q', 'X'] },
+    );
+    expect(pilot.description).toMatchObject({
+      command: 'panda-pilot',
+      arguments: ['-q', 'X'],
+      pilot: { dialect: 'panda' },
+      outputs: [{ optional: true }, { optional: true }],
+      requirements: expect.stringMatching(/^HasPilotMode && /u),
+    });
+    expect(pilot.inputs).toEqual([]);
+    expect(newJobFault(newJobOf(pilot, []))).toBeUndefined();
+    expect(mapped({}, { mode: 'pilot' })).toMatchObject({
+      kind: 'refused',
+      reason: expect.stringMatching(/options: pilot/u),
+    });
+  });
+
   it('has limits of ours where PanDA has none', () => {
     const { description } = plan({
       maxWalltime: 'NULL',
