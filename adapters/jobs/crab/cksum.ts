@@ -10,7 +10,8 @@ const TABLE = makeTable();
 export function startCksum(): RunningCksum {
   let sum = 0;
   let length = 0;
-  const take = (value: number, byte: number): number => ((value << 8) ^ (TABLE[((value >>> 24) ^ byte) & 0xff] ?? 0)) >>> 0;
+  const take = (value: number, byte: number): number =>
+    ((value << 8) ^ (TABLE[((value >>> 24) ^ byte) & 0xff] ?? 0)) >>> 0;
   return {
     update(bytes) {
       for (const byte of bytes) sum = take(sum, byte);
@@ -27,7 +28,8 @@ export function startCksum(): RunningCksum {
 function makeTable(): Uint32Array {
   return Uint32Array.from({ length: 256 }, (_, index) => {
     let value = index << 24;
-    for (let bit = 0; bit < 8; bit++) value = (value & 0x8000_0000) === 0 ? value << 1 : (value << 1) ^ 0x04c1_1db7;
+    for (let bit = 0; bit < 8; bit++)
+      value = (value & 0x8000_0000) === 0 ? value << 1 : (value << 1) ^ 0x04c1_1db7;
     return value >>> 0;
   });
 }

@@ -90,7 +90,9 @@ export function readTask(row: unknown): CrabTask {
   const read = columnsOf(row);
   const type = read.text('tm_job_type', /^[A-Za-z]{1,20}$/);
   if (type !== 'PrivateMC')
-    throw refused(`jobs of type ${type} need input data, which machines outside the grid do not have; PrivateMC is run`);
+    throw refused(
+      `jobs of type ${type} need input data, which machines outside the grid do not have; PrivateMC is run`,
+    );
   const algorithm = read.text('tm_split_algo', /^[A-Za-z]{1,40}$/);
   if (algorithm !== 'EventBased') throw refused(`splitting ${algorithm} is not done here; EventBased is`);
   const split = row['tm_split_args'];
@@ -106,7 +108,9 @@ export function readTask(row: unknown): CrabTask {
     totalEvents: Math.floor(read.number('tm_totalunits', 1, MAX_EVENTS)),
     eventsPerJob: columnsOf(split).number('events_per_job', 1, MAX_EVENTS),
     // The stock worker's own default.
-    eventsPerLumi: isUnset(row['tm_events_per_lumi']) ? 100 : read.number('tm_events_per_lumi', 1, MAX_EVENTS),
+    eventsPerLumi: isUnset(row['tm_events_per_lumi'])
+      ? 100
+      : read.number('tm_events_per_lumi', 1, MAX_EVENTS),
     sandbox: read.text('tm_user_sandbox', SANDBOX),
     publishName: read.text('tm_publish_name', PUBLISH),
     primaryDataset: read.text('tm_primary_dataset', DATASET),
@@ -141,7 +145,8 @@ function columnsOf(row: Readonly<Record<string, unknown>>): Columns {
   return {
     text(name, pattern) {
       const value = row[name];
-      if (typeof value !== 'string' || !pattern.test(value)) throw refused(`${name} is missing or not usable`);
+      if (typeof value !== 'string' || !pattern.test(value))
+        throw refused(`${name} is missing or not usable`);
       return value;
     },
     number(name, least, most) {
@@ -166,7 +171,8 @@ function readOutputs(row: Readonly<Record<string, unknown>>): readonly CrabOutpu
     ...namesOf(row, 'tm_tfile_outfiles').map((name) => ({ name, kind: 'TFILE' }) as const),
     ...namesOf(row, 'tm_outfiles').map((name) => ({ name, kind: 'FAKE' }) as const),
   ];
-  if (outputs.length > MAX_OUTPUTS) throw refused(`it names ${outputs.length} output files, and ${MAX_OUTPUTS} are taken`);
+  if (outputs.length > MAX_OUTPUTS)
+    throw refused(`it names ${outputs.length} output files, and ${MAX_OUTPUTS} are taken`);
   if (new Set(outputs.map(({ name }) => name.toLowerCase())).size !== outputs.length)
     throw refused('it names an output file twice');
   return outputs;
@@ -177,7 +183,8 @@ function namesOf(row: Readonly<Record<string, unknown>>, column: string): readon
   if (!Array.isArray(names)) throw refused(`${column} is no list`);
   const all: readonly unknown[] = names;
   return all.map((name) => {
-    if (typeof name !== 'string' || !FILE.test(name)) throw refused(`${column} has a name that is none of a file`);
+    if (typeof name !== 'string' || !FILE.test(name))
+      throw refused(`${column} has a name that is none of a file`);
     return name;
   });
 }

@@ -138,7 +138,12 @@ export function transferOf(terms: RecordTerms, wanted: WantedFile, size: number)
 
 /** `fileusertransfers`, POST `updateDoc`: the same file again, by a later try of the job whose transfer had ended. */
 export function transferAgain(terms: RecordTerms, wanted: WantedFile, size: number): Parameters {
-  const { destination: _destination, destination_lfn: _lfn, type: _type, ...kept } = transferOf(terms, wanted, size);
+  const {
+    destination: _destination,
+    destination_lfn: _lfn,
+    type: _type,
+    ...kept
+  } = transferOf(terms, wanted, size);
   return { subresource: 'updateDoc', ...kept, transfer_retry_count: 0 };
 }
 

@@ -25,6 +25,8 @@ export interface JobTerms {
   /** Beside what the task itself needs. */
   readonly requirements: string;
   readonly diskMiB: number;
+  /** How often one try is run again by the broker where it left no report. */
+  readonly retries: number;
 }
 
 /** One try of one job of a task. */
@@ -59,8 +61,8 @@ export function newJobOf(terms: JobTerms, job: TaskJob): NewJob {
     site: terms.site,
     campaign: nameOf(task.name),
     priority: Math.max(-1000, Math.min(1000, task.priority)),
-    // A payload that failed is judged here: its code decides, not the number of times.
-    retries: 0,
+    // Whatever left a report is judged by its code, not by the number of times.
+    retries: terms.retries,
     description: {
       command: './crab-job.sh',
       arguments: [`--jobId=${number}`, `--oneEventMode=${Number(task.isOneEvent)}`],
@@ -99,7 +101,11 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0;
 }
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: 'X86_64', aarch64: 'aarch64', ppc64le: 'ppc64le' };
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  amd64: 'X86_64',
+  aarch64: 'aarch64',
+  ppc64le: 'ppc64le',
+};
 
 function requirementsOf({ requirements }: JobTerms, { architecture, cores }: CrabTask): string {
   const arch = ARCHITECTURES[architecture.split('_')[1] ?? ''];
@@ -131,7 +137,11 @@ function environmentOf(terms: JobTerms, job: TaskJob): Readonly<Record<string, s
  * The ad that the wrapper reads as it does on the grid. Who the user is, his groups, his address and where his files go are not in it: a
  * volunteer has no business with them.
  */
-function jobAd({ cmsSite }: JobTerms, { task, number, retry, bounds }: TaskJob, local: readonly string[]): string {
+function jobAd(
+  { cmsSite }: JobTerms,
+  { task, number, retry, bounds }: TaskJob,
+  local: readonly string[],
+): string {
   const texts: Readonly<Record<string, string>> = {
     CRAB_Reqname: task.name,
     CRAB_Workflow: task.name,
@@ -172,7 +182,10 @@ const HASH_CHARACTERS = 8;
 
 /** A name of the broker's for one of CRAB's; another name gives another, cut and changed letters among it. */
 export function nameOf(text: string): string {
-  const plain = text.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-').replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
+  const plain = text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]/g, '-')
+    .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
   if (plain === text && plain.length <= NAME_CHARACTERS) return plain;
   const hash = createHash('sha256').update(text).digest('hex').slice(0, HASH_CHARACTERS);
   const kept = plain.slice(0, NAME_CHARACTERS - HASH_CHARACTERS - 1).replaceAll(/[^a-z0-9]+$/g, '');

@@ -15,7 +15,10 @@ export interface ReportedOutput {
   readonly kind: 'EDM' | 'TFILE' | 'FAKE';
   readonly events: number;
   /** Runs, each with lumi sections and their events. */
-  readonly runs: readonly { readonly run: number; readonly lumis: readonly (readonly [number, number | undefined])[] }[];
+  readonly runs: readonly {
+    readonly run: number;
+    readonly lumis: readonly (readonly [number, number | undefined])[];
+  }[];
   readonly psetHash: string;
 }
 
@@ -33,7 +36,8 @@ export function readReport(bytes: Uint8Array): JobReport | undefined {
   const report = parsed(bytes);
   if (!isObject(report)) return undefined;
   const exitCode = report['exitCode'];
-  if (typeof exitCode !== 'number' || !Number.isInteger(exitCode) || exitCode < 0 || exitCode > 99_999) return undefined;
+  if (typeof exitCode !== 'number' || !Number.isInteger(exitCode) || exitCode < 0 || exitCode > 99_999)
+    return undefined;
   const outputs = outputsOf(report);
   return {
     exitCode,
@@ -71,7 +75,9 @@ function isDeeperThan(bytes: Uint8Array, most: number): boolean {
 
 function outputsOf(report: Readonly<Record<string, unknown>>): readonly ReportedOutput[] {
   const modules = inside(inside(inside(report, 'steps'), 'cmsRun'), 'output');
-  const entries = Object.values(modules).flatMap((list): readonly unknown[] => (Array.isArray(list) ? list : []));
+  const entries = Object.values(modules).flatMap((list): readonly unknown[] =>
+    Array.isArray(list) ? list : [],
+  );
   return entries.slice(0, MAX_OUTPUTS).flatMap((entry) => (isObject(entry) ? outputOf(entry) : []));
 }
 
@@ -81,7 +87,9 @@ function inside(value: Readonly<Record<string, unknown>>, key: string): Readonly
 }
 
 function outputOf(entry: Readonly<Record<string, unknown>>): readonly ReportedOutput[] {
-  const path = [entry['fileName'], entry['pfn'], entry['lfn']].find((name) => typeof name === 'string' && name !== '');
+  const path = [entry['fileName'], entry['pfn'], entry['lfn']].find(
+    (name) => typeof name === 'string' && name !== '',
+  );
   if (typeof path !== 'string') return [];
   // The key is misspelt in some releases.
   const module = entry['output_module_class'] ?? entry['ouput_module_class'];
@@ -116,7 +124,9 @@ function lumisOf(value: unknown): readonly (readonly [number, number | undefined
   if (!isObject(value)) return [];
   return Object.entries(value)
     .filter(([lumi]) => /^[0-9]{1,9}$/.test(lumi))
-    .map(([lumi, events]) => [Number(lumi), typeof events === 'number' ? countOf(events) : undefined] as const);
+    .map(
+      ([lumi, events]) => [Number(lumi), typeof events === 'number' ? countOf(events) : undefined] as const,
+    );
 }
 
 function isLumi(value: unknown): value is number {
@@ -128,5 +138,10 @@ function countOf(value: unknown): number {
 }
 
 function lineOf(value: unknown): string {
-  return typeof value === 'string' ? value.slice(0, MAX_MESSAGE).replaceAll(/[^ -~]/g, ' ').trim() : '';
+  return typeof value === 'string'
+    ? value
+        .slice(0, MAX_MESSAGE)
+        .replaceAll(/[^ -~]/g, ' ')
+        .trim()
+    : '';
 }

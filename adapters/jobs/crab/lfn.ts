@@ -8,7 +8,9 @@ export interface LfnPlaces {
 
 /** As the stock worker makes them, with the folder that jobs share by the thousand. */
 export function placesOf(task: CrabTask, number: number): LfnPlaces {
-  const [, store = 'store', area, ...rest] = task.outputLfn.split('/').filter((part, at) => at === 0 || part !== '');
+  const [, store = 'store', area, ...rest] = task.outputLfn
+    .split('/')
+    .filter((part, at) => at === 0 || part !== '');
   const published = task.publishName.replace(/-[^-]*$/, '');
   const [stamp = ''] = task.name.split(':');
   const below = [task.primaryDataset, published, stamp, counter(number)];

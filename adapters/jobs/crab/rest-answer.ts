@@ -37,7 +37,8 @@ const FINAL = new Set([400, 404, 405, 406]);
 export function rowsOf({ status, headers, body }: RestAnswer): readonly unknown[] {
   if (status !== 200) throw refusal(status, headers);
   const answer = parsed(body);
-  if (!isObject(answer) || !Array.isArray(answer['result'])) throw unusable('the CRAB server answers something else');
+  if (!isObject(answer) || !Array.isArray(answer['result']))
+    throw unusable('the CRAB server answers something else');
   const rows: readonly unknown[] = answer['result'];
   const { desc } = answer;
   if (desc === undefined) return rows;
@@ -64,7 +65,9 @@ function parsed(body: Uint8Array): unknown {
 
 function refusal(status: number, headers: RestAnswer['headers']): CoPilotError {
   const appCode = Number(one(headers['x-rest-status']));
-  const info = one(headers['x-error-info']).replaceAll(/[^ -~]/g, ' ').slice(0, MAX_INFO);
+  const info = one(headers['x-error-info'])
+    .replaceAll(/[^ -~]/g, ' ')
+    .slice(0, MAX_INFO);
   const said = `the CRAB server answers ${status}${info === '' ? '' : `: ${info}`}`;
   return FINAL.has(status) && Number.isInteger(appCode) && appCode > 0
     ? new CrabRefusal(status, appCode, said)

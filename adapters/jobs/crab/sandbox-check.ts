@@ -154,7 +154,10 @@ function nameOf(block: Buffer): string {
 }
 
 function textAt(block: Buffer, at: number, length: number): string {
-  return block.subarray(at, at + length).toString('utf8').replace(/\0.*$/s, '');
+  return block
+    .subarray(at, at + length)
+    .toString('utf8')
+    .replace(/\0.*$/s, '');
 }
 
 /** Octal digits; sizes in base 256 are those of files beyond any bound. */

@@ -78,18 +78,33 @@ export interface TaskStore {
   jobs(task: string): readonly StoredJob[];
   /** Tries that may be handed over: of the highest priority, the jobs of all tasks in turn by their number. */
   due(most: number, nowMs: number): readonly StoredJob[];
+  /** Of them; at most `MAX_COUNTED`. */
   waiting(nowMs: number): number;
+  /** Tries that the broker has and that have not ended. */
+  withBroker(): number;
+  /** Tasks with a job that has not come to its end. */
+  unfinishedTasks(): number;
+  /** Names of those of them that began before then. */
+  old(beforeSeconds: number): readonly string[];
   change(id: string, change: JobChange, isDurable?: boolean): void;
   accept(ids: readonly string[], nowSeconds: number): void;
-  /** A further try of the job, which then is the current one. */
-  again(job: StoredJob, bounds: Bounds, dueMs: number, state: 'unsubmitted' | 'cooloff'): void;
+  /** Ends the try as failed, and begins `next` with it or not at all. */
+  fail(job: StoredJob, change: JobChange, next?: NextTry): void;
+  /** A further try of a job that has ended, which then is the current one. */
+  again(job: StoredJob, next: NextTry): void;
   /** Ends all tries that have not ended; answers those the broker may know of. */
   kill(task: string, message: string): readonly StoredJob[];
   unwanted(most: number): readonly StoredJob[];
   /** Names of tasks with jobs whose files are being moved. */
   moving(): readonly string[];
-  states(): ReadonlyMap<NodeState, number>;
   close(): void;
+}
+
+export interface NextTry {
+  readonly bounds: Bounds;
+  /** Not before this wall time. */
+  readonly dueMs: number;
+  readonly state: 'unsubmitted' | 'cooloff';
 }
 
 export interface TaskStoreOptions {
@@ -98,6 +113,9 @@ export interface TaskStoreOptions {
   readonly url: string;
 }
 
+/** Whoever is told a number of waiting jobs wants to know whether there are many. */
+const MAX_COUNTED = 1000;
+const UNFINISHED = `is_current = 1 AND state NOT IN ('finished', 'failed', 'killed')`;
 const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
 
 /**
@@ -106,8 +124,10 @@ const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
  */
 export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
   const database = open(path);
-  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined => database.prepare(sql).get(...values);
-  const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] => database.prepare(sql).all(...values);
+  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined =>
+    database.prepare(sql).get(...values);
+  const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] =>
+    database.prepare(sql).all(...values);
   const run = (sql: string, ...values: SQLInputValue[]): void => void database.prepare(sql).run(...values);
   const durably = <T>(action: () => T): T => {
     database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
@@ -123,8 +143,16 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
     }
   };
   const jobSql = 'SELECT job.*, task.name AS task_name FROM job JOIN task ON task.id = job.task';
-  const clusterOf = (task: string): number => number(one('SELECT id FROM task WHERE name = ?', task) ?? {}, 'id');
-  const insertJob = (cluster: number, task: CrabTask, place: Place, bounds: Bounds, state: NodeState, dueMs: number): void =>
+  const clusterOf = (task: string): number =>
+    number(one('SELECT id FROM task WHERE name = ?', task) ?? {}, 'id');
+  const insertJob = (
+    cluster: number,
+    task: CrabTask,
+    place: Place,
+    bounds: Bounds,
+    state: NodeState,
+    dueMs: number,
+  ): void =>
     run(
       `INSERT INTO job (id, task, number, retry, priority, state, due_ms, wall_s, memory_mib) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       idOf(url, { task: task.name, ...place }),
@@ -145,6 +173,13 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       isActive: number(row, 'is_active') === 1,
       cluster: number(row, 'id'),
     };
+
+  const begin = (job: StoredJob, { bounds, dueMs, state }: NextTry): void => {
+    const found = store.task(job.task);
+    if (found === undefined) return;
+    run('UPDATE job SET is_current = 0 WHERE id = ?', job.id);
+    insertJob(found.cluster, found.task, { number: job.number, retry: job.retry + 1 }, bounds, state, dueMs);
+  };
 
   const store: TaskStore = {
     task: (name) => taskOf(one('SELECT * FROM task WHERE name = ?', name)),
@@ -173,7 +208,9 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
     },
     job: (id) => jobOf(one(`${jobSql} WHERE job.id = ?`, id)),
     jobs: (task) =>
-      all(`${jobSql} WHERE task.name = ? AND is_current = 1 ORDER BY number`, task).flatMap((row) => jobOf(row) ?? []),
+      all(`${jobSql} WHERE task.name = ? AND is_current = 1 ORDER BY number`, task).flatMap(
+        (row) => jobOf(row) ?? [],
+      ),
     due: (most, nowMs) =>
       all(
         `${jobSql} WHERE is_accepted = 0 AND job.state IN ('unsubmitted', 'cooloff') AND due_ms <= ? AND is_active = 1
@@ -184,14 +221,17 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
     waiting: (nowMs) =>
       number(
         one(
-          `SELECT count(*) AS count FROM job JOIN task ON task.id = job.task
-             WHERE is_accepted = 0 AND job.state IN ('unsubmitted', 'cooloff') AND due_ms <= ? AND is_active = 1`,
+          `SELECT count(*) AS count FROM (SELECT 1 FROM job JOIN task ON task.id = job.task
+             WHERE is_accepted = 0 AND job.state IN ('unsubmitted', 'cooloff') AND due_ms <= ? AND is_active = 1 LIMIT ?)`,
           nowMs,
+          MAX_COUNTED,
         ) ?? {},
         'count',
       ),
     change(id, change, isDurable = false) {
-      const entries = Object.entries(change).map(([key, value]) => [COLUMNS[key] ?? key, plain(value)] as const);
+      const entries = Object.entries(change).map(
+        ([key, value]) => [COLUMNS[key] ?? key, plain(value)] as const,
+      );
       const sql = `UPDATE job SET ${entries.map(([column]) => `${column} = ?`).join(', ')} WHERE id = ?`;
       const write = (): void => run(sql, ...entries.map(([, value]) => value), id);
       if (isDurable) durably(write);
@@ -202,26 +242,28 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       durably(() => {
         for (const id of ids)
           run(
-            `UPDATE job SET is_accepted = 1, submit_s = ?, state = CASE WHEN state IN ('unsubmitted', 'cooloff') THEN 'idle' ELSE state END
+            `UPDATE job SET is_accepted = 1, submit_s = ?, is_unwanted = state = 'killed',
+                 state = CASE WHEN state IN ('unsubmitted', 'cooloff') THEN 'idle' ELSE state END
                WHERE id = ? AND is_accepted = 0`,
             nowSeconds,
             id,
           );
       });
     },
-    again(job, bounds, dueMs, state) {
-      const found = store.task(job.task);
-      if (found === undefined) return;
+    fail(job, change, next) {
       durably(() => {
-        run('UPDATE job SET is_current = 0 WHERE id = ?', job.id);
-        insertJob(found.cluster, found.task, { number: job.number, retry: job.retry + 1 }, bounds, state, dueMs);
+        store.change(job.id, { ...change, state: 'failed' });
+        if (next !== undefined) begin(job, next);
       });
+    },
+    again(job, next) {
+      durably(() => begin(job, next));
     },
     kill(task, message) {
       const ended = store.jobs(task).filter(({ state }) => !isEnded(state));
       durably(() => {
         run(
-          `UPDATE job SET state = 'killed', is_unwanted = 1, message = ?
+          `UPDATE job SET state = 'killed', is_unwanted = is_accepted, message = ?
              WHERE task = ? AND is_current = 1 AND state NOT IN ${ENDED}`,
           message,
           clusterOf(task),
@@ -235,13 +277,15 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       all(
         `SELECT DISTINCT task.name AS name FROM job JOIN task ON task.id = job.task WHERE job.state = 'transferring'`,
       ).map((row) => text(row, 'name')),
-    states: () =>
-      new Map(
-        all('SELECT state, count(*) AS count FROM job WHERE is_current = 1 GROUP BY state').map((row) => [
-          stateOf(row),
-          number(row, 'count'),
-        ]),
-      ),
+    withBroker: () =>
+      number(one(`SELECT count(*) AS count FROM job WHERE state IN ('idle', 'running')`) ?? {}, 'count'),
+    unfinishedTasks: () =>
+      number(one(`SELECT count(DISTINCT task) AS count FROM job WHERE ${UNFINISHED}`) ?? {}, 'count'),
+    old: (beforeSeconds) =>
+      all(
+        `SELECT name FROM task WHERE started_s < ? AND EXISTS (SELECT 1 FROM job WHERE job.task = task.id AND ${UNFINISHED})`,
+        beforeSeconds,
+      ).map((row) => text(row, 'name')),
     close: () => database.close(),
   };
   return store;

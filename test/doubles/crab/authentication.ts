@@ -26,7 +26,8 @@ export function authenticate(request: IncomingMessage, options: Authentication):
   const { hmacKey, subjects, anyone, operators = [] } = options;
   const { headers } = request;
   const known = (login: string, dn: string): Caller => ({ login, dn, isOperator: operators.includes(login) });
-  if (hmacKey !== undefined && headers['cms-auth-status'] !== undefined) return fromFrontEnd(headers, hmacKey);
+  if (hmacKey !== undefined && headers['cms-auth-status'] !== undefined)
+    return fromFrontEnd(headers, hmacKey);
   if (subjects !== undefined) {
     const name = commonName(request);
     const login = name === undefined ? undefined : subjects.get(name);

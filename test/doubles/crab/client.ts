@@ -61,7 +61,8 @@ export function createCrabClient(url: string): CrabClient {
       const [target, fields] = await call('GET', 'cache', parameters);
       if (target === '') return name;
       const form = new FormData();
-      for (const [key, value] of Object.entries(fields as Readonly<Record<string, string>>)) form.append(key, value);
+      for (const [key, value] of Object.entries(fields as Readonly<Record<string, string>>))
+        form.append(key, value);
       form.append('file', new Blob([new Uint8Array(bytes)]), name);
       const response = await fetch(String(target), { method: 'POST', body: form });
       if (!response.ok) throw new Error(`the sandbox was refused with ${response.status}`);

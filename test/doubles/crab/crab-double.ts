@@ -125,7 +125,8 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
     try {
       const parameters = new URLSearchParams(url.search);
       if (/^application\/x-www-form-urlencoded/.test(request.headers['content-type'] ?? ''))
-        for (const [name, value] of new URLSearchParams(body.toString('utf8'))) parameters.append(name, value);
+        for (const [name, value] of new URLSearchParams(body.toString('utf8')))
+          parameters.append(name, value);
       call = { ...call, subresource: parameters.get('subresource') ?? '' };
       const api = apiOf(url.pathname, instance);
       call = { ...call, api };
@@ -133,7 +134,8 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
       const fault = faults.take(call);
       if (fault !== undefined && (await reply.before(fault))) return;
       const caller = authenticate(request, options.authentication);
-      const answer = fault?.kind === 'pretended' ? { rows: [] } : answerTo(call, createForm(parameters), caller, request);
+      const answer =
+        fault?.kind === 'pretended' ? { rows: [] } : answerTo(call, createForm(parameters), caller, request);
       reply.rows(answer, fault);
     } catch (caught) {
       reply.error(caught);
@@ -228,7 +230,8 @@ function info(form: Form): readonly unknown[] {
   const resource = form.optional('subresource');
   form.end();
   if (resource === undefined) return [{ crabserver: 'Welcome', version: VERSION }];
-  if (resource === 'delegatedn') return [{ services: ['/DC=ch/DC=cern/OU=computers/CN=tw/vocms0000.invalid'] }];
+  if (resource === 'delegatedn')
+    return [{ services: ['/DC=ch/DC=cern/OU=computers/CN=tw/vocms0000.invalid'] }];
   if (resource === 'version') return [`${VERSION}`];
   throw new RestError('InvalidParameter', 'Subresource of info has not been found');
 }
@@ -241,7 +244,12 @@ interface Reply {
 }
 
 /** Answers as WMCore does: rows streamed one a line, its own headers beside. */
-function createReply(request: IncomingMessage, response: ServerResponse, startedMs: number, clock: Clock): Reply {
+function createReply(
+  request: IncomingMessage,
+  response: ServerResponse,
+  startedMs: number,
+  clock: Clock,
+): Reply {
   const time = (): string => `${((clock.wallMs() - startedMs) * 1000).toFixed(0)} us`;
   return {
     async before(fault) {
@@ -291,14 +299,19 @@ function createReply(request: IncomingMessage, response: ServerResponse, started
         etag: `"${randomBytes(8).toString('hex')}"`,
         vary: 'Accept',
       });
-      const head = columns === undefined ? '{"result": [' : `{"desc": {"columns": ${JSON.stringify(columns)}}, "result": [`;
+      const head =
+        columns === undefined
+          ? '{"result": ['
+          : `{"desc": {"columns": ${JSON.stringify(columns)}}, "result": [`;
       const text = `${head}\n${shown.map((row, at) => `${at === 0 ? ' ' : ','}${JSON.stringify(row)}\n`).join('')}]}\n`;
       if (fault?.kind !== 'cut') return void response.end(text);
       response.write(text.slice(0, text.length / 2), () => response.destroy());
     },
     error(caught) {
       const error =
-        caught instanceof RestError ? caught : new RestError('Unexpected', `${String(caught)} at ${request.url ?? ''}`);
+        caught instanceof RestError
+          ? caught
+          : new RestError('Unexpected', `${String(caught)} at ${request.url ?? ''}`);
       response.writeHead(error.status, {
         'content-type': 'text/html;charset=utf-8',
         'x-rest-status': String(error.appCode),

@@ -73,7 +73,8 @@ export function createFileMetadata(tasks: TaskTable, clock: Clock): FileMetadata
 function readRow(form: Form, clock: Clock): FileRow {
   const runs = form.list('outfileruns');
   const lumis = form.list('outfilelumis');
-  if (runs.length !== lumis.length) throw new RestError('InvalidParameter', 'runs and lumis differ in length');
+  if (runs.length !== lumis.length)
+    throw new RestError('InvalidParameter', 'runs and lumis differ in length');
   if (!runs.every((run) => /^[0-9]{1,10}$/.test(run)) || !lumis.every((lumi) => LUMIS.test(lumi)))
     throw new RestError('InvalidParameter', 'Incorrect run or lumi');
   return {

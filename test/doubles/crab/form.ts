@@ -47,7 +47,10 @@ export function createForm(parameters: URLSearchParams): Form {
     end() {
       const excess = [...parameters.keys()].filter((name) => !read.has(name));
       if (excess.length > 0)
-        throw new RestError('InvalidParameter', `Excess keyword arguments not validated: ${excess.join(', ')}`);
+        throw new RestError(
+          'InvalidParameter',
+          `Excess keyword arguments not validated: ${excess.join(', ')}`,
+        );
     },
   };
   return form;

@@ -31,7 +31,8 @@ export function createObjectStore(clock: Clock): ObjectStore {
   function download(url: URL, key: string, response: ServerResponse): void {
     const { searchParams: query } = url;
     const expires = query.get('X-Amz-Expires') ?? '';
-    if (!isSigned('GET', key, expires, query.get('X-Amz-Signature') ?? '')) return refuse(response, 403, 'AccessDenied');
+    if (!isSigned('GET', key, expires, query.get('X-Amz-Signature') ?? ''))
+      return refuse(response, 403, 'AccessDenied');
     const object = objects.get(key);
     if (object === undefined) return refuse(response, 404, 'NoSuchKey');
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': object.length });

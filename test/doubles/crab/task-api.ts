@@ -9,7 +9,8 @@ const MAX_WARNINGS = 10;
 export function getTask(tasks: TaskTable, form: Form): readonly unknown[] {
   const resource = form.text('subresource');
   const status = form.optional('taskstatus');
-  const workflow = resource === 'taskbystatus' ? (form.optional('workflow', TASK) ?? '') : form.text('workflow', TASK);
+  const workflow =
+    resource === 'taskbystatus' ? (form.optional('workflow', TASK) ?? '') : form.text('workflow', TASK);
   form.optional('username');
   form.end();
   switch (resource) {

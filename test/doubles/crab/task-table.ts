@@ -72,7 +72,12 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   tm_primary_dataset: 'MinBias',
   tm_submitter_ip_addr: '192.0.2.7',
   tm_ignore_global_blacklist: 'F',
-  tm_user_config: { partialdataset: false, requireaccelerator: false, acceleratorparams: null, inputblocks: null },
+  tm_user_config: {
+    partialdataset: false,
+    requireaccelerator: false,
+    acceleratorparams: null,
+    inputblocks: null,
+  },
   tw_name: '',
 };
 

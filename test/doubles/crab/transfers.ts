@@ -4,7 +4,16 @@ import { RestError } from './rest-error.ts';
 import type { TaskTable } from './task-table.ts';
 
 /** As the server numbers them. */
-export const TRANSFER_STATES = ['NEW', 'ACQUIRED', 'FAILED', 'DONE', 'RETRY', 'SUBMITTED', 'KILL', 'KILLED'] as const;
+export const TRANSFER_STATES = [
+  'NEW',
+  'ACQUIRED',
+  'FAILED',
+  'DONE',
+  'RETRY',
+  'SUBMITTED',
+  'KILL',
+  'KILLED',
+] as const;
 const PUBLICATION_STATES = ['NEW', 'ACQUIRED', 'FAILED', 'DONE', 'RETRY', 'NOT_REQUIRED'] as const;
 
 export type TransferState = (typeof TRANSFER_STATES)[number];
@@ -120,7 +129,8 @@ export function createTransfers(tasks: TaskTable, clock: Clock, { stepMs }: AsoO
       const row = readRow(form);
       form.end();
       tasks.get(row.taskname);
-      if (rows.has(row.id)) throw new RestError('ExecutionError', 'ORA-00001: unique constraint (ID_PK) violated');
+      if (rows.has(row.id))
+        throw new RestError('ExecutionError', 'ORA-00001: unique constraint (ID_PK) violated');
       row['doomed'] = failing > 0;
       if (failing > 0) failing--;
       rows.set(row.id, row);
@@ -193,8 +203,15 @@ export function createTransfers(tasks: TaskTable, clock: Clock, { stepMs }: AsoO
       }
       // Lists travel as one text each, parallel by position.
       const ids = JSON.parse(form.text('list_of_ids').replaceAll("'", '"')) as readonly string[];
-      const states = JSON.parse(form.text('list_of_transfer_state').replaceAll("'", '"')) as readonly string[];
-      for (const optional of ['list_of_fts_instance', 'list_of_fts_id', 'list_of_failure_reason', 'list_of_retry_value'])
+      const states = JSON.parse(
+        form.text('list_of_transfer_state').replaceAll("'", '"'),
+      ) as readonly string[];
+      for (const optional of [
+        'list_of_fts_instance',
+        'list_of_fts_id',
+        'list_of_failure_reason',
+        'list_of_retry_value',
+      ])
         form.optional(optional);
       form.end();
       ids.forEach((id, at) => {
@@ -248,12 +265,22 @@ function readRow(form: Form): TransferRow {
 }
 
 function readUpdate(form: Form): Record<string, unknown> {
-  const names = ['username', 'taskname', 'source', 'source_lfn', 'transfer_state', 'publication_state', 'job_id'];
+  const names = [
+    'username',
+    'taskname',
+    'source',
+    'source_lfn',
+    'transfer_state',
+    'publication_state',
+    'job_id',
+  ];
   const numbers = ['start_time', 'filesize', 'job_retry_count', 'transfer_retry_count'];
   const found = [
     ...names.map((name) => [name, form.optional(name)] as const),
     ...numbers.map((name) => [name, form.optionalNumber(name)] as const),
   ];
-  const { transfer_retry_count: retries, ...rest } = Object.fromEntries(found.filter(([, value]) => value !== undefined));
+  const { transfer_retry_count: retries, ...rest } = Object.fromEntries(
+    found.filter(([, value]) => value !== undefined),
+  );
   return { ...rest, ...(retries !== undefined && { retries }) };
 }

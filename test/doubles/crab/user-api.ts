@@ -25,7 +25,8 @@ export interface Submitter {
 export function putWorkflow(tasks: TaskTable, form: Form, submitter: Submitter): readonly unknown[] {
   const request = form.text('workflow', /^[A-Za-z0-9_-]{1,100}$/);
   const algorithm = form.text('splitalgo');
-  if (!ALGORITHMS.includes(algorithm)) throw new RestError('InvalidParameter', "Incorrect 'splitalgo' parameter");
+  if (!ALGORITHMS.includes(algorithm))
+    throw new RestError('InvalidParameter', "Incorrect 'splitalgo' parameter");
   const runs = form.list('runs');
   const lumis = form.list('lumis');
   if (runs.length !== lumis.length)
@@ -52,7 +53,8 @@ export function putWorkflow(tasks: TaskTable, form: Form, submitter: Submitter):
     tm_primary_dataset: form.text('primarydataset', /^[A-Za-z0-9_-]{1,99}$/),
     tm_asyncdest: form.text('asyncdest', SITE),
     tm_dbs_url: form.text('dbsurl'),
-    tm_publish_dbs_url: publication === 1 ? form.text('publishdbsurl') : (form.optional('publishdbsurl') ?? ''),
+    tm_publish_dbs_url:
+      publication === 1 ? form.text('publishdbsurl') : (form.optional('publishdbsurl') ?? ''),
     tm_tfile_outfiles: form.list('tfileoutfiles'),
     tm_edm_outfiles: form.list('edmoutfiles'),
     tm_outfiles: form.list('addoutputfiles'),
@@ -103,7 +105,8 @@ export function postWorkflow(tasks: TaskTable, form: Form): readonly unknown[] {
     priority: form.optionalNumber('priority') ?? null,
   };
   form.end();
-  if (!ids.every((id) => JOB.test(id))) throw new RestError('InvalidParameter', "Incorrect 'jobids' parameter");
+  if (!ids.every((id) => JOB.test(id)))
+    throw new RestError('InvalidParameter', "Incorrect 'jobids' parameter");
   const row = tasks.get(workflow);
   if (!RESUBMITTABLE.includes(row.tm_task_status))
     throw new RestError('ExecutionError', `a task in ${row.tm_task_status} cannot be resubmitted`);
