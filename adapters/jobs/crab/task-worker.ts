@@ -37,6 +37,8 @@ const KEPT_SECONDS = 60 * 86_400;
 interface Held {
   readonly row: unknown;
   readonly head: TaskHead;
+  /** The server has answered that nobody else takes it up. */
+  isQueued: boolean;
   tries: number;
   dueMs: number;
 }
@@ -80,13 +82,15 @@ export function createTaskWorker(options: TaskWorkerOptions): TaskWorker {
           await claims.failure(head.name, 'SUBMITREFUSED', why);
           continue;
         }
-        await claims.state(head.name, head.command, 'QUEUED');
-        held.set(head.name, { row, head, tries: 0, dueMs: 0 });
+        if (held.get(head.name)?.head.command !== head.command)
+          held.set(head.name, { row, head, isQueued: false, tries: 0, dueMs: 0 });
       }
     }
   }
 
   async function carryOut(task: Held): Promise<void> {
+    if (!task.isQueued) await claims.state(task.head.name, task.head.command, 'QUEUED');
+    task.isQueued = true;
     try {
       await handlers.carryOut(task.row);
       held.delete(task.head.name);
@@ -118,7 +122,7 @@ export function createTaskWorker(options: TaskWorkerOptions): TaskWorker {
       await carryOut(task).catch((caught: unknown) => {
         log.warn(
           { task: task.head.name, reason: toCoPilotError(caught).message },
-          'the end of a task is not told yet',
+          'a task waits for the CRAB server',
         );
       });
     }
