@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
 import { newJobFault } from '../../../adapters/jobs/new-job.ts';
 import type { Member } from '../../doubles/crab/archive.ts';
-import { AGENT, type CrabWorld, openCrabWorld, QUEUE, reportOf, USAGE } from './crab-world.ts';
+import { AGENT, type CrabWorld, type Leaves, openCrabWorld, QUEUE, reportOf, USAGE } from './crab-world.ts';
 
 describe('CRAB adapter', () => {
   let world: CrabWorld;
@@ -41,7 +41,14 @@ describe('CRAB adapter', () => {
       const posts = world.crab.calls
         .filter(({ method, api }) => method === 'POST' && (api === 'workflowdb' || api === 'task'))
         .map(({ subresource }) => subresource);
-      expect(posts.slice(0, 6)).toEqual(['process', 'process', 'state', 'updateschedd', 'addwebdir', 'success']);
+      expect(posts.slice(0, 6)).toEqual([
+        'process',
+        'process',
+        'state',
+        'updateschedd',
+        'addwebdir',
+        'success',
+      ]);
       expect(world.crab.tasks.get(task)).toMatchObject({
         tm_task_status: 'SUBMITTED',
         tw_name: 'co-pilot',
@@ -91,81 +98,98 @@ describe('CRAB adapter', () => {
       }
     });
 
-    it.each([
-      ['a type that needs data', { jobtype: 'Analysis' }, 'PrivateMC is run'],
-      ['another split', { splitalgo: 'FileBased' }, 'EventBased is'],
-      ['too many jobs', { algoargs: 1, totalunits: 10_001 }, '10000'],
-      ['an output file that is a path', { addoutputfiles: ['../../etc/cron.d/x'] }, 'none of a file'],
-      ['an output file that is an option', { addoutputfiles: ['-rf'] }, 'none of a file'],
-      ['one output file twice', { addoutputfiles: ['OUT.root'] }, 'twice'],
-      ['fourteen output files', { addoutputfiles: Array.from({ length: 14 }, (_, at) => `f${at}`) }, '13'],
-      ['a script with a shell word', { scriptexe: 'run.sh;reboot' }, 'tm_scriptexe'],
-      ['an argument over two lines', { scriptargs: ['a\nb'] }, 'tm_scriptargs'],
-      [
-        'more arguments than a job may carry',
-        { scriptargs: Array.from({ length: 32 }, () => 'x'.repeat(200)) },
-        'environment',
-      ],
-      ['an LFN that leaves its place', { lfn: '/store/user/../../etc' }, 'tm_output_lfn'],
-      ['more wall time than CRAB has', { maxjobruntime: 9999 }, 'tm_maxjobruntime'],
-    ])('refuses %s, with the reason for its user', async (_, parameters, reason) => {
-      const task = await submitted(parameters);
-      expect(statusOf(task)).toBe('SUBMITFAILED');
-      expect((await world.client.status(task)).taskFailureMsg).toContain(reason);
+    it('refuses what it cannot run, with the reason for its user', async () => {
+      const refusals: readonly (readonly [string, Parameters<CrabWorld['client']['submit']>[1], string])[] = [
+        ['a type that needs data', { jobtype: 'Analysis' }, 'PrivateMC is run'],
+        ['another split', { splitalgo: 'FileBased' }, 'EventBased is'],
+        ['too many jobs', { algoargs: 1, totalunits: 10_001 }, '10000'],
+        ['an output file that is a path', { addoutputfiles: ['../../etc/cron.d/x'] }, 'none of a file'],
+        ['an output file that is an option', { addoutputfiles: ['-rf'] }, 'none of a file'],
+        ['one output file twice', { addoutputfiles: ['OUT.root'] }, 'twice'],
+        ['fourteen output files', { addoutputfiles: Array.from({ length: 14 }, (_, at) => `f${at}`) }, '13'],
+        ['a script with a shell word', { scriptexe: 'run.sh;reboot' }, 'tm_scriptexe'],
+        ['an argument over two lines', { scriptargs: ['a\nb'] }, 'tm_scriptargs'],
+        [
+          'more arguments than a job may carry',
+          { scriptargs: Array.from({ length: 32 }, () => 'x'.repeat(200)) },
+          'environment',
+        ],
+        ['an LFN that leaves its place', { lfn: '/store/user/../../etc' }, 'tm_output_lfn'],
+        ['more wall time than CRAB has', { maxjobruntime: 9999 }, 'tm_maxjobruntime'],
+      ];
+      const tasks: string[] = [];
+      for (const [, parameters] of refusals) {
+        world.clock.jumpWall(1000);
+        tasks.push(await world.client.submit('study', parameters));
+      }
+      await world.turn();
+      for (const [at, [what, , reason]] of refusals.entries()) {
+        expect([what, statusOf(tasks[at]!)]).toEqual([what, 'SUBMITFAILED']);
+        expect((await world.client.status(tasks[at]!)).taskFailureMsg).toContain(reason);
+      }
       expect((await world.take()).length).toBe(0);
     });
 
-    it.each([
-      'tm_job_type',
-      'tm_split_algo',
-      'tm_split_args',
-      'tm_totalunits',
-      'tm_username',
-      'tm_user_dn',
-      'tm_job_sw',
-      'tm_job_arch',
-      'tm_user_sandbox',
-      'tm_publish_name',
-      'tm_primary_dataset',
-      'tm_asyncdest',
-      'tm_publication',
-      'tm_save_logs',
-      'tm_transfer_outputs',
-      'tm_output_lfn',
-      'tm_maxjobruntime',
-      'tm_maxmemory',
-      'tm_numcores',
-      'tm_priority',
-    ])('refuses a task without %s, or with a hostile one', async (column) => {
-      const names = ['missing', 'hostile', 'deep'].map((kind) => `260101_000000:alice_${kind}`);
+    it('refuses a task with a column missing, hostile or of another kind', async () => {
+      const columns = [
+        'tm_job_type',
+        'tm_split_algo',
+        'tm_split_args',
+        'tm_totalunits',
+        'tm_username',
+        'tm_user_dn',
+        'tm_job_sw',
+        'tm_job_arch',
+        'tm_user_sandbox',
+        'tm_publish_name',
+        'tm_primary_dataset',
+        'tm_asyncdest',
+        'tm_publication',
+        'tm_save_logs',
+        'tm_transfer_outputs',
+        'tm_output_lfn',
+        'tm_maxjobruntime',
+        'tm_maxmemory',
+        'tm_numcores',
+        'tm_priority',
+      ];
       const hostile: readonly unknown[] = [undefined, '$(reboot)\n"; rm -rf / #', { toString: ['x'] }];
-      names.forEach((name, at) =>
-        world.crab.tasks.insert(name, { tm_user_sandbox: 'none.tar.gz', [column]: hostile[at] }),
+      const names = columns.flatMap((column) =>
+        hostile.map((value, at) => {
+          const name = `260101_000000:alice_${column}_${at}`;
+          world.crab.tasks.insert(name, { tm_user_sandbox: 'none.tar.gz', [column]: value });
+          return name;
+        }),
       );
       await world.turn();
-      for (const name of names) expect(statusOf(name)).toBe('SUBMITFAILED');
+      for (const name of names) expect([name, statusOf(name)]).toEqual([name, 'SUBMITFAILED']);
+      expect(world.crab.calls.some(({ api }) => api === 'cache')).toBe(false);
       expect((await world.take()).length).toBe(0);
     });
 
-    it.each<[string, readonly Member[], string]>([
-      ['a symbolic link', [{ name: 'lib', type: '2', link: '/etc/passwd' }], 'symbolic link'],
-      ['a hard link', [{ name: 'lib', type: '1', link: 'PSet.py' }], 'hard link'],
-      ['an absolute name', [{ name: '/etc/cron.d/x', content: 'x' }], 'below'],
-      ['a name that climbs', [{ name: 'a/../../x', content: 'x' }], 'below'],
-      ['a device', [{ name: 'null', type: '3' }], 'device'],
-    ])('refuses a sandbox with %s', async (_, members, reason) => {
-      const cachefilename = await world.client.upload(members);
-      const task = await submitted({ cachefilename });
-      expect(statusOf(task)).toBe('SUBMITFAILED');
-      expect((await world.client.status(task)).taskFailureMsg).toContain(reason);
-      expect(world.bridge.inputs.size).toBeLessThanOrEqual(2);
+    it('refuses a sandbox that nobody should unpack', async () => {
+      const sandboxes: readonly (readonly [readonly Member[], string])[] = [
+        [[{ name: 'lib', type: '2', link: '/etc/passwd' }], 'symbolic link'],
+        [[{ name: '/etc/cron.d/x', content: 'x' }], 'below'],
+        [[{ name: 'a/../../x', content: 'x' }], 'below'],
+      ];
+      for (const [members, reason] of sandboxes) {
+        world.clock.jumpWall(1000);
+        const cachefilename = await world.client.upload(members);
+        const task = await submitted({ cachefilename });
+        expect(statusOf(task)).toBe('SUBMITFAILED');
+        expect((await world.client.status(task)).taskFailureMsg).toContain(reason);
+      }
+      expect(world.bridge.inputs.size).toBe(0);
     });
 
     it('refuses a banned user before anything of the task is looked at', async () => {
       await world.reopen({ options: { bannedUsers: ['alice'] } });
       const task = await submitted();
       expect(statusOf(task)).toBe('SUBMITREFUSED');
-      expect(world.crab.calls.some(({ api, subresource }) => api === 'cache' && subresource === 'download')).toBe(false);
+      expect(
+        world.crab.calls.some(({ api, subresource }) => api === 'cache' && subresource === 'download'),
+      ).toBe(false);
     });
 
     it('leaves a dry run uploaded', async () => {
@@ -423,27 +447,32 @@ describe('CRAB adapter', () => {
       expect(third!.description.limits).toMatchObject({ memoryMiB: 2600, wallSeconds: 97_500 });
     });
 
-    it.each([
-      ['a code that is final', { exitCode: 50_660 }, 50_660],
-      ['an output that is not there', { without: ['out_1.root'] }, 60_302],
-      ['no report', { without: ['jobReport.json'] }, 50_115],
-      ['a report that is no JSON', { report: '{"exitCode": 0' }, 50_115],
-      ['a report that is a list', { report: '[]' }, 50_115],
-      ['a report with another code', { report: '{"exitCode": "0"}' }, 50_115],
-      [
-        'a report as deep as a well',
-        { report: `{"exitCode": 0, "x": ${'['.repeat(100_000)}${']'.repeat(100_000)}}` },
-        50_115,
-      ],
-      ['a shell that failed, whatever the report says', { status: '68\n' }, 68],
-      ['a shell’s word that is none', { status: 'all is well' }, 80_001],
-    ])('ends a try after %s', async (_, leaves, code) => {
-      const { task, job } = await oneJob();
-      expect(await world.finish(job, leaves)).toBe('refused');
+    it('ends a try by what it left', async () => {
+      const left: readonly (readonly [string, Leaves, number])[] = [
+        ['a code that is final', { exitCode: 50_660 }, 50_660],
+        ['an output that is not there', { without: ['out_2.root'] }, 60_302],
+        ['no report', { without: ['jobReport.json'] }, 50_115],
+        ['a report that is no JSON', { report: '{"exitCode": 0' }, 50_115],
+        ['a report that is a list', { report: '[]' }, 50_115],
+        ['a report with another code', { report: '{"exitCode": "0"}' }, 50_115],
+        [
+          'a report as deep as a well',
+          { report: `{"exitCode": 0, "x": ${'['.repeat(100_000)}${']'.repeat(100_000)}}` },
+          50_115,
+        ],
+        ['a shell that failed, whatever the report says', { status: '68\n' }, 68],
+        ['a shell’s word that is none', { status: 'all is well' }, 80_001],
+      ];
+      const task = await submitted({ algoargs: 1, totalunits: left.length });
+      const jobs = await world.take();
+      for (const [at, [what, leaves, code]] of left.entries()) {
+        expect([what, await world.finish(jobs[at]!, leaves)]).toEqual([what, 'refused']);
+        const state = (await world.states(task))[at];
+        expect([what, state]).toEqual([what, code === 50_115 ? 'cooloff' : 'failed']);
+      }
       const lines = await (await fetch(`${world.adapter().statusUrl}/${task}/node_state.txt`)).text();
-      const isAgain = code === 50_115;
-      expect(await world.states(task)).toEqual([isAgain ? 'cooloff' : 'failed']);
-      if (!isAgain) expect(lines).toContain(` ${code} `);
+      for (const [at, [, , code]] of left.entries())
+        if (code !== 50_115) expect(lines.split('\n')[at]).toContain(` ${code} `);
       expect(world.crab.files.all()).toEqual([]);
     });
 
