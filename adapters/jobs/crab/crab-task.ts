@@ -61,7 +61,7 @@ const SITE = /^T[0-3]_[A-Z]{2}_[A-Za-z0-9_]{1,60}$/;
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 
 /** Jobs of one task, as CRAB itself bounds them. */
-export const MAX_JOBS = 10_000;
+const MAX_JOBS = 10_000;
 /** Files a job may leave, beside its report, its log and its status. */
 const MAX_OUTPUTS = 13;
 const MAX_ARGUMENTS = 32;

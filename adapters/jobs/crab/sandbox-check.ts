@@ -10,7 +10,7 @@ export interface SandboxBounds {
 }
 
 /** As much as CMS lets a sandbox be packed is 120 MB; unpacked, twenty times as much is a bomb. */
-export const SANDBOX_BOUNDS: SandboxBounds = { members: 50_000, bytes: 2 * 1024 ** 3 };
+const SANDBOX_BOUNDS: SandboxBounds = { members: 50_000, bytes: 2 * 1024 ** 3 };
 
 const BLOCK = 512;
 /** Of a long name or an extended header. */

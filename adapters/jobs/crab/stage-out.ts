@@ -98,7 +98,10 @@ function checkedStream({ name, size, sha256 }: ResultPart, onBytes: (bytes: Uint
   return new Transform({
     transform(chunk: Uint8Array, _encoding, done) {
       seen += chunk.length;
-      if (seen > size) return done(wrong());
+      if (seen > size) {
+        done(wrong());
+        return;
+      }
       hash.update(chunk);
       onBytes(chunk);
       if (held !== undefined) this.push(held);
@@ -106,9 +109,9 @@ function checkedStream({ name, size, sha256 }: ResultPart, onBytes: (bytes: Uint
       done();
     },
     flush(done) {
-      if (seen !== size || hash.digest('hex') !== sha256) return done(wrong());
-      if (held !== undefined) this.push(held);
-      done();
+      const isRight = seen === size && hash.digest('hex') === sha256;
+      if (isRight && held !== undefined) this.push(held);
+      done(isRight ? null : wrong());
     },
   });
 }

@@ -10,6 +10,8 @@ export interface CrabClient {
   resubmit(task: string, ids?: readonly string[]): Promise<void>;
   kill(task: string): Promise<void>;
   status(task: string): Promise<TaskStatus>;
+  /** Names of tasks in that state. */
+  tasksIn(status: string): Promise<readonly string[]>;
 }
 
 export type Parameters = Readonly<Record<string, string | number | readonly string[]>>;
@@ -87,6 +89,10 @@ export function createCrabClient(url: string): CrabClient {
     async status(task) {
       const [status] = await call('GET', 'task', { subresource: 'status', workflow: task });
       return status as TaskStatus;
+    },
+    async tasksIn(taskstatus) {
+      const rows = await call('GET', 'task', { subresource: 'taskbystatus', taskstatus });
+      return rows.map((row) => String((row as readonly unknown[])[0]));
     },
   };
   return client;

@@ -11,6 +11,7 @@ import { createForm, type Form } from './form.ts';
 import { createObjectStore, type ObjectStore } from './object-store.ts';
 import { RestError } from './rest-error.ts';
 import { getTask, postTask } from './task-api.ts';
+import { createTemporaryStorage, type TemporaryStorage } from './temporary-storage.ts';
 import { createTaskTable, type TaskTable } from './task-table.ts';
 import { type AsoOptions, createTransfers, type Transfers } from './transfers.ts';
 import { deleteWorkflow, postWorkflow, putWorkflow } from './user-api.ts';
@@ -37,6 +38,9 @@ export interface CrabDouble {
   readonly files: FileMetadata;
   readonly transfers: Transfers;
   readonly objects: ObjectStore;
+  readonly storage: TemporaryStorage;
+  /** Where files are put on it. */
+  readonly storageUrl: string;
   readonly faults: Faults;
   /** Calls so far, in order, without those to the bucket. */
   readonly calls: readonly Call[];
@@ -65,7 +69,8 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
   const { clock = nodeClock, instance = 'dev', aso = {}, tls } = options;
   const tasks = createTaskTable(clock);
   const files = createFileMetadata(tasks, clock);
-  const transfers = createTransfers(tasks, clock, aso);
+  const storage = createTemporaryStorage();
+  const transfers = createTransfers(tasks, clock, aso, (lfn) => storage.files.has(lfn));
   const objects = createObjectStore(clock);
   const faults = createFaults();
   const calls: Call[] = [];
@@ -118,7 +123,7 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const startedMs = clock.wallMs();
     const body = await readBody(request);
-    if (objects.serve(request, response, body)) return;
+    if (objects.serve(request, response, body) || storage.serve(request, response, body)) return;
     const reply = createReply(request, response, startedMs, clock);
     const url = new URL(request.url ?? '/', base);
     let call: Call = { api: '', method: request.method ?? 'GET', subresource: '' };
@@ -171,6 +176,8 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
     files,
     transfers,
     objects,
+    storage,
+    storageUrl: storage.address(base),
     faults,
     calls,
     down: close,
@@ -232,7 +239,7 @@ function info(form: Form): readonly unknown[] {
   if (resource === undefined) return [{ crabserver: 'Welcome', version: VERSION }];
   if (resource === 'delegatedn')
     return [{ services: ['/DC=ch/DC=cern/OU=computers/CN=tw/vocms0000.invalid'] }];
-  if (resource === 'version') return [`${VERSION}`];
+  if (resource === 'version') return [VERSION];
   throw new RestError('InvalidParameter', 'Subresource of info has not been found');
 }
 

@@ -82,7 +82,7 @@ function refuse(response: ServerResponse, status: number, code: string): void {
 }
 
 /** Parts of a form by name (RFC 7578), each whole. */
-export function multipart(contentType: string, body: Buffer): ReadonlyMap<string, Buffer> {
+function multipart(contentType: string, body: Buffer): ReadonlyMap<string, Buffer> {
   const boundary = /boundary="?([^";]+)"?/.exec(contentType)?.[1];
   const parts = new Map<string, Buffer>();
   if (boundary === undefined) return parts;

@@ -33,6 +33,8 @@ export type TransferRow = Record<string, unknown> & {
 export interface AsoOptions {
   /** How long each step of a transfer takes; what is NEW stays so where it is left out. */
   readonly stepMs?: number;
+  /** Whether a transfer fails whose source is not on temporary storage. */
+  readonly checksSource?: boolean;
 }
 
 /** The table of transfers, and the service behind it that moves files. */
@@ -68,7 +70,12 @@ const COLUMNS = [
   ['tm_start_time', 'start_time'],
 ] as const;
 
-export function createTransfers(tasks: TaskTable, clock: Clock, { stepMs }: AsoOptions): Transfers {
+export function createTransfers(
+  tasks: TaskTable,
+  clock: Clock,
+  { stepMs, checksSource = false }: AsoOptions,
+  isStored: (lfn: string) => boolean,
+): Transfers {
   const rows = new Map<string, TransferRow>();
   const timers = new Set<Cancel>();
   let failing = 0;
@@ -87,7 +94,7 @@ export function createTransfers(tasks: TaskTable, clock: Clock, { stepMs }: AsoO
     timers.add(cancel);
   };
   const move = (row: TransferRow): void => {
-    const isDoomed = row['doomed'] === true;
+    const isDoomed = row['doomed'] === true || (checksSource && !isStored(String(row['source_lfn'])));
     switch (row.state) {
       case 'NEW':
       case 'RETRY':

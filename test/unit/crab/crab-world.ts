@@ -19,7 +19,7 @@ import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-dir
 export const AGENT = 'b'.repeat(26);
 export const USAGE = { wallSeconds: 60, cpuSeconds: 50, memoryMiB: 500, diskMiB: 10 };
 export const QUEUE = 'crab';
-export const SITE = 'T3_CH_Volunteer';
+const SITE = 'T3_CH_Volunteer';
 
 /** What a job leaves: the code its report says, and what else is said of it. */
 export interface Leaves {
