@@ -94,6 +94,7 @@ function enrolmentOf({ enrolment }: Settings, secrets: Secrets): EnrolmentConfig
     ...(certificate !== undefined && key !== undefined && { tls: { certificate, key } }),
     oidc: enrolment.oidc ?? [],
     agentsPerOwner: enrolment.agentsPerOwner,
+    ...(enrolment.elsewhere && { elsewhere: enrolment.elsewhere }),
     ...(directory !== undefined && rules !== undefined && { x509: { ...enrolment.x509, directory, rules } }),
     ...(place && project !== undefined && { boinc: { ...terms, project, place } }),
   };
