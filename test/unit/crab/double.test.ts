@@ -84,18 +84,18 @@ describe('the CRAB double', () => {
 
   it('gives tasks to workers as its SQL does: any of that state, none is no error, names by LIKE', async () => {
     const names = ['a', 'b', 'c'].map((name) => `260101_000000:alice_sql_${name}`);
-    for (const name of names) crab.tasks.insert(name, { tm_task_status: 'HOLD1' });
+    for (const name of names) crab.tasks.insert(name, { tm_task_status: 'TAPERECALL' });
     const process = {
       subresource: 'process',
       workername: 'tw_1',
-      getstatus: 'HOLD1',
+      getstatus: 'TAPERECALL',
       limit: '2',
-      status: 'HOLD2',
+      status: 'KILLRECALL',
     };
     expect((await call('POST', 'workflowdb', { ...process, getstatus: 'NOBODY' })).status).toBe(200);
     expect((await call('POST', 'workflowdb', process)).status).toBe(200);
     const get = async (workername: string, limit = '9'): Promise<readonly unknown[]> => {
-      const answer = await call('GET', 'workflowdb', { workername, getstatus: 'HOLD2', limit, months: '2' });
+      const answer = await call('GET', 'workflowdb', { workername, getstatus: 'KILLRECALL', limit, months: '2' });
       return ((await answer.json()) as { readonly result: readonly unknown[] }).result;
     };
     expect((await get('tw_1')).length).toBe(2);
