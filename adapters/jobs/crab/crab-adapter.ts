@@ -161,10 +161,18 @@ export async function createCrabAdapter(
   /** Of a call about a job: undefined where it is none of ours. An unwanted one is asked for its end again. */
   const known = (id: string, state: string): StoredJob | undefined => {
     const said = readState(state);
-    if (said !== undefined && idOf(settings.url, said) !== id) return undefined;
-    const job = store.job(id);
-    if (job !== undefined && job.state === 'killed') kill(job);
-    return job;
+    return said !== undefined && idOf(settings.url, said) !== id ? undefined : store.job(id);
+  };
+  /** As `known`, of a try that has not ended. */
+  const running = (id: string, state: string): StoredJob | undefined => {
+    const job = known(id, state);
+    if (job?.state === 'killed') kill(job);
+    return job === undefined || isEnded(job.state) ? undefined : job;
+  };
+  /** The broker has ended it: nobody is asked for that any more. */
+  const ended = (job: StoredJob): void => {
+    handed.drop(job.id);
+    if (job.state === 'killed') store.change(job.id, { isUnwanted: false }, true);
   };
   const under = new Map<string, Promise<'ok' | 'refused'>>();
 
@@ -176,42 +184,43 @@ export async function createCrabAdapter(
       const nowSeconds = Math.floor(clock.wallMs() / 1000);
       store.accept(accepted, nowSeconds);
       handed.accept(accepted);
-      for (const id of accepted) known(id, '');
+      for (const id of accepted) running(id, '');
       if (queue !== options.queue) return { jobs: [], more: false };
-      const free = ceiling.current().jobs - store.withBroker() - handed.waiting(queue);
+      const free = ceiling.current().jobs - store.withBroker();
       const wanted = Math.max(0, Math.min(handed.wanted(queue, max), free));
       const due = store.due(wanted + handed.waiting(queue), clock.wallMs());
       if (due.length > 0) handed.offer(queue, await newJobs(store, await terms(), due));
       const fetched = handed.take(queue, max);
+      store.hand(fetched.jobs.map(({ job }) => job));
       return {
         jobs: fetched.jobs,
         more: fetched.more || store.waiting(clock.wallMs()) > handed.waiting(queue),
       };
     },
     async started(id, attempt, _agent, state) {
-      const job = known(id, state);
-      if (job === undefined || isEnded(job.state) || attempt <= job.attempt) return;
+      const job = running(id, state);
+      if (job === undefined || attempt <= job.attempt) return;
       const startSeconds = Math.floor(clock.wallMs() / 1000);
       store.change(id, { state: 'running', isAccepted: true, attempt, startSeconds });
     },
     async renewed(id, attempt, _progress, state) {
-      const job = known(id, state);
-      if (job === undefined || isEnded(job.state) || attempt <= job.attempt) return;
+      const job = running(id, state);
+      if (job === undefined || attempt <= job.attempt) return;
       store.change(id, { state: 'running', isAccepted: true, attempt });
     },
     async released(id, attempt, _reason, state) {
-      const job = known(id, state);
-      if (job === undefined || isEnded(job.state) || attempt < job.attempt) return;
+      const job = running(id, state);
+      if (job === undefined || attempt < job.attempt) return;
       const restarts = job.state === 'running' ? job.restarts + 1 : job.restarts;
       store.change(id, { state: 'idle', isAccepted: true, attempt, restarts });
     },
     async finished(id, attempt, manifest, usage, state) {
       const job = known(id, state);
       if (job === undefined) return 'refused';
-      if (job.state === 'killed') store.change(id, { isUnwanted: false }, true);
+      ended(job);
       // The same news at once is one piece of news.
-      for (let running = under.get(id); running !== undefined; running = under.get(id))
-        await running.catch(() => undefined);
+      for (let before = under.get(id); before !== undefined; before = under.get(id))
+        await before.catch(() => undefined);
       const now = store.job(id) ?? job;
       const answer = ends.finished(now, attempt, manifest, usage);
       under.set(id, answer);
@@ -224,8 +233,8 @@ export async function createCrabAdapter(
     async failed(id, outcome, reason, attempts, state) {
       const job = known(id, state);
       if (job === undefined) return;
-      if (job.state === 'killed') store.change(id, { isUnwanted: false }, true);
-      else if (outcome === 'failed') ends.failed(job, reason, attempts);
+      ended(job);
+      if (outcome === 'failed') ends.failed(job, reason, attempts);
       else if (!isEnded(job.state))
         store.change(id, { state: 'killed', isAccepted: true, message: reason.slice(0, 400) }, true);
     },

@@ -109,6 +109,7 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
       cmsSite,
       startSeconds,
     };
+    const told: WantedFile[] = [];
     for (const wanted of wantedFiles(found.task, job.number)) {
       const stored = good.manifest.find(({ name }) => name === wanted.name);
       // A log that was not written is no reason to lose a result.
@@ -117,7 +118,9 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
       const reported = good.report.outputs.find(({ name }) => isSameFile(name, wanted.name, job.number));
       await rest.put('filemetadata', metadataOf(terms, wanted, file, reported));
       if (wanted.isMoved) await askTransfer(terms, wanted, stored.size, isRepeat || job.retry > 0);
+      told.push(wanted);
     }
+    await requireThere(found.task.name, told);
   }
 
   async function carry(
@@ -161,6 +164,21 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
     if (known['tm_start_time'] === terms.startSeconds || transferEnd(known['tm_transfer_state']) === 'moving')
       return;
     await rest.post('fileusertransfers', transferAgain(terms, wanted, size));
+  }
+
+  /** The server answers a call that did nothing as one that did: what it keeps now is what counts. */
+  async function requireThere(taskname: string, told: readonly WantedFile[]): Promise<void> {
+    const lfns = told.map(({ finalLfn }) => finalLfn);
+    const rows = await rest.get('filemetadata', { taskname, lfnList: JSON.stringify(lfns) });
+    const kept = new Set(rows.map(lfnOf));
+    const missing = told.filter(({ finalLfn }) => !kept.has(finalLfn));
+    for (const wanted of told)
+      if (wanted.isMoved && (await transferThere(wanted)) === undefined) missing.push(wanted);
+    if (missing.length > 0)
+      throw new CoPilotError(
+        'UNREACHABLE',
+        `the CRAB server said yes and has no ${missing[0]?.name ?? 'file'}`,
+      );
   }
 
   async function transferThere(wanted: WantedFile): Promise<Readonly<Record<string, unknown>> | undefined> {
@@ -250,6 +268,16 @@ function isNever(caught: unknown): caught is CrabRefusal {
     caught instanceof CrabRefusal &&
     (caught.appCode === APP.invalidParameter || caught.appCode === APP.missingParameter)
   );
+}
+
+/** Each row is a text of JSON of its own. */
+function lfnOf(row: unknown): unknown {
+  try {
+    const file: unknown = typeof row === 'string' ? JSON.parse(row) : row;
+    return isObject(file) ? file['lfn'] : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function requireTask(row: Readonly<Record<string, unknown>>, { task }: RecordTerms): void {

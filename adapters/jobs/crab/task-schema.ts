@@ -35,7 +35,7 @@ export const TASKS_MIGRATIONS: readonly string[] = [
      message TEXT NOT NULL DEFAULT ''
    ) STRICT, WITHOUT ROWID;
    CREATE UNIQUE INDEX job_of_task ON job (task, number, retry);
-   CREATE INDEX job_waiting ON job (priority DESC, number, task) WHERE is_accepted = 0 AND state IN ('unsubmitted', 'cooloff');
+   CREATE INDEX job_waiting ON job (priority DESC, number, task) WHERE is_accepted = 0 AND state IN ('unsubmitted', 'cooloff', 'idle');
    CREATE INDEX job_with_broker ON job (id) WHERE state IN ('idle', 'running');
    CREATE INDEX job_unfinished ON job (task) WHERE is_current = 1 AND state NOT IN ('finished', 'failed', 'killed');
    CREATE INDEX job_unwanted ON job (id) WHERE is_unwanted = 1;

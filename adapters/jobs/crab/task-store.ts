@@ -87,6 +87,8 @@ export interface TaskStore {
   /** Names of those of them that began before then. */
   old(beforeSeconds: number): readonly string[];
   change(id: string, change: JobChange, isDurable?: boolean): void;
+  /** They were handed over: until they are accepted they are handed over again. */
+  hand(ids: readonly string[]): void;
   accept(ids: readonly string[], nowSeconds: number): void;
   /** Ends the try as failed, and begins `next` with it or not at all. */
   fail(job: StoredJob, change: JobChange, next?: NextTry): void;
@@ -115,6 +117,8 @@ export interface TaskStoreOptions {
 
 /** Whoever is told a number of waiting jobs wants to know whether there are many. */
 const MAX_COUNTED = 1000;
+/** Of tries that nobody has accepted: those that were never handed over, and those that were. */
+const WAITING = `('unsubmitted', 'cooloff', 'idle')`;
 const UNFINISHED = `is_current = 1 AND state NOT IN ('finished', 'failed', 'killed')`;
 const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
 
@@ -213,7 +217,7 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       ),
     due: (most, nowMs) =>
       all(
-        `${jobSql} WHERE is_accepted = 0 AND job.state IN ('unsubmitted', 'cooloff') AND due_ms <= ? AND is_active = 1
+        `${jobSql} WHERE is_accepted = 0 AND job.state IN ${WAITING} AND due_ms <= ? AND is_active = 1
            ORDER BY priority DESC, number, job.task LIMIT ?`,
         nowMs,
         most,
@@ -222,7 +226,7 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       number(
         one(
           `SELECT count(*) AS count FROM (SELECT 1 FROM job JOIN task ON task.id = job.task
-             WHERE is_accepted = 0 AND job.state IN ('unsubmitted', 'cooloff') AND due_ms <= ? AND is_active = 1 LIMIT ?)`,
+             WHERE is_accepted = 0 AND job.state IN ${WAITING} AND due_ms <= ? AND is_active = 1 LIMIT ?)`,
           nowMs,
           MAX_COUNTED,
         ) ?? {},
@@ -236,6 +240,10 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       const write = (): void => run(sql, ...entries.map(([, value]) => value), id);
       if (isDurable) durably(write);
       else write();
+    },
+    hand(ids) {
+      for (const id of ids)
+        run(`UPDATE job SET state = 'idle' WHERE id = ? AND state IN ('unsubmitted', 'cooloff')`, id);
     },
     accept(ids, nowSeconds) {
       if (ids.length === 0) return;

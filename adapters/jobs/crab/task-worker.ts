@@ -9,6 +9,8 @@ import type { StoredJob, TaskStore } from './task-store.ts';
 export interface TaskWorker {
   /** One turn of the loop, now; what the server refuses or does not answer is tried in a later one. Never rejects. */
   turn(): Promise<void>;
+  /** Whether a turn is under way. */
+  readonly isBusy: boolean;
   /** Turns every so often, until stopped. */
   start(): void;
   /** Resolves when the turn under way has ended. */
@@ -151,6 +153,9 @@ export function createTaskWorker(options: TaskWorkerOptions): TaskWorker {
   };
   return {
     turn,
+    get isBusy() {
+      return running !== undefined;
+    },
     start: () => loop(0),
     async stop() {
       isStopped = true;

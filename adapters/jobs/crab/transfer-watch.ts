@@ -9,6 +9,8 @@ import type { StoredJob, TaskStore } from './task-store.ts';
 export interface TransferWatch {
   /** One look at every task whose files are on their way. Never rejects. */
   look(): Promise<void>;
+  /** Whether a look is under way. */
+  readonly isBusy: boolean;
   start(): void;
   stop(): Promise<void>;
 }
@@ -90,6 +92,9 @@ export function createTransferWatch({
   };
   return {
     look,
+    get isBusy() {
+      return running !== undefined;
+    },
     start: loop,
     async stop() {
       isStopped = true;

@@ -9,6 +9,8 @@ export interface Authentication {
   readonly hmacKey?: Uint8Array;
   /** Logins by the common name of a client certificate: the front end, played by the server itself. */
   readonly subjects?: ReadonlyMap<string, string>;
+  /** Logins by bearer token, as a front end maps them. */
+  readonly tokens?: ReadonlyMap<string, string>;
   /** Whoever shows nothing is this login; nobody where it is left out. */
   readonly anyone?: string;
   /** Logins that are operators of group `crab3`. */
@@ -23,7 +25,7 @@ export interface Caller {
 
 /** Throws `Forbidden`. */
 export function authenticate(request: IncomingMessage, options: Authentication): Caller {
-  const { hmacKey, subjects, anyone, operators = [] } = options;
+  const { hmacKey, subjects, tokens, anyone, operators = [] } = options;
   const { headers } = request;
   const known = (login: string, dn: string): Caller => ({ login, dn, isOperator: operators.includes(login) });
   if (hmacKey !== undefined && headers['cms-auth-status'] !== undefined)
@@ -32,6 +34,10 @@ export function authenticate(request: IncomingMessage, options: Authentication):
     const name = commonName(request);
     const login = name === undefined ? undefined : subjects.get(name);
     if (name !== undefined && login !== undefined) return known(login, `/DC=org/DC=example/CN=${name}`);
+  }
+  if (tokens !== undefined) {
+    const login = tokens.get(headers.authorization?.replace(/^Bearer /, '') ?? '');
+    if (login !== undefined) return known(login, `/DC=org/DC=example/CN=${login}`);
   }
   if (anyone !== undefined) return known(anyone, `/DC=org/DC=example/CN=${anyone}`);
   throw new RestError('Forbidden', 'Authentication failed');

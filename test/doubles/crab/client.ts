@@ -41,7 +41,7 @@ const SIMULATION: Parameters = {
   edmoutfiles: ['out.root'],
 };
 
-export function createCrabClient(url: string): CrabClient {
+export function createCrabClient(url: string, token?: () => string): CrabClient {
   const call = async (method: string, api: string, parameters: Parameters): Promise<readonly unknown[]> => {
     const form = new URLSearchParams();
     for (const [name, value] of Object.entries(parameters))
@@ -49,6 +49,7 @@ export function createCrabClient(url: string): CrabClient {
     const isInQuery = method === 'GET' || method === 'DELETE';
     const response = await fetch(`${url}/${api}${isInQuery ? `?${form.toString()}` : ''}`, {
       method,
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token()}` } }),
       ...(!isInQuery && { body: form }),
     });
     if (!response.ok)

@@ -44,6 +44,8 @@ export interface CrabDouble {
   readonly faults: Faults;
   /** Calls so far, in order, without those to the bucket. */
   readonly calls: readonly Call[];
+  /** Calls so far that were never answered. */
+  readonly hanging: number;
   /** Nothing is answered and nothing accepted until `up`. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -74,6 +76,7 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
   const objects = createObjectStore(clock);
   const faults = createFaults();
   const calls: Call[] = [];
+  let hanging = 0;
   let base = '';
 
   const answerTo = (call: Call, form: Form, caller: Caller, request: IncomingMessage): Answer => {
@@ -139,8 +142,13 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
       const fault = faults.take(call);
       if (fault !== undefined && (await reply.before(fault))) return;
       const caller = authenticate(request, options.authentication);
-      const answer =
-        fault?.kind === 'pretended' ? { rows: [] } : answerTo(call, createForm(parameters), caller, request);
+      const act = (): Answer => answerTo(call, createForm(parameters), caller, request);
+      const answer = fault?.kind === 'pretended' ? { rows: [] } : act();
+      if (fault?.kind === 'hang') hanging++;
+      if (fault?.kind === 'repeated')
+        await Promise.resolve()
+          .then(act)
+          .catch(() => undefined);
       reply.rows(answer, fault);
     } catch (caught) {
       reply.error(caught);
@@ -180,6 +188,9 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
     storageUrl: storage.address(base),
     faults,
     calls,
+    get hanging() {
+      return hanging;
+    },
     down: close,
     up: async () => void (await listen(port)),
     async stop() {
@@ -261,8 +272,12 @@ function createReply(
   return {
     async before(fault) {
       switch (fault.kind) {
-        case 'hang':
+        case 'down':
+          response.destroy();
           return true;
+        case 'hang':
+        case 'repeated':
+          return false;
         case 'slow':
           await new Promise<void>((resolve) => void clock.schedule(fault.ms, resolve));
           return false;
@@ -288,6 +303,7 @@ function createReply(
       }
     },
     rows({ columns, rows }, fault) {
+      if (fault?.kind === 'hang') return;
       if (fault?.kind === 'lost') return void response.destroy();
       if (fault?.kind === 'status') {
         response.writeHead(fault.status, { 'content-type': 'text/html' });

@@ -1,7 +1,11 @@
 /** What goes wrong with one call. */
 export type Fault =
-  /** No answer, ever. */
+  /** Nobody is there: the connection ends, nothing is done. */
+  | { readonly kind: 'down' }
+  /** It is done, and no answer comes, ever. */
   | { readonly kind: 'hang' }
+  /** It is done twice. */
+  | { readonly kind: 'repeated' }
   /** An answer after so long, on the double's clock. */
   | { readonly kind: 'slow'; readonly ms: number }
   /** What was asked is done, and the connection is gone before the answer. */

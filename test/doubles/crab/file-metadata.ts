@@ -51,10 +51,15 @@ export function createFileMetadata(tasks: TaskTable, clock: Clock): FileMetadata
       const task = form.text('taskname', TASK);
       const type = form.optional('filetype', TYPES);
       const most = form.optionalNumber('howmany') ?? -1;
-      form.optional('lfnList');
+      const listed = form.optional('lfnList');
+      const lfns =
+        listed === undefined ? undefined : (JSON.parse(listed.replaceAll("'", '"')) as readonly string[]);
       form.end();
       const found = [...rows.values()].filter(
-        (row) => row.taskname === task && (type === undefined || row['filetype'] === type),
+        (row) =>
+          row.taskname === task &&
+          (type === undefined || row['filetype'] === type) &&
+          (lfns?.includes(row.lfn) ?? true),
       );
       return found.slice(0, most < 0 ? undefined : most).map((row) => JSON.stringify(row));
     },

@@ -95,7 +95,12 @@ describe('the CRAB double', () => {
     expect((await call('POST', 'workflowdb', { ...process, getstatus: 'NOBODY' })).status).toBe(200);
     expect((await call('POST', 'workflowdb', process)).status).toBe(200);
     const get = async (workername: string, limit = '9'): Promise<readonly unknown[]> => {
-      const answer = await call('GET', 'workflowdb', { workername, getstatus: 'KILLRECALL', limit, months: '2' });
+      const answer = await call('GET', 'workflowdb', {
+        workername,
+        getstatus: 'KILLRECALL',
+        limit,
+        months: '2',
+      });
       return ((await answer.json()) as { readonly result: readonly unknown[] }).result;
     };
     expect((await get('tw_1')).length).toBe(2);
