@@ -44,8 +44,8 @@ export interface CrabDouble {
   readonly faults: Faults;
   /** Calls so far, in order, without those to the bucket. */
   readonly calls: readonly Call[];
-  /** Calls so far that were never answered. */
-  readonly hanging: number;
+  /** Calls under way that are not answered, or not before the clock goes on. */
+  readonly stuck: number;
   /** Nothing is answered and nothing accepted until `up`. */
   down(): Promise<void>;
   up(): Promise<void>;
@@ -76,7 +76,7 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
   const objects = createObjectStore(clock);
   const faults = createFaults();
   const calls: Call[] = [];
-  let hanging = 0;
+  let stuck = 0;
   let base = '';
 
   const answerTo = (call: Call, form: Form, caller: Caller, request: IncomingMessage): Answer => {
@@ -140,11 +140,14 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
       call = { ...call, api };
       calls.push(call);
       const fault = faults.take(call);
+      if (fault?.kind === 'hang' || fault?.kind === 'slow') {
+        stuck++;
+        response.once('close', () => stuck--);
+      }
       if (fault !== undefined && (await reply.before(fault))) return;
       const caller = authenticate(request, options.authentication);
       const act = (): Answer => answerTo(call, createForm(parameters), caller, request);
       const answer = fault?.kind === 'pretended' ? { rows: [] } : act();
-      if (fault?.kind === 'hang') hanging++;
       if (fault?.kind === 'repeated')
         await Promise.resolve()
           .then(act)
@@ -188,8 +191,8 @@ export async function startCrabDouble(options: CrabDoubleOptions): Promise<CrabD
     storageUrl: storage.address(base),
     faults,
     calls,
-    get hanging() {
-      return hanging;
+    get stuck() {
+      return stuck;
     },
     down: close,
     up: async () => void (await listen(port)),

@@ -383,7 +383,7 @@ describe('CRAB adapter', () => {
       const before = world.crab.calls.length;
       await world.finish(job);
       const calls = world.crab.calls.slice(before).filter(({ api }) => api === 'fileusertransfers');
-      expect(calls).toMatchObject([{ method: 'GET', subresource: 'getById' }]);
+      expect(calls.map(({ method }) => method)).toEqual(['GET', 'GET']);
     });
 
     it('I3 keeps the first result against another attempt, repeats its answer, and says so after a restart', async () => {
