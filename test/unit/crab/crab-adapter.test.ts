@@ -338,6 +338,22 @@ describe('CRAB adapter', () => {
       expect(await world.states(task)).toEqual(['finished']);
     });
 
+    it('carries files to temporary storage, where the transfer finds them, and only right ones', async () => {
+      await world.reopen({ options: { stageOutUrl: world.crab.storageUrl } });
+      const { task, job } = await oneJob({ savelogsflag: 1, algoargs: 5 });
+      expect(await world.finish(job)).toBe('ok');
+      const { files } = world.crab.storage;
+      expect([...files.keys()].map((lfn) => lfn.split('/').slice(-2).join('/'))).toEqual([
+        'log/cmsRun_1.log.tar.gz',
+        '0000/out_1.root',
+      ]);
+      const [, output] = world.crab.files.all();
+      expect(output).toMatchObject({ tmplfn: [...files.keys()][1], cksum: '3813342101', filetype: 'EDM' });
+      expect(files.get(String(output!['tmplfn']))?.toString()).toBe('content of out_1.root');
+      expect(world.crab.transfers.all().map(({ type }) => type)).toEqual(['log', 'output']);
+      expect((await world.states(task))[0]).toBe('transferring');
+    });
+
     it('is failed where the file cannot be moved', async () => {
       world.crab.transfers.failNext(1);
       const { task, job } = await oneJob();
