@@ -5,7 +5,10 @@ import type { Fetched, NewJob } from '../job-adapter.ts';
 /** How long a job that was handed over waits to be named as accepted before it is handed over again. */
 export const HAND_AGAIN_MS = 10_000;
 
-/** Jobs that were taken from a framework and that no broker has named as accepted. Lives in memory: the framework keeps the list. */
+/**
+ * Jobs that were taken from a framework and that no broker has named as accepted, and how many are with us in all. Lives in memory:
+ * after a restart the framework lists the former, and the broker speaks of the latter.
+ */
 export interface HandedJobs {
   /**
    * Jobs that the framework has given, or still counts as given after a restart: due at once. One that is known, waiting or accepted,
@@ -14,30 +17,36 @@ export interface HandedJobs {
   offer(queue: string, jobs: readonly NewJob[]): number;
   /** Those that are due, the oldest first, at most `max` and what one message carries; they are due again after `HAND_AGAIN_MS`. */
   take(queue: string, max: number): Fetched;
-  /** The broker has them: they are never handed over again by this process. Unknown ids are no harm. */
+  /** A broker has named them or speaks of them: they are never handed over again by this process. Unknown ids are taken in. */
   accept(ids: readonly string[]): void;
-  /** It ended before a broker had it, or its framework has taken it back. */
+  /** It is over, whether a broker had it or not; it is not taken in again. */
+  end(id: string): void;
+  /** Its framework has taken it back, and may give it again. */
   drop(id: string): void;
   /**
    * How many jobs to take from the framework for a fetch of `max`: never so many that more than `max` wait to be accepted, nor more
-   * than the bound of all queues leaves.
+   * than either bound leaves.
    */
   wanted(queue: string, max: number): number;
   /** Jobs of a queue that wait to be accepted. */
   waiting(queue: string): number;
   isKnown(id: string): boolean;
+  /** Jobs that are with us: waiting or accepted, and not ended. */
+  unfinished(): number;
 }
 
 export interface HandedJobsOptions {
   readonly clock: Clock;
   /** Jobs of all queues that may wait to be accepted. */
   readonly maxWaiting?: number;
-  /** Ids that are remembered as accepted; the oldest is forgotten first, and would be handed over again at most. */
-  readonly maxAccepted?: number;
+  /** Jobs that may be with us: the adapter's ceiling. */
+  readonly maxUnfinished?: () => number;
+  /** Ids that are remembered beside those that wait; the one mentioned longest ago is forgotten first, and would be handed over again at most. */
+  readonly maxKnown?: number;
 }
 
 const MAX_WAITING = 1024;
-const MAX_ACCEPTED = 100_000;
+const MAX_KNOWN = 200_000;
 
 interface Waiting {
   readonly job: NewJob;
@@ -47,23 +56,30 @@ interface Waiting {
 }
 
 export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
-  const { clock, maxWaiting = MAX_WAITING, maxAccepted = MAX_ACCEPTED } = options;
+  const { clock, maxWaiting = MAX_WAITING, maxKnown = MAX_KNOWN, maxUnfinished = () => Infinity } = options;
   const waiting = new Map<string, Waiting>();
-  const accepted = new Set<string>();
+  const known = new Map<string, 'accepted' | 'ended'>();
+  let accepted = 0;
 
   const inQueue = (queue: string): readonly Waiting[] =>
     [...waiting.values()].filter((entry) => entry.queue === queue);
-  const isKnown = (id: string): boolean => waiting.has(id) || accepted.has(id);
+  const isKnown = (id: string): boolean => waiting.has(id) || known.has(id);
   const isDue = ({ handedMs }: Waiting): boolean =>
     handedMs === undefined || clock.monotonicMs() - handedMs >= HAND_AGAIN_MS;
-  const accept = (id: string): void => {
+  const forget = (id: string): void => {
+    if (known.get(id) === 'accepted') accepted--;
+    known.delete(id);
     waiting.delete(id);
-    // Deleted and added again, so that the set's order is that of their last mention.
-    accepted.delete(id);
-    accepted.add(id);
-    const [oldest] = accepted;
-    if (accepted.size > maxAccepted && oldest !== undefined) accepted.delete(oldest);
   };
+  const remember = (id: string, as: 'accepted' | 'ended'): void => {
+    // Deleted and set again, so that the map's order is that of the last mention.
+    forget(id);
+    known.set(id, as);
+    if (as === 'accepted') accepted++;
+    const [oldest] = known.keys();
+    if (known.size > maxKnown && oldest !== undefined) forget(oldest);
+  };
+  const unfinished = (): number => waiting.size + accepted;
 
   return {
     offer(queue, jobs) {
@@ -82,14 +98,16 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
       return { jobs, more: jobs.length < due.length };
     },
     accept(ids) {
-      for (const id of ids) accept(id);
+      for (const id of ids) if (known.get(id) !== 'ended') remember(id, 'accepted');
     },
-    drop: (id) => void waiting.delete(id),
+    end: (id) => remember(id, 'ended'),
+    drop: forget,
     wanted(queue, max) {
       const lacking = Math.min(max, MAX_FETCH_JOBS) - inQueue(queue).length;
-      return Math.max(0, Math.min(lacking, maxWaiting - waiting.size));
+      return Math.max(0, Math.min(lacking, maxWaiting - waiting.size, maxUnfinished() - unfinished()));
     },
     waiting: (queue) => inQueue(queue).length,
     isKnown,
+    unfinished,
   };
 }

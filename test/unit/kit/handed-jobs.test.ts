@@ -6,9 +6,11 @@ import { jobOf } from './job-of.ts';
 describe('jobs that were handed over', () => {
   let clock: ManualClock;
   let handed: HandedJobs;
+  let ceiling = Infinity;
   beforeEach(() => {
     clock = createManualClock();
-    handed = createHandedJobs({ clock, maxWaiting: 8, maxAccepted: 3 });
+    ceiling = Infinity;
+    handed = createHandedJobs({ clock, maxWaiting: 8, maxKnown: 3, maxUnfinished: () => ceiling });
   });
   const refs = (max: number, queue = 'main'): readonly string[] =>
     handed.take(queue, max).jobs.map(({ ref }) => ref);
@@ -76,5 +78,30 @@ describe('jobs that were handed over', () => {
       true,
       true,
     ]);
+  });
+
+  it('count as with us until they ended, and no more are taken than the ceiling leaves', () => {
+    ceiling = 3;
+    expect(handed.wanted('main', 9)).toBe(3);
+    handed.offer('main', [jobOf('one'), jobOf('two')]);
+    // Of a restart: the broker speaks of a job that another process handed over.
+    handed.accept(ids('before'));
+    expect(handed.unfinished()).toBe(3);
+    expect(handed.wanted('main', 9)).toBe(0);
+    handed.accept(ids('one'));
+    for (const id of ids('one', 'before')) handed.end(id);
+    expect(handed.unfinished()).toBe(1);
+    expect(handed.wanted('main', 9)).toBe(2);
+    handed.accept(ids('one'));
+    expect(handed.unfinished()).toBe(1);
+    expect(handed.offer('main', [jobOf('one')])).toBe(0);
+  });
+
+  it('may come again where their framework took them back', () => {
+    handed.offer('main', [jobOf('one')]);
+    handed.accept(ids('one'));
+    handed.drop(jobOf('one').job);
+    expect(handed.unfinished()).toBe(0);
+    expect(handed.offer('main', [jobOf('one')])).toBe(1);
   });
 });
