@@ -82,11 +82,13 @@ function assembled(
 
 /** Nothing where the substitute names a group that the pattern does not have. */
 function expanded(substitute: string, groups: readonly string[]): string | undefined {
-  let isMissing = false;
-  const text = substitute.replace(/\\([0-9])/g, (_whole, digit: string) => {
+  let text = '';
+  let at = 0;
+  for (const { 0: whole, 1: digit, index } of substitute.matchAll(/\\([0-9])/g)) {
     const group = groups[Number(digit)];
-    if (group === undefined) isMissing = true;
-    return group ?? '';
-  });
-  return isMissing ? undefined : text;
+    if (group === undefined) return undefined;
+    text += substitute.slice(at, index) + group;
+    at = index + whole.length;
+  }
+  return text + substitute.slice(at);
 }

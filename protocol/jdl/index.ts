@@ -1,0 +1,13 @@
+export { maxJdlAttributes, maxJdlLength } from './limits.ts';
+export { jdlFiles, jdlInteger, jdlList, jdlText, jdlValue, type NamedFile } from './look-up.ts';
+export {
+  defaultOutput,
+  type OutputEntry,
+  type OutputOptions,
+  parseOutputEntry,
+  storageSpec,
+} from './output-entry.ts';
+export { parseEscapedJdl, parseJdl } from './parser.ts';
+export { jdlMegabytes, jdlSeconds } from './quantities.ts';
+export type { Jdl, JdlAttribute, JdlValue } from './value.ts';
+export { writeJdl } from './writer.ts';
