@@ -33,6 +33,8 @@ export type BrokerMessage =
   | types.Capabilities
   | types.Reported
   | types.Released
+  | types.Called
+  | types.Parted
   | types.Error
   | types.Notice;
 
@@ -62,6 +64,8 @@ const brokerMessages: Table<BrokerMessage> = {
   capabilities: validators.isCapabilities,
   reported: validators.isReported,
   released: validators.isReleased,
+  called: validators.isCalled,
+  parted: validators.isParted,
   error: validators.isError,
   notice: validators.isNotice,
 };

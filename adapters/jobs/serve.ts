@@ -1,10 +1,14 @@
-import { toCoPilotError } from '../../protocol/errors.ts';
+import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import type {
   Ask,
+  OpCall,
   OpFetch,
   OpFinished,
+  OpParts,
+  ResultCalled,
   ResultJobs,
   ResultOk,
+  ResultParts,
   ResultRefused,
 } from '../../protocol/generated/types.ts';
 import { fitting, MAX_FETCH_JOBS } from './fetch-bound.ts';
@@ -13,9 +17,11 @@ import type { JobAdapter } from './job-adapter.ts';
 /** One item of the trusted side, whatever adapter it is for. */
 export type AskItem = Ask['items'][number];
 
-export type JobAnswer = ResultOk | ResultRefused | ResultJobs;
+export type JobAnswer = ResultOk | ResultRefused | ResultJobs | ResultCalled | ResultParts;
 
 const MAX_TEXT = 512;
+/** Characters that the answer to a call may have (protocol/schemas/common.schema.json, callBody). */
+const MAX_CALL_BODY = 24_576;
 
 /**
  * Turns one item asked of a job adapter into its answer; never rejects. A fault of the adapter becomes `refused` with its
@@ -37,19 +43,23 @@ async function answer(adapter: JobAdapter, item: AskItem): Promise<JobAnswer> {
     case 'fetch':
       return fetchJobs(adapter, item);
     case 'started':
-      await adapter.started(item.job, item.attempt, item.agent);
+      await adapter.started(item.job, item.attempt, item.agent, item.state ?? '');
       return ok(item.item);
     case 'renewed':
-      await adapter.renewed(item.job, item.attempt, item.progress);
+      await adapter.renewed(item.job, item.attempt, item.progress, item.state ?? '');
       return ok(item.item);
     case 'released':
-      await adapter.released(item.job, item.attempt, item.reason);
+      await adapter.released(item.job, item.attempt, item.reason, item.state ?? '');
       return ok(item.item);
     case 'finished':
       return finish(adapter, item);
     case 'failed':
-      await adapter.failed(item.job, item.outcome, item.reason, item.attempts);
+      await adapter.failed(item.job, item.outcome, item.reason, item.attempts, item.state ?? '');
       return ok(item.item);
+    case 'call':
+      return call(adapter, item);
+    case 'parts':
+      return parts(adapter, item);
     case 'grant':
     case 'verify':
     case 'finalise':
@@ -67,10 +77,30 @@ async function fetchJobs(adapter: JobAdapter, item: OpFetch): Promise<JobAnswer>
 }
 
 async function finish(adapter: JobAdapter, item: OpFinished): Promise<JobAnswer> {
-  const outcome = await adapter.finished(item.job, item.attempt, item.manifest, item.usage);
+  const { job, attempt, manifest, usage, state = '' } = item;
+  const outcome = await adapter.finished(job, attempt, manifest, usage, state);
   return outcome === 'ok'
     ? ok(item.item)
     : refused(item.item, 'RESULT_REFUSED', 'the framework will not have this result');
+}
+
+async function call(adapter: JobAdapter, item: OpCall): Promise<ResultCalled> {
+  const { job, attempt, method, body, state = '' } = item;
+  const answered = await adapter.call?.(job, attempt, method, body, state);
+  if (answered === undefined) throw new CoPilotError('UNSUPPORTED', 'this job adapter takes no calls');
+  if (answered.length > MAX_CALL_BODY)
+    throw new CoPilotError(
+      'FRAME_TOO_LARGE',
+      `an answer of ${answered.length} characters is over ${MAX_CALL_BODY}`,
+    );
+  return { result: 'called', item: item.item, body: answered };
+}
+
+async function parts(adapter: JobAdapter, item: OpParts): Promise<ResultParts> {
+  const { job, attempt, verb, parts: named, state = '' } = item;
+  const has = await adapter.parts?.(job, attempt, verb, named, state);
+  if (has === undefined) throw new CoPilotError('UNSUPPORTED', 'the jobs of this adapter have no parts');
+  return { result: 'parts', item: item.item, parts: has };
 }
 
 function ok(item: number): ResultOk {

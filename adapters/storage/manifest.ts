@@ -1,8 +1,8 @@
-import type { File } from '../../protocol/generated/types.ts';
+import type { File, StoredFile } from '../../protocol/generated/types.ts';
 import type { Verified } from './storage-adapter.ts';
 
 /** Compares what is stored, by digests storage computed, with what a report claims. Files beside the manifest do not count. */
-export function compareManifest(stored: readonly File[], manifest: readonly File[]): Verified {
+export function compareManifest(stored: readonly StoredFile[], manifest: readonly File[]): Verified {
   const byName = new Map(stored.map((file) => [file.name, file]));
   const named = new Set(manifest.map((file) => file.name));
   if (named.size < manifest.length) return mismatch('the manifest names a file twice');

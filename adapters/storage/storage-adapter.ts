@@ -1,4 +1,4 @@
-import type { Capability, File, Grant } from '../../protocol/generated/types.ts';
+import type { Capability, File, Grant, StoredFile } from '../../protocol/generated/types.ts';
 
 /** One attempt of one job, the unit storage keeps apart. */
 export interface AttemptRef {
@@ -7,7 +7,7 @@ export interface AttemptRef {
 }
 
 export type Verified =
-  | { readonly kind: 'verified'; readonly files: readonly File[] }
+  | { readonly kind: 'verified'; readonly files: readonly StoredFile[] }
   | { readonly kind: 'mismatch'; readonly reason: string };
 
 /** What every storage adapter promises the broker; each call may be repeated any number of times. */

@@ -38,6 +38,9 @@ import { sleep, backOffMs } from './wait.ts';
 /** A message without what the link gives it. */
 export type Body<M> = Omit<M, 'kind' | 'slot' | 'counter'>;
 
+/** What answers something that was asked. */
+type Answering = Exclude<BrokerMessage, { readonly kind: 'welcome' | 'farewell' | 'notice' | 'error' }>;
+
 export interface LinkOptions {
   readonly runtime: Runtime;
   readonly bus: Bus;
@@ -330,9 +333,9 @@ export class Link {
   }
 
   /** Verdicts count only in an answer to something we asked: a repeated frame must not bring old ones back. */
-  #onAnswer(message: Job | None | Renewed | Capabilities | Reported | Released): void {
+  #onAnswer(message: Answering): void {
     if (this.#asks.isOpen(message.slot, message.counter)) {
-      this.#options.onVerdicts(message.verdicts);
+      if ('verdicts' in message) this.#options.onVerdicts(message.verdicts);
       this.#asks.settle(message);
     } else if (message.kind === 'job') this.#options.onStray(message);
   }

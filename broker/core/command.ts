@@ -2,6 +2,7 @@ import type {
   AgentRow,
   Exit,
   FileDigest,
+  StoredFile,
   JobRow,
   OwnerRow,
   PendingVerdict,
@@ -168,7 +169,7 @@ export interface Seen {
 }
 
 export type Verification =
-  | { readonly kind: 'verified'; readonly files: readonly FileDigest[] }
+  | { readonly kind: 'verified'; readonly files: readonly StoredFile[] }
   | { readonly kind: 'mismatch'; readonly reason: string };
 
 /** Why a command changed nothing; stable words that travel to the agent. */

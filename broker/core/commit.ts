@@ -24,7 +24,8 @@ export function decideVerified(rows: Rows, command: Verified, nowMs: number): De
     const agent = rows.agent && countQuickFailure(rows.agent, command.limits, nowMs);
     return lose(rows, attempt, judgement.reason, { agent, owner: rows.owner }, nowMs);
   }
-  const job = withAttempt({ ...rows.job, state: 'committing' }, { ...attempt, state: 'committing' });
+  const found: Attempt = { ...attempt, state: 'committing', manifest: judgement.manifest };
+  const job = withAttempt({ ...rows.job, state: 'committing' }, found);
   const audit = [attemptRecord('verdict', job.id, attempt, 'committing')];
   return decision(rows, { ...rows, job }, { kind: 'changed', job, verdict: null }, audit);
 }

@@ -22,6 +22,12 @@ export interface FileDigest {
   readonly sha256: string;
 }
 
+/** A file as storage found it, with what digests it computes beside. */
+export interface StoredFile extends FileDigest {
+  readonly adler32?: string;
+  readonly md5?: string;
+}
+
 export interface Usage {
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
@@ -33,7 +39,7 @@ export interface Usage {
 export type Exit =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'signalled'; readonly signal: string }
-  | { readonly kind: 'limit'; readonly limit: string }
+  | { readonly kind: 'limit'; readonly limit: 'wall' | 'cpu' | 'memory' | 'disk' | 'files' | 'output' }
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** One try of one job by one agent; `number` is the fencing token. */
@@ -54,7 +60,8 @@ export interface Attempt {
   readonly progress: number;
   readonly usage: Usage | null;
   readonly exit: Exit | null;
-  readonly manifest: readonly FileDigest[];
+  /** As the agent reported it, then as storage found it. */
+  readonly manifest: readonly StoredFile[];
   /** The agent's Ed25519 signature over the report (protocol/report-evidence.ts), base64url; evidence. */
   readonly signature: string;
   readonly logTail: string;

@@ -1,8 +1,10 @@
 import type { Verification } from './command.ts';
-import type { Attempt, FileDigest } from './state.ts';
+import type { Attempt, FileDigest, StoredFile } from './state.ts';
 
 /** What the ledger makes of a checked result. Replicas will add `wait`. */
-export type Judgement = { readonly kind: 'commit' } | { readonly kind: 'refuse'; readonly reason: string };
+export type Judgement =
+  | { readonly kind: 'commit'; readonly manifest: readonly StoredFile[] }
+  | { readonly kind: 'refuse'; readonly reason: string };
 
 /** Step 3 of the commit: the storage's own digests against what the agent reported, file by file, none missing, none extra. */
 export function judge(attempt: Attempt, result: Verification): Judgement {
@@ -14,7 +16,7 @@ export function judge(attempt: Attempt, result: Verification): Judgement {
   if (wrong !== undefined) return refuse(`${wrong.name} is not in storage as reported`);
   const extra = result.files.find((file) => !reported.has(file.name));
   if (extra !== undefined) return refuse(`${extra.name} is in storage and was not reported`);
-  return { kind: 'commit' };
+  return { kind: 'commit', manifest: attempt.manifest.map((file) => stored.get(file.name) ?? file) };
 }
 
 function isSameFile(reported: FileDigest, stored: FileDigest | undefined): boolean {

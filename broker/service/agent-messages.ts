@@ -2,6 +2,7 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import type { AgentMessage } from '../../protocol/messages.ts';
 import type { Caller } from './agent-sessions.ts';
 import { createDesk, type Desk, type DeskOptions, slotKey } from './desk.ts';
+import { onCall, onParts } from './payload-calls.ts';
 import { onOutputs, onRelease, onRenew } from './holdings.ts';
 import { onReport } from './reports.ts';
 import { onRequest } from './requests.ts';
@@ -43,8 +44,9 @@ async function dispatch(desk: Desk, caller: Caller, message: AgentMessage): Prom
     case 'release':
       return onRelease(desk, caller, message);
     case 'call':
+      return onCall(desk, caller, message);
     case 'parts':
-      throw new CoPilotError('UNSUPPORTED', `this broker does not serve ${message.kind}`);
+      return onParts(desk, caller, message);
   }
 }
 

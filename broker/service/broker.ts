@@ -9,6 +9,7 @@ import { type Meter, NO_METER } from '../../protocol/runtime/meter.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskItem } from '../../protocol/session/trusted-link.ts';
 import type { ResponderLimits } from '../../protocol/session/responder.ts';
+import { withState } from './adapter-state.ts';
 import { createAdapterLinks } from './adapter-links.ts';
 import { createAgentMessages } from './agent-messages.ts';
 import { createAgentNews } from './agent-news.ts';
@@ -192,7 +193,7 @@ export function createBroker(options: BrokerOptions): Broker {
     const queue = configuration.queues.find((entry) => entry.name === job.queue);
     if (last?.state !== 'void' || !last.discard || queue === undefined) return;
     const body = { op: 'released', job: job.id, attempt: last.number, reason: last.reason } as const;
-    ask(queue.jobAdapter, body).catch(() => undefined);
+    ask(queue.jobAdapter, withState(job, body)).catch(() => undefined);
   }
 
   function offer(job: JobRow): void {

@@ -7,6 +7,7 @@ import type * as types from '../../protocol/generated/types.ts';
 import type { AgentMessage } from '../../protocol/messages.ts';
 import type { Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
+import { withState } from './adapter-state.ts';
 import type { Caller } from './agent-sessions.ts';
 import type { AvailableJobs } from './available-jobs.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
@@ -30,11 +31,14 @@ export interface DeskOptions {
   readonly seen?: SeenAgents;
 }
 
+/** What a job adapter is told and need not act upon. */
+export type Advice = Extract<AskBody, { readonly op: 'started' | 'renewed' }>;
+
 /** What answering an agent takes. */
 export interface Desk extends DeskOptions {
   readonly queues: ReadonlyMap<string, QueueConfiguration>;
   /** Advisory word to the job adapter: lost ones are made good by the final state. */
-  tell(job: JobRow, body: AskBody): void;
+  tell(job: JobRow, body: Advice): void;
   /** Throws `MALFORMED_MESSAGE` for an ad that names an attribute twice. */
   classOf(ad: types.HostAd): HostClass;
 }
@@ -55,7 +59,7 @@ export function createDesk(options: DeskOptions): Desk {
     queues,
     tell(job, body) {
       const queue = queues.get(job.queue);
-      if (queue !== undefined) options.ask(queue.jobAdapter, body).catch(() => undefined);
+      if (queue !== undefined) options.ask(queue.jobAdapter, withState(job, body)).catch(() => undefined);
     },
     classOf(ad) {
       try {

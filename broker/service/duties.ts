@@ -5,6 +5,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
+import { withState } from './adapter-state.ts';
 import type { BrokerConfiguration, QueueConfiguration } from './configuration.ts';
 import type { Troubles } from './troubles.ts';
 import { unexpectedAnswer } from './unexpected-answer.ts';
@@ -185,7 +186,8 @@ export function createDuties(options: DutiesOptions): Duties {
   ): Promise<Command | undefined> {
     const found = job.attempts.find((entry) => entry.number === number);
     if (found === undefined) return undefined;
-    const body = { op: 'finalise', job: job.id, attempt: number, manifest: found.manifest } as const;
+    const manifest = found.manifest.map(({ name, size, sha256 }) => ({ name, size, sha256 }));
+    const body = { op: 'finalise', job: job.id, attempt: number, manifest } as const;
     const answer = await ask(queue.storageAdapter, body);
     if (answer.result === 'ok') return { kind: 'finalised', job: job.id, attempt: number };
     // The storage discarded it durably: it will never be finalised, which is what `discarded` says.
@@ -202,7 +204,7 @@ export function createDuties(options: DutiesOptions): Duties {
   }
 
   async function tell(job: JobRow, queue: QueueConfiguration): Promise<Command> {
-    const answer = await ask(queue.jobAdapter, finalWord(job));
+    const answer = await ask(queue.jobAdapter, withState(job, finalWord(job)));
     if (answer.result === 'ok') return { kind: 'told', job: job.id, answer: 'ok', reason: '' };
     if (answer.result === 'refused' && answer.code === 'RESULT_REFUSED')
       return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message };
@@ -233,7 +235,7 @@ function isNotLive(answer: AnswerBody): boolean {
 }
 
 /** What the framework is told when a job ended. */
-function finalWord(job: JobRow): AskBody {
+function finalWord(job: JobRow): Extract<AskBody, { readonly op: 'finished' | 'failed' }> {
   const committed = job.attempts.find((attempt) => attempt.state === 'committed');
   if (job.state === 'committed' && committed !== undefined) {
     const { number, manifest, usage } = committed;
@@ -248,6 +250,7 @@ function finalWord(job: JobRow): AskBody {
       attempt: attempt.number,
       reason: attempt.reason,
       logTail: attempt.logTail.slice(-2048),
+      ...(attempt.exit !== null && { exit: attempt.exit }),
     })),
   };
 }

@@ -5,6 +5,7 @@ import type { NewJob } from '../../protocol/generated/types.ts';
 import { MAX_DESCRIPTION_BYTES } from '../../protocol/messages.ts';
 import type { Cancel, Runtime } from '../../protocol/runtime/runtime.ts';
 import type { AnswerBody, AskBody } from '../../protocol/session/trusted-link.ts';
+import { withState } from './adapter-state.ts';
 import type { AvailableJobs } from './available-jobs.ts';
 import type { Troubles } from './troubles.ts';
 import { unexpectedAnswer } from './unexpected-answer.ts';
@@ -111,12 +112,21 @@ export function createFetching(options: FetchingOptions): Fetching {
     const outcomes = await ledger.apply(answer.jobs.flatMap((job) => acceptCommand(state, job)));
     for (const outcome of outcomes) {
       if (outcome.kind === 'accepted') follow(outcome);
-      if (outcome.kind === 'pruned') refuse(queue, outcome.id, reasonOfPruned(outcome.attempt));
+      if (outcome.kind === 'pruned') refusePruned(queue, answer.jobs, outcome);
       if (outcome.kind === 'accepted' || outcome.kind === 'known') state.accepted.push(outcome.job.id);
     }
     // Whoever hands over nothing has nothing, whatever it says: it will tell when it has.
     state.mayHaveMore =
       state.heardMeanwhile || (answer.more && answer.jobs.length > 0) || state.accepted.length > 0;
+  }
+
+  function refusePruned(
+    queue: QueueConfiguration,
+    jobs: readonly NewJob[],
+    { id, attempt }: { readonly id: string; readonly attempt: number },
+  ): void {
+    const pruned = jobs.find(({ job }) => job === id);
+    if (pruned !== undefined) refuse(queue, pruned, reasonOfPruned(attempt));
   }
 
   function acceptCommand({ queue }: State, job: NewJob): readonly Command[] {
@@ -138,17 +148,16 @@ export function createFetching(options: FetchingOptions): Fetching {
       return jobs.bucketKeyOf(job.description, queue.name);
     } catch (caught) {
       const reason = toCoPilotError(caught).message.slice(0, 500);
-      refuse(queue, job.job, reason);
+      refuse(queue, job, reason);
       return undefined;
     }
   }
 
   /** Lost on its way, it is said again when the job is handed over again. */
-  function refuse(queue: QueueConfiguration, job: string, reason: string): void {
+  function refuse(queue: QueueConfiguration, { job, state = '' }: NewJob, reason: string): void {
     runtime.log.warn({ job, queue: queue.name, reason }, 'a job is refused');
-    ask(queue.jobAdapter, { op: 'failed', job, outcome: 'failed', reason, attempts: [] }).catch(
-      () => undefined,
-    );
+    const body = { op: 'failed', job, outcome: 'failed', reason, attempts: [] } as const;
+    ask(queue.jobAdapter, withState({ adapterState: state }, body)).catch(() => undefined);
   }
 
   return {

@@ -4,7 +4,8 @@ import { type Caller, endsSession, farewellCode } from './agent-sessions.ts';
 import type { Desk } from './desk.ts';
 import { parseDescription } from './description.ts';
 import { wantedFiles } from './lease-answer.ts';
-import { answerOutcome, notLive } from './outcome-answers.ts';
+import { liveAttempt } from './live-attempt.ts';
+import { answerOutcome } from './outcome-answers.ts';
 
 /** What an agent says of attempts it holds: that they live, that it needs capabilities for them, that it gives one back. */
 export async function onRenew(desk: Desk, caller: Caller, message: types.Renew): Promise<void> {
@@ -53,16 +54,8 @@ function orderOf(outcome: Outcome | undefined): {
 /** Mints capabilities again, or for files that were not declared. */
 export async function onOutputs(desk: Desk, caller: Caller, message: types.Outputs): Promise<void> {
   const { slot, counter, job, attempt } = message;
-  // A deadline that no sweep has noticed yet is past all the same (L-4).
-  const [expired] = await desk.ledger.apply([{ kind: 'expire', job, limits: desk.configuration.limits }]);
-  if (expired !== undefined) desk.follow(expired);
-  const [agent, stored] = await Promise.all([desk.ledger.agent(caller.agent), desk.ledger.job(job)]);
-  if (agent?.start !== caller.start) {
-    caller.dismiss('SUPERSEDED');
-    return;
-  }
-  const held = stored?.job.attempts.find((entry) => entry.number === attempt);
-  if (stored === undefined || held?.agent !== caller.agent || held.state !== 'live') throw notLive();
+  const stored = await liveAttempt(desk, caller, message);
+  if (stored === undefined) return;
   const wanted = wantedFiles(parseDescription(stored.description), message.verb, message.files);
   const capabilities = await desk.answers.mint(caller, stored.job, attempt, wanted);
   caller.send({ kind: 'capabilities', slot, counter, job, attempt, capabilities, verdicts: [] });

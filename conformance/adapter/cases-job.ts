@@ -155,6 +155,19 @@ export const JOB_CASES: readonly AdapterCase[] = [
   ),
   adapterCase(
     'full',
+    'T-35',
+    'refuses a call and parts of a job it does not have',
+    'T-21 T-22',
+    ['job'],
+    async ({ stage, signal }) => {
+      const talk = await stage.talk(signal);
+      const unknown = { job: 'd'.repeat(26), attempt: 1 };
+      await talk.askFor('refused', { op: 'call', ...unknown, method: 'conformance', body: '' }, signal);
+      await talk.askFor('refused', { op: 'parts', ...unknown, verb: 'take', parts: [] }, signal);
+    },
+  ),
+  adapterCase(
+    'full',
     'T-41',
     'asks to end an accepted job that the framework cancelled',
     'T-17',

@@ -171,6 +171,8 @@ export const SESSION_CASES: readonly AdapterCase[] = [
     { op: 'started', job: 'a'.repeat(26), attempt: 1, agent: 'a'.repeat(26) },
     { op: 'released', job: 'a'.repeat(26), attempt: 1, reason: 'drain' },
     { op: 'failed', job: 'a'.repeat(26), outcome: 'failed', reason: 'no reason', attempts: [] },
+    { op: 'call', job: 'a'.repeat(26), attempt: 1, method: 'conformance', body: '' },
+    { op: 'parts', job: 'a'.repeat(26), attempt: 1, verb: 'take', parts: [] },
   ]),
 ];
 

@@ -18,8 +18,8 @@ const ANSWERS: Readonly<Record<string, string>> = {
   outputs: 'ATTEMPT_NOT_LIVE',
   report: 'BAD_SIGNATURE',
   release: 'ATTEMPT_NOT_LIVE',
-  call: 'UNSUPPORTED',
-  parts: 'UNSUPPORTED',
+  call: 'ATTEMPT_NOT_LIVE',
+  parts: 'ATTEMPT_NOT_LIVE',
 };
 
 /** Texts that are no message, and how each is refused (M-2). */
@@ -140,12 +140,17 @@ export const MESSAGE_CASES: readonly BrokerCase[] = [
   full('M-210', 'refuses a host ad that names an attribute twice but for its case', 'M-18', (scene) =>
     expectOwnError(scene, { kind: 'request', ad: { Arch: 'X86_64', arch: 'ARM' }, seen: [] }),
   ),
-  full('M-211', 'answers call and parts of a live attempt with UNSUPPORTED', 'M-22', async (scene) => {
-    const agent = await scene.agent();
-    const { job, attempt } = await agent.takeJob(await scene.job());
-    await agent.expectError('UNSUPPORTED', { kind: 'call', job, attempt, method: 'getJob', body: '' });
-    await agent.expectError('UNSUPPORTED', { kind: 'parts', job, attempt, verb: 'take', parts: [] });
-  }),
+  full(
+    'M-211',
+    'answers a call and parts of a job whose adapter takes none with UNSUPPORTED',
+    'M-22 M-24',
+    async (scene) => {
+      const agent = await scene.agent();
+      const { job, attempt } = await agent.takeJob(await scene.job());
+      await agent.expectError('UNSUPPORTED', { kind: 'call', job, attempt, method: 'getJob', body: '' });
+      await agent.expectError('UNSUPPORTED', { kind: 'parts', job, attempt, verb: 'take', parts: [] });
+    },
+  ),
 ];
 
 /** The answer of each kind by the table of M, with counters of the agent's own. */
@@ -191,7 +196,8 @@ async function expectOwnError(scene: Scene, words: Readonly<Record<string, unkno
 }
 
 function requirementsOf(kind: string): string {
-  return kind === 'call' || kind === 'parts' ? 'M-1 M-6 M-22' : 'M-1 M-6';
+  if (kind === 'call') return 'M-1 M-6 M-22';
+  return kind === 'parts' ? 'M-1 M-6 M-24' : 'M-1 M-6';
 }
 
 function nobodys() {

@@ -71,6 +71,20 @@ export type Size = number;
  */
 export type Sha256 = string;
 /**
+ * Opaque to the broker.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "CallBody".
+ */
+export type CallBody = string;
+/**
+ * The framework's own name of a sub-unit.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "PartId".
+ */
+export type PartId = string;
+/**
  * Where a file is put or fetched.
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
@@ -94,14 +108,28 @@ export type Token = string;
  */
 export type CapabilityList = readonly Capability[];
 /**
- * Output files with size and digest.
+ * Adler-32 (RFC 1950), eight lower-case hex digits.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Adler32".
+ */
+export type Adler32 = string;
+/**
+ * MD5 (RFC 1321) in lower-case hex.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Md5".
+ */
+export type Md5 = string;
+/**
+ * Output files as storage found them.
  *
  * @maxItems 64
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
- * via the `definition` "Manifest".
+ * via the `definition` "StoredManifest".
  */
-export type Manifest = readonly File[];
+export type StoredManifest = readonly StoredFile[];
 /**
  * One try of a job; also the fencing token.
  *
@@ -117,12 +145,49 @@ export type AttemptNumber = number;
  */
 export type AgentId = string;
 /**
+ * What the adapter handed over with the job as its `state`; left out where that was nothing.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "AdapterState".
+ */
+export type AdapterState = string;
+/**
  * The last lines of the job's output.
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
  * via the `definition` "LogTail".
  */
 export type LogTail = string;
+/**
+ * What became of the process.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Exit".
+ */
+export type Exit = Exit0 | Exit1 | Exit2 | Exit3;
+/**
+ * A method that the job's adapter allows.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "CallMethod".
+ */
+export type CallMethod = string;
+/**
+ * Whether sub-units are wanted or done.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "PartsVerb".
+ */
+export type PartsVerb = 'take' | 'finish';
+/**
+ * Output files with size and digest.
+ *
+ * @maxItems 64
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Manifest".
+ */
+export type Manifest = readonly File[];
 /**
  * Which of the agent's slots speaks; 0 is for renewals only.
  *
@@ -175,13 +240,6 @@ export type Seconds = number;
  */
 export type Signature = string;
 /**
- * What became of the process.
- *
- * This interface was referenced by `Bundle`'s JSON-Schema
- * via the `definition` "Exit".
- */
-export type Exit = Exit0 | Exit1 | Exit2 | Exit3;
-/**
  * Attempts whose verdict the agent has taken note of.
  *
  * @maxItems 64
@@ -224,7 +282,16 @@ export interface Answers {
    * @minItems 1
    * @maxItems 256
    */
-  readonly items: readonly (ResultOk | ResultRefused | ResultJobs | ResultCapabilities | ResultVerified | ResultMismatch)[];
+  readonly items: readonly (
+    | ResultOk
+    | ResultRefused
+    | ResultJobs
+    | ResultCalled
+    | ResultParts
+    | ResultCapabilities
+    | ResultVerified
+    | ResultMismatch
+  )[];
 }
 /**
  * This interface was referenced by `Bundle`'s JSON-Schema
@@ -360,6 +427,46 @@ export interface Limits {
 }
 /**
  * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "ResultCalled".
+ */
+export interface ResultCalled {
+  readonly result: 'called';
+  /**
+   * Names an item within the session; answered once by the same number.
+   */
+  readonly item: number;
+  readonly body: CallBody;
+}
+/**
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "ResultParts".
+ */
+export interface ResultParts {
+  readonly result: 'parts';
+  /**
+   * Names an item within the session; answered once by the same number.
+   */
+  readonly item: number;
+  /**
+   * @maxItems 64
+   */
+  readonly parts: readonly Part[];
+}
+/**
+ * A sub-unit of a job.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Part".
+ */
+export interface Part {
+  readonly id: PartId;
+  /**
+   * What the payload needs to know of it; opaque to the broker.
+   */
+  readonly body: string;
+}
+/**
+ * This interface was referenced by `Bundle`'s JSON-Schema
  * via the `definition` "ResultCapabilities".
  */
 export interface ResultCapabilities {
@@ -392,18 +499,20 @@ export interface ResultVerified {
    * Names an item within the session; answered once by the same number.
    */
   readonly item: number;
-  readonly files: Manifest;
+  readonly files: StoredManifest;
 }
 /**
- * One output file as the agent sees it.
+ * One output file as storage found it; Adler-32 and MD5 where it computes them.
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
- * via the `definition` "File".
+ * via the `definition` "StoredFile".
  */
-export interface File {
+export interface StoredFile {
   readonly name: FileName;
   readonly size: Size;
   readonly sha256: Sha256;
+  readonly adler32?: Adler32;
+  readonly md5?: Md5;
 }
 /**
  * This interface was referenced by `Bundle`'s JSON-Schema
@@ -436,6 +545,8 @@ export interface Ask {
     | OpReleased
     | OpFinished
     | OpFailed
+    | OpCall
+    | OpParts
     | OpGrant
     | OpVerify
     | OpFinalise
@@ -480,6 +591,7 @@ export interface OpStarted {
   readonly job: JobId;
   readonly attempt: AttemptNumber;
   readonly agent: AgentId;
+  readonly state?: AdapterState;
 }
 /**
  * Job adapter: an attempt is alive.
@@ -496,6 +608,7 @@ export interface OpRenewed {
   readonly job: JobId;
   readonly attempt: AttemptNumber;
   readonly progress: number;
+  readonly state?: AdapterState;
 }
 /**
  * Job adapter: an attempt ended without a result; the job waits again.
@@ -512,6 +625,7 @@ export interface OpReleased {
   readonly job: JobId;
   readonly attempt: AttemptNumber;
   readonly reason: Text;
+  readonly state?: AdapterState;
 }
 /**
  * Job adapter: the job has its result.
@@ -527,8 +641,9 @@ export interface OpFinished {
   readonly item: number;
   readonly job: JobId;
   readonly attempt: AttemptNumber;
-  readonly manifest: Manifest;
+  readonly manifest: StoredManifest;
   readonly usage: Usage;
+  readonly state?: AdapterState;
 }
 /**
  * What the attempt used so far.
@@ -563,11 +678,71 @@ export interface OpFailed {
    * @maxItems 8
    */
   readonly attempts: readonly OpFailedAttempts[];
+  readonly state?: AdapterState;
 }
 export interface OpFailedAttempts {
   readonly attempt: AttemptNumber;
   readonly reason: Text;
   readonly logTail: LogTail;
+  readonly exit?: Exit;
+}
+export interface Exit0 {
+  readonly kind: 'exited';
+  readonly code: number;
+}
+export interface Exit1 {
+  readonly kind: 'signalled';
+  readonly signal: string;
+}
+export interface Exit2 {
+  readonly kind: 'limit';
+  readonly limit: 'wall' | 'cpu' | 'memory' | 'disk' | 'files' | 'output';
+}
+export interface Exit3 {
+  readonly kind: 'failed';
+  /**
+   * Why the job could not be run or its files not be moved.
+   */
+  readonly reason: string;
+}
+/**
+ * Job adapter: a call of the live attempt's payload.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "OpCall".
+ */
+export interface OpCall {
+  readonly op: 'call';
+  /**
+   * Names an item within the session; answered once by the same number.
+   */
+  readonly item: number;
+  readonly job: JobId;
+  readonly attempt: AttemptNumber;
+  readonly method: CallMethod;
+  readonly body: CallBody;
+  readonly state?: AdapterState;
+}
+/**
+ * Job adapter: sub-units for the live attempt, or what became of some.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "OpParts".
+ */
+export interface OpParts {
+  readonly op: 'parts';
+  /**
+   * Names an item within the session; answered once by the same number.
+   */
+  readonly item: number;
+  readonly job: JobId;
+  readonly attempt: AttemptNumber;
+  readonly verb: PartsVerb;
+  /**
+   * @maxItems 64
+   */
+  readonly parts: readonly PartId[];
+  readonly state?: AdapterState;
 }
 /**
  * Storage adapter: mint capabilities.
@@ -601,6 +776,17 @@ export interface OpVerify {
   readonly job: JobId;
   readonly attempt: AttemptNumber;
   readonly manifest: Manifest;
+}
+/**
+ * One output file as the agent sees it.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "File".
+ */
+export interface File {
+  readonly name: FileName;
+  readonly size: Size;
+  readonly sha256: Sha256;
 }
 /**
  * Storage adapter: register the attempt's files as the result.
@@ -697,8 +883,22 @@ export interface Call {
   readonly counter: Counter;
   readonly job: JobId;
   readonly attempt: AttemptNumber;
-  readonly method: string;
-  readonly body: string;
+  readonly method: CallMethod;
+  readonly body: CallBody;
+}
+/**
+ * Answer to a call.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Called".
+ */
+export interface Called {
+  readonly kind: 'called';
+  readonly slot: Slot;
+  readonly counter: Counter;
+  readonly job: JobId;
+  readonly attempt: AttemptNumber;
+  readonly body: CallBody;
 }
 /**
  * Answer to outputs.
@@ -743,25 +943,6 @@ export interface Certificate {
   readonly address: string;
   readonly iat: number;
   readonly exp: number;
-}
-export interface Exit0 {
-  readonly kind: 'exited';
-  readonly code: number;
-}
-export interface Exit1 {
-  readonly kind: 'signalled';
-  readonly signal: string;
-}
-export interface Exit2 {
-  readonly kind: 'limit';
-  readonly limit: 'wall' | 'cpu' | 'memory' | 'disk' | 'files' | 'output';
-}
-export interface Exit3 {
-  readonly kind: 'failed';
-  /**
-   * Why the job could not be run or its files not be moved.
-   */
-  readonly reason: string;
 }
 /**
  * One attempt.
@@ -950,6 +1131,23 @@ export interface Outputs {
   readonly files: readonly File[];
 }
 /**
+ * Answer to parts: the sub-units taken; none where some were finished.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Parted".
+ */
+export interface Parted {
+  readonly kind: 'parted';
+  readonly slot: Slot;
+  readonly counter: Counter;
+  readonly job: JobId;
+  readonly attempt: AttemptNumber;
+  /**
+   * @maxItems 64
+   */
+  readonly parts: readonly Part[];
+}
+/**
  * Takes or finishes sub-units under the attempt's fence.
  *
  * This interface was referenced by `Bundle`'s JSON-Schema
@@ -961,11 +1159,11 @@ export interface Parts {
   readonly counter: Counter;
   readonly job: JobId;
   readonly attempt: AttemptNumber;
-  readonly verb: 'take' | 'finish';
+  readonly verb: PartsVerb;
   /**
    * @maxItems 64
    */
-  readonly parts: readonly string[];
+  readonly parts: readonly PartId[];
 }
 /**
  * Gives an attempt back.

@@ -186,7 +186,7 @@ return errors === 0;
 validate20.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isAnswers = validate22;
-const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"answers.schema.json","title":"Answers","description":"Trusted side: answers to some items of earlier batches, in any order.","type":"object","properties":{"kind":{"const":"answers"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/resultOk"},{"$ref":"common.schema.json#/$defs/resultRefused"},{"$ref":"common.schema.json#/$defs/resultJobs"},{"$ref":"common.schema.json#/$defs/resultCapabilities"},{"$ref":"common.schema.json#/$defs/resultVerified"},{"$ref":"common.schema.json#/$defs/resultMismatch"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
+const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"answers.schema.json","title":"Answers","description":"Trusted side: answers to some items of earlier batches, in any order.","type":"object","properties":{"kind":{"const":"answers"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/resultOk"},{"$ref":"common.schema.json#/$defs/resultRefused"},{"$ref":"common.schema.json#/$defs/resultJobs"},{"$ref":"common.schema.json#/$defs/resultCalled"},{"$ref":"common.schema.json#/$defs/resultParts"},{"$ref":"common.schema.json#/$defs/resultCapabilities"},{"$ref":"common.schema.json#/$defs/resultVerified"},{"$ref":"common.schema.json#/$defs/resultMismatch"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
 const schema37 = {"type":"object","properties":{"result":{"const":"ok"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."}},"required":["result","item"],"additionalProperties":false};
 const schema38 = {"type":"object","properties":{"result":{"const":"refused"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","code","message"],"additionalProperties":false};
 const schema39 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Z][A-Z0-9_]*$","description":"A stable code; docs/errors.md lists them."};
@@ -1546,214 +1546,8 @@ return errors === 0;
 }
 validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema57 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
-const schema58 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
-const schema59 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
-const schema61 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
-const schema62 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
-const pattern21 = new RegExp("^https?://[!-~]+$", "u");
-const pattern22 = new RegExp("^[A-Za-z0-9._~+/=-]+$", "u");
-
-function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate37.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((((data.verb === undefined) && (missing0 = "verb")) || ((data.name === undefined) && (missing0 = "name"))) || ((data.url === undefined) && (missing0 = "url"))) || ((data.token === undefined) && (missing0 = "token"))){
-validate37.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((key0 === "verb") || (key0 === "name")) || (key0 === "url")) || (key0 === "token"))){
-validate37.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.verb !== undefined){
-let data0 = data.verb;
-const _errs2 = errors;
-if(!((data0 === "get") || (data0 === "put"))){
-validate37.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema59.properties.verb.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.name !== undefined){
-let data1 = data.name;
-const _errs3 = errors;
-const _errs4 = errors;
-if(errors === _errs4){
-if(typeof data1 === "string"){
-if(func1(data1) > 128){
-validate37.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
-return false;
-}
-else {
-if(func1(data1) < 1){
-validate37.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern17.test(data1)){
-validate37.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate37.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.url !== undefined){
-let data2 = data.url;
-const _errs6 = errors;
-const _errs7 = errors;
-if(errors === _errs7){
-if(typeof data2 === "string"){
-if(func1(data2) > 512){
-validate37.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
-return false;
-}
-else {
-if(func1(data2) < 8){
-validate37.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/minLength",keyword:"minLength",params:{limit: 8},message:"must NOT have fewer than 8 characters"}];
-return false;
-}
-else {
-if(!pattern21.test(data2)){
-validate37.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/pattern",keyword:"pattern",params:{pattern: "^https?://[!-~]+$"},message:"must match pattern \""+"^https?://[!-~]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate37.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.token !== undefined){
-let data3 = data.token;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 2048){
-validate37.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
-return false;
-}
-else {
-if(func1(data3) < 1){
-validate37.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern22.test(data3)){
-validate37.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._~+/=-]+$"},message:"must match pattern \""+"^[A-Za-z0-9._~+/=-]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate37.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate37.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate37.errors = vErrors;
-return errors === 0;
-}
-validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate36(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate36.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 32){
-validate36.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate37(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate36.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate36.errors = vErrors;
-return errors === 0;
-}
-validate36.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
+const schema57 = {"type":"object","properties":{"result":{"const":"called"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["result","item","body"],"additionalProperties":false};
+const schema58 = {"type":"string","maxLength":24576,"description":"Opaque to the broker."};
 
 function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1768,14 +1562,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))){
+if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.body === undefined) && (missing0 = "body"))){
 validate35.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "result") || (key0 === "item")) || (key0 === "capabilities"))){
+if(!(((key0 === "result") || (key0 === "item")) || (key0 === "body"))){
 validate35.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -1784,8 +1578,8 @@ break;
 if(_errs1 === errors){
 if(data.result !== undefined){
 const _errs2 = errors;
-if("capabilities" !== data.result){
-validate35.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "capabilities"},message:"must be equal to constant"}];
+if("called" !== data.result){
+validate35.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "called"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -1821,11 +1615,21 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.capabilities !== undefined){
+if(data.body !== undefined){
+let data2 = data.body;
 const _errs5 = errors;
-if(!(validate36(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 24576){
+validate35.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/maxLength",keyword:"maxLength",params:{limit: 24576},message:"must NOT have more than 24576 characters"}];
+return false;
+}
+}
+else {
+validate35.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
 }
 var valid0 = _errs5 === errors;
 }
@@ -1847,9 +1651,230 @@ return errors === 0;
 }
 validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema63 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["result","item","files"],"additionalProperties":false};
-const schema64 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
-const schema65 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
+const schema59 = {"type":"object","properties":{"result":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["result","item","parts"],"additionalProperties":false};
+const schema60 = {"type":"object","description":"A sub-unit of a job.","properties":{"id":{"$ref":"common.schema.json#/$defs/partId"},"body":{"type":"string","maxLength":1024,"description":"What the payload needs to know of it; opaque to the broker."}},"required":["id","body"],"additionalProperties":false};
+const schema61 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$","description":"The framework's own name of a sub-unit."};
+const pattern20 = new RegExp("^[!-~]+$", "u");
+
+function validate38(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate38.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.id === undefined) && (missing0 = "id")) || ((data.body === undefined) && (missing0 = "body"))){
+validate38.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((key0 === "id") || (key0 === "body"))){
+validate38.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.id !== undefined){
+let data0 = data.id;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 128){
+validate38.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate38.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern20.test(data0)){
+validate38.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate38.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+let data1 = data.body;
+const _errs5 = errors;
+if(errors === _errs5){
+if(typeof data1 === "string"){
+if(func1(data1) > 1024){
+validate38.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/maxLength",keyword:"maxLength",params:{limit: 1024},message:"must NOT have more than 1024 characters"}];
+return false;
+}
+}
+else {
+validate38.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate38.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate38.errors = vErrors;
+return errors === 0;
+}
+validate38.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate37.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.parts === undefined) && (missing0 = "parts"))){
+validate37.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((key0 === "result") || (key0 === "item")) || (key0 === "parts"))){
+validate37.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.result !== undefined){
+const _errs2 = errors;
+if("parts" !== data.result){
+validate37.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "parts"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate37.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate37.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate37.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.parts !== undefined){
+let data2 = data.parts;
+const _errs5 = errors;
+if(errors === _errs5){
+if(Array.isArray(data2)){
+if(data2.length > 64){
+validate37.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid1 = true;
+const len0 = data2.length;
+for(let i0=0; i0<len0; i0++){
+const _errs7 = errors;
+if(!(validate38(data2[i0], {instancePath:instancePath+"/parts/" + i0,parentData:data2,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate38.errors : vErrors.concat(validate38.errors);
+errors = vErrors.length;
+}
+var valid1 = _errs7 === errors;
+if(!valid1){
+break;
+}
+}
+}
+}
+else {
+validate37.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+else {
+validate37.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate37.errors = vErrors;
+return errors === 0;
+}
+validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema62 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
+const schema63 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
+const schema64 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
+const schema66 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
+const schema67 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
+const pattern22 = new RegExp("^https?://[!-~]+$", "u");
+const pattern23 = new RegExp("^[A-Za-z0-9._~+/=-]+$", "u");
 
 function validate43(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1864,37 +1889,50 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
+if(((((data.verb === undefined) && (missing0 = "verb")) || ((data.name === undefined) && (missing0 = "name"))) || ((data.url === undefined) && (missing0 = "url"))) || ((data.token === undefined) && (missing0 = "token"))){
 validate43.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "name") || (key0 === "size")) || (key0 === "sha256"))){
+if(!((((key0 === "verb") || (key0 === "name")) || (key0 === "url")) || (key0 === "token"))){
 validate43.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-if(data.name !== undefined){
-let data0 = data.name;
+if(data.verb !== undefined){
+let data0 = data.verb;
 const _errs2 = errors;
+if(!((data0 === "get") || (data0 === "put"))){
+validate43.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema64.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.name !== undefined){
+let data1 = data.name;
 const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 128){
+const _errs4 = errors;
+if(errors === _errs4){
+if(typeof data1 === "string"){
+if(func1(data1) > 128){
 validate43.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
 return false;
 }
 else {
-if(func1(data0) < 1){
+if(func1(data1) < 1){
 validate43.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(!pattern17.test(data0)){
+if(!pattern17.test(data1)){
 validate43.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
 return false;
 }
@@ -1906,66 +1944,79 @@ validate43.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schem
 return false;
 }
 }
-var valid0 = _errs2 === errors;
+var valid0 = _errs3 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.size !== undefined){
-let data1 = data.size;
-const _errs5 = errors;
+if(data.url !== undefined){
+let data2 = data.url;
 const _errs6 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate43.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs6){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 1099511627776 || isNaN(data1)){
-validate43.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+const _errs7 = errors;
+if(errors === _errs7){
+if(typeof data2 === "string"){
+if(func1(data2) > 512){
+validate43.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
 return false;
 }
 else {
-if(data1 < 0 || isNaN(data1)){
-validate43.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+if(func1(data2) < 8){
+validate43.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/minLength",keyword:"minLength",params:{limit: 8},message:"must NOT have fewer than 8 characters"}];
+return false;
+}
+else {
+if(!pattern22.test(data2)){
+validate43.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/pattern",keyword:"pattern",params:{pattern: "^https?://[!-~]+$"},message:"must match pattern \""+"^https?://[!-~]+$"+"\""}];
 return false;
 }
 }
 }
 }
-var valid0 = _errs5 === errors;
+else {
+validate43.errors = [{instancePath:instancePath+"/url",schemaPath:"common.schema.json#/$defs/url/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs6 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.sha256 !== undefined){
-let data2 = data.sha256;
-const _errs8 = errors;
+if(data.token !== undefined){
+let data3 = data.token;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate43.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 2048){
+validate43.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 else {
-if(!pattern18.test(data2)){
-validate43.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+if(func1(data3) < 1){
+validate43.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
+}
+else {
+if(!pattern23.test(data3)){
+validate43.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._~+/=-]+$"},message:"must match pattern \""+"^[A-Za-z0-9._~+/=-]+$"+"\""}];
+return false;
+}
 }
 }
 }
 else {
-validate43.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate43.errors = [{instancePath:instancePath+"/token",schemaPath:"common.schema.json#/$defs/token/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid0 = _errs8 === errors;
+var valid0 = _errs9 === errors;
 }
 else {
 var valid0 = true;
+}
 }
 }
 }
@@ -1995,8 +2046,8 @@ evaluated0.items = undefined;
 }
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 64){
-validate42.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+if(data.length > 32){
+validate42.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"}];
 return false;
 }
 else {
@@ -2039,14 +2090,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.files === undefined) && (missing0 = "files"))){
+if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))){
 validate41.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "result") || (key0 === "item")) || (key0 === "files"))){
+if(!(((key0 === "result") || (key0 === "item")) || (key0 === "capabilities"))){
 validate41.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -2055,8 +2106,8 @@ break;
 if(_errs1 === errors){
 if(data.result !== undefined){
 const _errs2 = errors;
-if("verified" !== data.result){
-validate41.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "verified"},message:"must be equal to constant"}];
+if("capabilities" !== data.result){
+validate41.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "capabilities"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2092,9 +2143,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.files !== undefined){
+if(data.capabilities !== undefined){
 const _errs5 = errors;
-if(!(validate42(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData,dynamicAnchors}))){
+if(!(validate42(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
@@ -2118,7 +2169,246 @@ return errors === 0;
 }
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema69 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
+const schema68 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/storedManifest"}},"required":["result","item","files"],"additionalProperties":false};
+const schema69 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/storedFile"},"maxItems":64,"description":"Output files as storage found them."};
+const schema70 = {"type":"object","description":"One output file as storage found it; Adler-32 and MD5 where it computes them.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"},"adler32":{"$ref":"common.schema.json#/$defs/adler32"},"md5":{"$ref":"common.schema.json#/$defs/md5"}},"required":["name","size","sha256"],"additionalProperties":false};
+const schema74 = {"type":"string","maxLength":8,"pattern":"^[0-9a-f]{8}$","description":"Adler-32 (RFC 1950), eight lower-case hex digits."};
+const schema75 = {"type":"string","maxLength":32,"pattern":"^[0-9a-f]{32}$","description":"MD5 (RFC 1321) in lower-case hex."};
+const pattern26 = new RegExp("^[0-9a-f]{8}$", "u");
+const pattern27 = new RegExp("^[0-9a-f]{32}$", "u");
+
+function validate49(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate49.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
+validate49.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "name") || (key0 === "size")) || (key0 === "sha256")) || (key0 === "adler32")) || (key0 === "md5"))){
+validate49.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.name !== undefined){
+let data0 = data.name;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 128){
+validate49.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate49.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern17.test(data0)){
+validate49.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate49.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.size !== undefined){
+let data1 = data.size;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate49.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1099511627776 || isNaN(data1)){
+validate49.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate49.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sha256 !== undefined){
+let data2 = data.sha256;
+const _errs8 = errors;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate49.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(!pattern18.test(data2)){
+validate49.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate49.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.adler32 !== undefined){
+let data3 = data.adler32;
+const _errs11 = errors;
+const _errs12 = errors;
+if(errors === _errs12){
+if(typeof data3 === "string"){
+if(func1(data3) > 8){
+validate49.errors = [{instancePath:instancePath+"/adler32",schemaPath:"common.schema.json#/$defs/adler32/maxLength",keyword:"maxLength",params:{limit: 8},message:"must NOT have more than 8 characters"}];
+return false;
+}
+else {
+if(!pattern26.test(data3)){
+validate49.errors = [{instancePath:instancePath+"/adler32",schemaPath:"common.schema.json#/$defs/adler32/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{8}$"},message:"must match pattern \""+"^[0-9a-f]{8}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate49.errors = [{instancePath:instancePath+"/adler32",schemaPath:"common.schema.json#/$defs/adler32/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.md5 !== undefined){
+let data4 = data.md5;
+const _errs14 = errors;
+const _errs15 = errors;
+if(errors === _errs15){
+if(typeof data4 === "string"){
+if(func1(data4) > 32){
+validate49.errors = [{instancePath:instancePath+"/md5",schemaPath:"common.schema.json#/$defs/md5/maxLength",keyword:"maxLength",params:{limit: 32},message:"must NOT have more than 32 characters"}];
+return false;
+}
+else {
+if(!pattern27.test(data4)){
+validate49.errors = [{instancePath:instancePath+"/md5",schemaPath:"common.schema.json#/$defs/md5/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{32}$"},message:"must match pattern \""+"^[0-9a-f]{32}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate49.errors = [{instancePath:instancePath+"/md5",schemaPath:"common.schema.json#/$defs/md5/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate49.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate49.errors = vErrors;
+return errors === 0;
+}
+validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate48.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate48.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate49(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate49.errors : vErrors.concat(validate49.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate48.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate48.errors = vErrors;
+return errors === 0;
+}
+validate48.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
 
 function validate47(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2133,14 +2423,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.files === undefined) && (missing0 = "files"))){
 validate47.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "result") || (key0 === "item")) || (key0 === "reason"))){
+if(!(((key0 === "result") || (key0 === "item")) || (key0 === "files"))){
 validate47.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -2149,8 +2439,8 @@ break;
 if(_errs1 === errors){
 if(data.result !== undefined){
 const _errs2 = errors;
-if("mismatch" !== data.result){
-validate47.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "mismatch"},message:"must be equal to constant"}];
+if("verified" !== data.result){
+validate47.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "verified"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2186,21 +2476,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.reason !== undefined){
-let data2 = data.reason;
+if(data.files !== undefined){
 const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 512){
-validate47.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
-return false;
-}
-}
-else {
-validate47.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate48(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate48.errors : vErrors.concat(validate48.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
 }
@@ -2221,6 +2501,110 @@ validate47.errors = vErrors;
 return errors === 0;
 }
 validate47.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema76 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
+
+function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate53.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.result === undefined) && (missing0 = "result")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+validate53.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((key0 === "result") || (key0 === "item")) || (key0 === "reason"))){
+validate53.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.result !== undefined){
+const _errs2 = errors;
+if("mismatch" !== data.result){
+validate53.errors = [{instancePath:instancePath+"/result",schemaPath:"#/properties/result/const",keyword:"const",params:{allowedValue: "mismatch"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate53.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate53.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate53.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reason !== undefined){
+let data2 = data.reason;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 512){
+validate53.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
+}
+}
+else {
+validate53.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+else {
+validate53.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate53.errors = vErrors;
+return errors === 0;
+}
+validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
 function validate22(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -2455,8 +2839,8 @@ props0 = true;
 }
 }
 const _errs17 = errors;
-if(!(validate41(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
+if(!(validate37(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs17 === errors;
@@ -2473,8 +2857,8 @@ props0 = true;
 }
 }
 const _errs18 = errors;
-if(!(validate47(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate47.errors : vErrors.concat(validate47.errors);
+if(!(validate41(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs18 === errors;
@@ -2488,6 +2872,44 @@ valid2 = true;
 passing0 = 5;
 if(props0 !== true){
 props0 = true;
+}
+}
+const _errs19 = errors;
+if(!(validate47(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate47.errors : vErrors.concat(validate47.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs19 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 6];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 6;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs20 = errors;
+if(!(validate53(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs20 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 7];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 7;
+if(props0 !== true){
+props0 = true;
+}
+}
 }
 }
 }
@@ -2550,544 +2972,10 @@ return errors === 0;
 }
 validate22.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isAsk = validate49;
-const schema71 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
-const schema96 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
-const schema72 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
-
-function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate50.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.max === undefined) && (missing0 = "max"))) || ((data.accepted === undefined) && (missing0 = "accepted"))){
-validate50.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "queue")) || (key0 === "max")) || (key0 === "accepted"))){
-validate50.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-const _errs2 = errors;
-if("fetch" !== data.op){
-validate50.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "fetch"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.item !== undefined){
-let data1 = data.item;
-const _errs3 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate50.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate50.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate50.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.queue !== undefined){
-let data2 = data.queue;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate50.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data2) < 1){
-validate50.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data2)){
-validate50.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate50.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.max !== undefined){
-let data3 = data.max;
-const _errs8 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate50.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs8){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1024 || isNaN(data3)){
-validate50.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1024},message:"must be <= 1024"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate50.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.accepted !== undefined){
-let data4 = data.accepted;
-const _errs10 = errors;
-if(errors === _errs10){
-if(Array.isArray(data4)){
-if(data4.length > 512){
-validate50.errors = [{instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/maxItems",keyword:"maxItems",params:{limit: 512},message:"must NOT have more than 512 items"}];
-return false;
-}
-else {
-var valid2 = true;
-const len0 = data4.length;
-for(let i0=0; i0<len0; i0++){
-let data5 = data4[i0];
-const _errs12 = errors;
-const _errs13 = errors;
-if(errors === _errs13){
-if(typeof data5 === "string"){
-if(func1(data5) > 26){
-validate50.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data5)){
-validate50.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate50.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid2 = _errs12 === errors;
-if(!valid2){
-break;
-}
-}
-}
-}
-else {
-validate50.errors = [{instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate50.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate50.errors = vErrors;
-return errors === 0;
-}
-validate50.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema75 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
-const schema77 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
-const schema78 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
-
-function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate52.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.agent === undefined) && (missing0 = "agent"))){
-validate52.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "agent"))){
-validate52.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-const _errs2 = errors;
-if("started" !== data.op){
-validate52.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "started"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.item !== undefined){
-let data1 = data.item;
-const _errs3 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate52.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate52.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate52.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data2 = data.job;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 26){
-validate52.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data2)){
-validate52.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate52.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data3 = data.attempt;
-const _errs8 = errors;
-const _errs9 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate52.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs9){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000 || isNaN(data3)){
-validate52.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate52.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.agent !== undefined){
-let data4 = data.agent;
-const _errs11 = errors;
-const _errs12 = errors;
-if(errors === _errs12){
-if(typeof data4 === "string"){
-if(func1(data4) > 26){
-validate52.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data4)){
-validate52.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate52.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate52.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate52.errors = vErrors;
-return errors === 0;
-}
-validate52.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema79 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
-
-function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate54.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.progress === undefined) && (missing0 = "progress"))){
-validate54.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "progress"))){
-validate54.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-const _errs2 = errors;
-if("renewed" !== data.op){
-validate54.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "renewed"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.item !== undefined){
-let data1 = data.item;
-const _errs3 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate54.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate54.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate54.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data2 = data.job;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 26){
-validate54.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data2)){
-validate54.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate54.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data3 = data.attempt;
-const _errs8 = errors;
-const _errs9 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate54.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs9){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000 || isNaN(data3)){
-validate54.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate54.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.progress !== undefined){
-let data4 = data.progress;
-const _errs11 = errors;
-if(errors === _errs11){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1 || isNaN(data4)){
-validate54.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1},message:"must be <= 1"}];
-return false;
-}
-else {
-if(data4 < 0 || isNaN(data4)){
-validate54.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate54.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate54.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate54.errors = vErrors;
-return errors === 0;
-}
-validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema82 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
+export const isAsk = validate55;
+const schema78 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opCall"},{"$ref":"common.schema.json#/$defs/opParts"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
+const schema121 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
+const schema79 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
 
 function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3102,14 +2990,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.max === undefined) && (missing0 = "max"))) || ((data.accepted === undefined) && (missing0 = "accepted"))){
 validate56.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "reason"))){
+if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "queue")) || (key0 === "max")) || (key0 === "accepted"))){
 validate56.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -3118,8 +3006,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("released" !== data.op){
-validate56.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "released"},message:"must be equal to constant"}];
+if("fetch" !== data.op){
+validate56.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "fetch"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -3155,25 +3043,31 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.job !== undefined){
-let data2 = data.job;
+if(data.queue !== undefined){
+let data2 = data.queue;
 const _errs5 = errors;
 const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data2 === "string"){
-if(func1(data2) > 26){
-validate56.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+if(func1(data2) > 64){
+validate56.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-if(!pattern6.test(data2)){
-validate56.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(func1(data2) < 1){
+validate56.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data2)){
+validate56.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
 return false;
 }
 }
 }
+}
 else {
-validate56.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate56.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3183,23 +3077,22 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.attempt !== undefined){
-let data3 = data.attempt;
+if(data.max !== undefined){
+let data3 = data.max;
 const _errs8 = errors;
-const _errs9 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate56.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate56.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
-if(errors === _errs9){
+if(errors === _errs8){
 if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000 || isNaN(data3)){
-validate56.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+if(data3 > 1024 || isNaN(data3)){
+validate56.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1024},message:"must be <= 1024"}];
 return false;
 }
 else {
 if(data3 < 1 || isNaN(data3)){
-validate56.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate56.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -3211,23 +3104,53 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.reason !== undefined){
-let data4 = data.reason;
-const _errs11 = errors;
-const _errs12 = errors;
-if(errors === _errs12){
-if(typeof data4 === "string"){
-if(func1(data4) > 512){
-validate56.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+if(data.accepted !== undefined){
+let data4 = data.accepted;
+const _errs10 = errors;
+if(errors === _errs10){
+if(Array.isArray(data4)){
+if(data4.length > 512){
+validate56.errors = [{instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/maxItems",keyword:"maxItems",params:{limit: 512},message:"must NOT have more than 512 items"}];
 return false;
+}
+else {
+var valid2 = true;
+const len0 = data4.length;
+for(let i0=0; i0<len0; i0++){
+let data5 = data4[i0];
+const _errs12 = errors;
+const _errs13 = errors;
+if(errors === _errs13){
+if(typeof data5 === "string"){
+if(func1(data5) > 26){
+validate56.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data5)){
+validate56.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
 }
 }
 else {
-validate56.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate56.errors = [{instancePath:instancePath+"/accepted/" + i0,schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid0 = _errs11 === errors;
+var valid2 = _errs12 === errors;
+if(!valid2){
+break;
+}
+}
+}
+}
+else {
+validate56.errors = [{instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -3249,8 +3172,10 @@ return errors === 0;
 }
 validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema86 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
-const schema89 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+const schema82 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
+const schema84 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
+const schema85 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
+const schema86 = {"type":"string","maxLength":4096,"description":"What the adapter handed over with the job as its `state`; left out where that was nothing."};
 
 function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3265,14 +3190,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))) || ((data.usage === undefined) && (missing0 = "usage"))){
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.agent === undefined) && (missing0 = "agent"))){
 validate58.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest")) || (key0 === "usage"))){
+if(!((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "agent")) || (key0 === "state"))){
 validate58.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -3281,8 +3206,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("finished" !== data.op){
-validate58.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "finished"},message:"must be equal to constant"}];
+if("started" !== data.op){
+validate58.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "started"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -3374,11 +3299,27 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.manifest !== undefined){
+if(data.agent !== undefined){
+let data4 = data.agent;
 const _errs11 = errors;
-if(!(validate42(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
-errors = vErrors.length;
+const _errs12 = errors;
+if(errors === _errs12){
+if(typeof data4 === "string"){
+if(func1(data4) > 26){
+validate58.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data4)){
+validate58.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate58.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
 }
 var valid0 = _errs11 === errors;
 }
@@ -3386,146 +3327,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
-let data5 = data.usage;
-const _errs12 = errors;
-const _errs13 = errors;
-if(errors === _errs13){
-if(data5 && typeof data5 == "object" && !Array.isArray(data5)){
-let missing1;
-if(((((data5.wallSeconds === undefined) && (missing1 = "wallSeconds")) || ((data5.cpuSeconds === undefined) && (missing1 = "cpuSeconds"))) || ((data5.memoryMiB === undefined) && (missing1 = "memoryMiB"))) || ((data5.diskMiB === undefined) && (missing1 = "diskMiB"))){
-validate58.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
-return false;
-}
-else {
+if(data.state !== undefined){
+let data5 = data.state;
+const _errs14 = errors;
 const _errs15 = errors;
-for(const key1 in data5){
-if(!((((key1 === "wallSeconds") || (key1 === "cpuSeconds")) || (key1 === "memoryMiB")) || (key1 === "diskMiB"))){
-validate58.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+if(errors === _errs15){
+if(typeof data5 === "string"){
+if(func1(data5) > 4096){
+validate58.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
 return false;
-break;
-}
-}
-if(_errs15 === errors){
-if(data5.wallSeconds !== undefined){
-let data6 = data5.wallSeconds;
-const _errs16 = errors;
-if(errors === _errs16){
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 31536000 || isNaN(data6)){
-validate58.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
-return false;
-}
-else {
-if(data6 < 0 || isNaN(data6)){
-validate58.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
 }
 }
 else {
-validate58.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate58.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid4 = _errs16 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data5.cpuSeconds !== undefined){
-let data7 = data5.cpuSeconds;
-const _errs18 = errors;
-if(errors === _errs18){
-if((typeof data7 == "number") && (isFinite(data7))){
-if(data7 > 3153600000 || isNaN(data7)){
-validate58.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
-return false;
-}
-else {
-if(data7 < 0 || isNaN(data7)){
-validate58.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate58.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs18 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data5.memoryMiB !== undefined){
-let data8 = data5.memoryMiB;
-const _errs20 = errors;
-if(errors === _errs20){
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 67108864 || isNaN(data8)){
-validate58.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
-return false;
-}
-else {
-if(data8 < 0 || isNaN(data8)){
-validate58.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate58.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs20 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data5.diskMiB !== undefined){
-let data9 = data5.diskMiB;
-const _errs22 = errors;
-if(errors === _errs22){
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 > 1073741824 || isNaN(data9)){
-validate58.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
-return false;
-}
-else {
-if(data9 < 0 || isNaN(data9)){
-validate58.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate58.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs22 === errors;
-}
-else {
-var valid4 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate58.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid0 = _errs12 === errors;
+var valid0 = _errs14 === errors;
 }
 else {
 var valid0 = true;
@@ -3548,13 +3366,12 @@ return errors === 0;
 }
 validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema90 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
-const schema95 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
+const schema87 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
 
-function validate61(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate61.evaluated;
+const evaluated0 = validate60.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -3564,15 +3381,15 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.outcome === undefined) && (missing0 = "outcome"))) || ((data.reason === undefined) && (missing0 = "reason"))) || ((data.attempts === undefined) && (missing0 = "attempts"))){
-validate61.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.progress === undefined) && (missing0 = "progress"))){
+validate60.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "outcome")) || (key0 === "reason")) || (key0 === "attempts"))){
-validate61.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "progress")) || (key0 === "state"))){
+validate60.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3580,8 +3397,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("failed" !== data.op){
-validate61.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "failed"},message:"must be equal to constant"}];
+if("renewed" !== data.op){
+validate60.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "renewed"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -3594,18 +3411,18 @@ if(data.item !== undefined){
 let data1 = data.item;
 const _errs3 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate61.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate60.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 9007199254740991 || isNaN(data1)){
-validate61.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate60.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data1 < 1 || isNaN(data1)){
-validate61.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate60.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -3624,18 +3441,718 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data2 === "string"){
 if(func1(data2) > 26){
-validate61.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate60.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data2)){
-validate61.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate60.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate61.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate60.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data3 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate60.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate60.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate60.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.progress !== undefined){
+let data4 = data.progress;
+const _errs11 = errors;
+if(errors === _errs11){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1 || isNaN(data4)){
+validate60.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1},message:"must be <= 1"}];
+return false;
+}
+else {
+if(data4 < 0 || isNaN(data4)){
+validate60.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate60.errors = [{instancePath:instancePath+"/progress",schemaPath:"#/properties/progress/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+let data5 = data.state;
+const _errs13 = errors;
+const _errs14 = errors;
+if(errors === _errs14){
+if(typeof data5 === "string"){
+if(func1(data5) > 4096){
+validate60.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate60.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate60.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate60.errors = vErrors;
+return errors === 0;
+}
+validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema91 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
+
+function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate62.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+validate62.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "reason")) || (key0 === "state"))){
+validate62.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("released" !== data.op){
+validate62.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "released"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate62.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate62.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate62.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate62.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate62.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate62.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data3 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate62.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate62.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate62.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reason !== undefined){
+let data4 = data.reason;
+const _errs11 = errors;
+const _errs12 = errors;
+if(errors === _errs12){
+if(typeof data4 === "string"){
+if(func1(data4) > 512){
+validate62.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
+}
+}
+else {
+validate62.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+let data5 = data.state;
+const _errs14 = errors;
+const _errs15 = errors;
+if(errors === _errs15){
+if(typeof data5 === "string"){
+if(func1(data5) > 4096){
+validate62.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate62.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate62.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate62.errors = vErrors;
+return errors === 0;
+}
+validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema96 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/storedManifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
+const schema99 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+
+function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate64.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))) || ((data.usage === undefined) && (missing0 = "usage"))){
+validate64.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest")) || (key0 === "usage")) || (key0 === "state"))){
+validate64.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("finished" !== data.op){
+validate64.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "finished"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate64.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate64.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate64.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate64.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate64.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data3 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate64.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate64.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate64.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.manifest !== undefined){
+const _errs11 = errors;
+if(!(validate48(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate48.errors : vErrors.concat(validate48.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.usage !== undefined){
+let data5 = data.usage;
+const _errs12 = errors;
+const _errs13 = errors;
+if(errors === _errs13){
+if(data5 && typeof data5 == "object" && !Array.isArray(data5)){
+let missing1;
+if(((((data5.wallSeconds === undefined) && (missing1 = "wallSeconds")) || ((data5.cpuSeconds === undefined) && (missing1 = "cpuSeconds"))) || ((data5.memoryMiB === undefined) && (missing1 = "memoryMiB"))) || ((data5.diskMiB === undefined) && (missing1 = "diskMiB"))){
+validate64.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs15 = errors;
+for(const key1 in data5){
+if(!((((key1 === "wallSeconds") || (key1 === "cpuSeconds")) || (key1 === "memoryMiB")) || (key1 === "diskMiB"))){
+validate64.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs15 === errors){
+if(data5.wallSeconds !== undefined){
+let data6 = data5.wallSeconds;
+const _errs16 = errors;
+if(errors === _errs16){
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 31536000 || isNaN(data6)){
+validate64.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
+return false;
+}
+else {
+if(data6 < 0 || isNaN(data6)){
+validate64.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs16 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data5.cpuSeconds !== undefined){
+let data7 = data5.cpuSeconds;
+const _errs18 = errors;
+if(errors === _errs18){
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 3153600000 || isNaN(data7)){
+validate64.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
+return false;
+}
+else {
+if(data7 < 0 || isNaN(data7)){
+validate64.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs18 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data5.memoryMiB !== undefined){
+let data8 = data5.memoryMiB;
+const _errs20 = errors;
+if(errors === _errs20){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 67108864 || isNaN(data8)){
+validate64.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
+return false;
+}
+else {
+if(data8 < 0 || isNaN(data8)){
+validate64.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs20 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data5.diskMiB !== undefined){
+let data9 = data5.diskMiB;
+const _errs22 = errors;
+if(errors === _errs22){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 1073741824 || isNaN(data9)){
+validate64.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
+return false;
+}
+else {
+if(data9 < 0 || isNaN(data9)){
+validate64.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs22 === errors;
+}
+else {
+var valid4 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+let data10 = data.state;
+const _errs24 = errors;
+const _errs25 = errors;
+if(errors === _errs25){
+if(typeof data10 === "string"){
+if(func1(data10) > 4096){
+validate64.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate64.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs24 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate64.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate64.errors = vErrors;
+return errors === 0;
+}
+validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema101 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"exit":{"$ref":"common.schema.json#/$defs/exit"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
+const schema106 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
+const schema107 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
+const pattern36 = new RegExp("^SIG[A-Z0-9+-]+$", "u");
+
+function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate67.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.outcome === undefined) && (missing0 = "outcome"))) || ((data.reason === undefined) && (missing0 = "reason"))) || ((data.attempts === undefined) && (missing0 = "attempts"))){
+validate67.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "outcome")) || (key0 === "reason")) || (key0 === "attempts")) || (key0 === "state"))){
+validate67.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("failed" !== data.op){
+validate67.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "failed"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate67.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate67.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate67.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate67.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate67.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate67.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3649,7 +4166,7 @@ if(data.outcome !== undefined){
 let data3 = data.outcome;
 const _errs8 = errors;
 if(!((data3 === "failed") || (data3 === "cancelled"))){
-validate61.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema90.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
+validate67.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema101.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -3665,12 +4182,12 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(typeof data4 === "string"){
 if(func1(data4) > 512){
-validate61.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+validate67.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
 return false;
 }
 }
 else {
-validate61.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate67.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3686,7 +4203,7 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(Array.isArray(data5)){
 if(data5.length > 8){
-validate61.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+validate67.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
 return false;
 }
 else {
@@ -3699,14 +4216,14 @@ if(errors === _errs14){
 if(data6 && typeof data6 == "object" && !Array.isArray(data6)){
 let missing1;
 if((((data6.attempt === undefined) && (missing1 = "attempt")) || ((data6.reason === undefined) && (missing1 = "reason"))) || ((data6.logTail === undefined) && (missing1 = "logTail"))){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs16 = errors;
 for(const key1 in data6){
-if(!(((key1 === "attempt") || (key1 === "reason")) || (key1 === "logTail"))){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+if(!((((key1 === "attempt") || (key1 === "reason")) || (key1 === "logTail")) || (key1 === "exit"))){
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -3717,18 +4234,18 @@ let data7 = data6.attempt;
 const _errs17 = errors;
 const _errs18 = errors;
 if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs18){
 if((typeof data7 == "number") && (isFinite(data7))){
 if(data7 > 1000000 || isNaN(data7)){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
 if(data7 < 1 || isNaN(data7)){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -3747,12 +4264,12 @@ const _errs21 = errors;
 if(errors === _errs21){
 if(typeof data8 === "string"){
 if(func1(data8) > 512){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
 return false;
 }
 }
 else {
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -3769,16 +4286,489 @@ const _errs24 = errors;
 if(errors === _errs24){
 if(typeof data9 === "string"){
 if(func1(data9) > 2048){
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 }
 else {
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 var valid4 = _errs23 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data6.exit !== undefined){
+let data10 = data6.exit;
+const _errs26 = errors;
+const _errs28 = errors;
+let valid9 = false;
+let passing0 = null;
+const _errs29 = errors;
+if(errors === _errs29){
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+let missing2;
+if(((data10.kind === undefined) && (missing2 = "kind")) || ((data10.code === undefined) && (missing2 = "code"))){
+const err0 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/required",keyword:"required",params:{missingProperty: missing2},message:"must have required property '"+missing2+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+else {
+const _errs31 = errors;
+for(const key2 in data10){
+if(!((key2 === "kind") || (key2 === "code"))){
+const err1 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+break;
+}
+}
+if(_errs31 === errors){
+if(data10.kind !== undefined){
+const _errs32 = errors;
+if("exited" !== data10.kind){
+const err2 = {instancePath:instancePath+"/attempts/" + i0+"/exit/kind",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/properties/kind/const",keyword:"const",params:{allowedValue: "exited"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+var valid10 = _errs32 === errors;
+}
+else {
+var valid10 = true;
+}
+if(valid10){
+if(data10.code !== undefined){
+let data12 = data10.code;
+const _errs33 = errors;
+if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
+const err3 = {instancePath:instancePath+"/attempts/" + i0+"/exit/code",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/properties/code/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(errors === _errs33){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 > 255 || isNaN(data12)){
+const err4 = {instancePath:instancePath+"/attempts/" + i0+"/exit/code",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/properties/code/maximum",keyword:"maximum",params:{comparison: "<=", limit: 255},message:"must be <= 255"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+else {
+if(data12 < 0 || isNaN(data12)){
+const err5 = {instancePath:instancePath+"/attempts/" + i0+"/exit/code",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/properties/code/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+}
+}
+var valid10 = _errs33 === errors;
+}
+else {
+var valid10 = true;
+}
+}
+}
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/0/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+var _valid0 = _errs29 === errors;
+if(_valid0){
+valid9 = true;
+passing0 = 0;
+var props0 = true;
+}
+const _errs35 = errors;
+if(errors === _errs35){
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+let missing3;
+if(((data10.kind === undefined) && (missing3 = "kind")) || ((data10.signal === undefined) && (missing3 = "signal"))){
+const err7 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/required",keyword:"required",params:{missingProperty: missing3},message:"must have required property '"+missing3+"'"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+const _errs37 = errors;
+for(const key3 in data10){
+if(!((key3 === "kind") || (key3 === "signal"))){
+const err8 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key3},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+break;
+}
+}
+if(_errs37 === errors){
+if(data10.kind !== undefined){
+const _errs38 = errors;
+if("signalled" !== data10.kind){
+const err9 = {instancePath:instancePath+"/attempts/" + i0+"/exit/kind",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/properties/kind/const",keyword:"const",params:{allowedValue: "signalled"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+var valid11 = _errs38 === errors;
+}
+else {
+var valid11 = true;
+}
+if(valid11){
+if(data10.signal !== undefined){
+let data14 = data10.signal;
+const _errs39 = errors;
+if(errors === _errs39){
+if(typeof data14 === "string"){
+if(func1(data14) > 16){
+const err10 = {instancePath:instancePath+"/attempts/" + i0+"/exit/signal",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/properties/signal/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+else {
+if(!pattern36.test(data14)){
+const err11 = {instancePath:instancePath+"/attempts/" + i0+"/exit/signal",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/properties/signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"},message:"must match pattern \""+"^SIG[A-Z0-9+-]+$"+"\""};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+else {
+const err12 = {instancePath:instancePath+"/attempts/" + i0+"/exit/signal",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/properties/signal/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+var valid11 = _errs39 === errors;
+}
+else {
+var valid11 = true;
+}
+}
+}
+}
+}
+else {
+const err13 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+var _valid0 = _errs35 === errors;
+if(_valid0 && valid9){
+valid9 = false;
+passing0 = [passing0, 1];
+}
+else {
+if(_valid0){
+valid9 = true;
+passing0 = 1;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs41 = errors;
+if(errors === _errs41){
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+let missing4;
+if(((data10.kind === undefined) && (missing4 = "kind")) || ((data10.limit === undefined) && (missing4 = "limit"))){
+const err14 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/required",keyword:"required",params:{missingProperty: missing4},message:"must have required property '"+missing4+"'"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+else {
+const _errs43 = errors;
+for(const key4 in data10){
+if(!((key4 === "kind") || (key4 === "limit"))){
+const err15 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+break;
+}
+}
+if(_errs43 === errors){
+if(data10.kind !== undefined){
+const _errs44 = errors;
+if("limit" !== data10.kind){
+const err16 = {instancePath:instancePath+"/attempts/" + i0+"/exit/kind",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/kind/const",keyword:"const",params:{allowedValue: "limit"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+var valid12 = _errs44 === errors;
+}
+else {
+var valid12 = true;
+}
+if(valid12){
+if(data10.limit !== undefined){
+let data16 = data10.limit;
+const _errs45 = errors;
+if(!((((((data16 === "wall") || (data16 === "cpu")) || (data16 === "memory")) || (data16 === "disk")) || (data16 === "files")) || (data16 === "output"))){
+const err17 = {instancePath:instancePath+"/attempts/" + i0+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema107.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+var valid12 = _errs45 === errors;
+}
+else {
+var valid12 = true;
+}
+}
+}
+}
+}
+else {
+const err18 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+var _valid0 = _errs41 === errors;
+if(_valid0 && valid9){
+valid9 = false;
+passing0 = [passing0, 2];
+}
+else {
+if(_valid0){
+valid9 = true;
+passing0 = 2;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs46 = errors;
+if(errors === _errs46){
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+let missing5;
+if(((data10.kind === undefined) && (missing5 = "kind")) || ((data10.reason === undefined) && (missing5 = "reason"))){
+const err19 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+else {
+const _errs48 = errors;
+for(const key5 in data10){
+if(!((key5 === "kind") || (key5 === "reason"))){
+const err20 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+break;
+}
+}
+if(_errs48 === errors){
+if(data10.kind !== undefined){
+const _errs49 = errors;
+if("failed" !== data10.kind){
+const err21 = {instancePath:instancePath+"/attempts/" + i0+"/exit/kind",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/properties/kind/const",keyword:"const",params:{allowedValue: "failed"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+var valid13 = _errs49 === errors;
+}
+else {
+var valid13 = true;
+}
+if(valid13){
+if(data10.reason !== undefined){
+let data18 = data10.reason;
+const _errs50 = errors;
+if(errors === _errs50){
+if(typeof data18 === "string"){
+if(func1(data18) > 256){
+const err22 = {instancePath:instancePath+"/attempts/" + i0+"/exit/reason",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/properties/reason/maxLength",keyword:"maxLength",params:{limit: 256},message:"must NOT have more than 256 characters"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+else {
+const err23 = {instancePath:instancePath+"/attempts/" + i0+"/exit/reason",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+var valid13 = _errs50 === errors;
+}
+else {
+var valid13 = true;
+}
+}
+}
+}
+}
+else {
+const err24 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf/3/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+var _valid0 = _errs46 === errors;
+if(_valid0 && valid9){
+valid9 = false;
+passing0 = [passing0, 3];
+}
+else {
+if(_valid0){
+valid9 = true;
+passing0 = 3;
+if(props0 !== true){
+props0 = true;
+}
+}
+}
+}
+}
+if(!valid9){
+const err25 = {instancePath:instancePath+"/attempts/" + i0+"/exit",schemaPath:"common.schema.json#/$defs/exit/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+validate67.errors = vErrors;
+return false;
+}
+else {
+errors = _errs28;
+if(vErrors !== null){
+if(_errs28){
+vErrors.length = _errs28;
+}
+else {
+vErrors = null;
+}
+}
+}
+var valid4 = _errs26 === errors;
 }
 else {
 var valid4 = true;
@@ -3788,8 +4778,9 @@ var valid4 = true;
 }
 }
 }
+}
 else {
-validate61.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate67.errors = [{instancePath:instancePath+"/attempts/" + i0,schemaPath:"#/properties/attempts/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -3801,7 +4792,7 @@ break;
 }
 }
 else {
-validate61.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate67.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -3810,6 +4801,29 @@ var valid0 = _errs12 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.state !== undefined){
+let data19 = data.state;
+const _errs52 = errors;
+const _errs53 = errors;
+if(errors === _errs53){
+if(typeof data19 === "string"){
+if(func1(data19) > 4096){
+validate67.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate67.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs52 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -3819,320 +4833,18 @@ var valid0 = true;
 }
 }
 else {
-validate61.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate67.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate61.errors = vErrors;
+validate67.errors = vErrors;
 return errors === 0;
 }
-validate61.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema97 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
-
-function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate63.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))){
-validate63.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest"))){
-validate63.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-const _errs2 = errors;
-if("verify" !== data.op){
-validate63.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "verify"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.item !== undefined){
-let data1 = data.item;
-const _errs3 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate63.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate63.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate63.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data2 = data.job;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 26){
-validate63.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data2)){
-validate63.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate63.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data3 = data.attempt;
-const _errs8 = errors;
-const _errs9 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate63.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs9){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000 || isNaN(data3)){
-validate63.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate63.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.manifest !== undefined){
-const _errs11 = errors;
-if(!(validate42(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate63.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate63.errors = vErrors;
-return errors === 0;
-}
-validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema100 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
-
-function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate66.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))){
-validate66.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest"))){
-validate66.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.op !== undefined){
-const _errs2 = errors;
-if("finalise" !== data.op){
-validate66.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "finalise"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.item !== undefined){
-let data1 = data.item;
-const _errs3 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate66.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate66.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate66.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data2 = data.job;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data2 === "string"){
-if(func1(data2) > 26){
-validate66.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data2)){
-validate66.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate66.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data3 = data.attempt;
-const _errs8 = errors;
-const _errs9 = errors;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate66.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs9){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000 || isNaN(data3)){
-validate66.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data3 < 1 || isNaN(data3)){
-validate66.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.manifest !== undefined){
-const _errs11 = errors;
-if(!(validate42(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate66.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate66.errors = vErrors;
-return errors === 0;
-}
-validate66.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema103 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
+const schema109 = {"type":"object","description":"Job adapter: a call of the live attempt's payload.","properties":{"op":{"const":"call"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","method","body"],"additionalProperties":false};
+const schema112 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$","description":"A method that the job's adapter allows."};
+const pattern38 = new RegExp("^[A-Za-z][A-Za-z0-9_.-]*$", "u");
 
 function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4147,14 +4859,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))){
+if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.method === undefined) && (missing0 = "method"))) || ((data.body === undefined) && (missing0 = "body"))){
 validate69.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt"))){
+if(!(((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "method")) || (key0 === "body")) || (key0 === "state"))){
 validate69.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -4163,8 +4875,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("discard" !== data.op){
-validate69.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "discard"},message:"must be equal to constant"}];
+if("call" !== data.op){
+validate69.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "call"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4255,6 +4967,87 @@ var valid0 = _errs8 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.method !== undefined){
+let data4 = data.method;
+const _errs11 = errors;
+const _errs12 = errors;
+if(errors === _errs12){
+if(typeof data4 === "string"){
+if(func1(data4) > 64){
+validate69.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(func1(data4) < 1){
+validate69.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern38.test(data4)){
+validate69.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9_.-]*$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9_.-]*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate69.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+let data5 = data.body;
+const _errs14 = errors;
+const _errs15 = errors;
+if(errors === _errs15){
+if(typeof data5 === "string"){
+if(func1(data5) > 24576){
+validate69.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/maxLength",keyword:"maxLength",params:{limit: 24576},message:"must NOT have more than 24576 characters"}];
+return false;
+}
+}
+else {
+validate69.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+let data6 = data.state;
+const _errs17 = errors;
+const _errs18 = errors;
+if(errors === _errs18){
+if(typeof data6 === "string"){
+if(func1(data6) > 4096){
+validate69.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate69.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
 }
 }
 }
@@ -4271,7 +5064,8 @@ return errors === 0;
 }
 validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema106 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
+const schema115 = {"type":"object","description":"Job adapter: sub-units for the live attempt, or what became of some.","properties":{"op":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","verb","parts"],"additionalProperties":false};
+const schema118 = {"enum":["take","finish"],"description":"Whether sub-units are wanted or done."};
 
 function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4286,14 +5080,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.count === undefined) && (missing0 = "count"))){
+if(((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verb === undefined) && (missing0 = "verb"))) || ((data.parts === undefined) && (missing0 = "parts"))){
 validate71.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((key0 === "op") || (key0 === "item")) || (key0 === "queue")) || (key0 === "count"))){
+if(!(((((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verb")) || (key0 === "parts")) || (key0 === "state"))){
 validate71.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -4302,8 +5096,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("available" !== data.op){
-validate71.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "available"},message:"must be equal to constant"}];
+if("parts" !== data.op){
+validate71.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "parts"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4339,31 +5133,25 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.queue !== undefined){
-let data2 = data.queue;
+if(data.job !== undefined){
+let data2 = data.job;
 const _errs5 = errors;
 const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate71.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+if(func1(data2) > 26){
+validate71.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
-if(func1(data2) < 1){
-validate71.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data2)){
-validate71.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+if(!pattern6.test(data2)){
+validate71.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
-}
 else {
-validate71.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate71.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -4373,22 +5161,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.count !== undefined){
-let data3 = data.count;
+if(data.attempt !== undefined){
+let data3 = data.attempt;
 const _errs8 = errors;
+const _errs9 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate71.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate71.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
-if(errors === _errs8){
+if(errors === _errs9){
 if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 1000000000 || isNaN(data3)){
-validate71.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000000},message:"must be <= 1000000000"}];
+if(data3 > 1000000 || isNaN(data3)){
+validate71.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
-if(data3 < 0 || isNaN(data3)){
-validate71.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+if(data3 < 1 || isNaN(data3)){
+validate71.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -4398,6 +5187,102 @@ var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.verb !== undefined){
+let data4 = data.verb;
+const _errs11 = errors;
+if(!((data4 === "take") || (data4 === "finish"))){
+validate71.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema118.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.parts !== undefined){
+let data5 = data.parts;
+const _errs13 = errors;
+if(errors === _errs13){
+if(Array.isArray(data5)){
+if(data5.length > 64){
+validate71.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data5.length;
+for(let i0=0; i0<len0; i0++){
+let data6 = data5[i0];
+const _errs15 = errors;
+const _errs16 = errors;
+if(errors === _errs16){
+if(typeof data6 === "string"){
+if(func1(data6) > 128){
+validate71.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data6) < 1){
+validate71.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern20.test(data6)){
+validate71.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate71.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid4 = _errs15 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+else {
+validate71.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+let data7 = data.state;
+const _errs18 = errors;
+const _errs19 = errors;
+if(errors === _errs19){
+if(typeof data7 === "string"){
+if(func1(data7) > 4096){
+validate71.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/maxLength",keyword:"maxLength",params:{limit: 4096},message:"must NOT have more than 4096 characters"}];
+return false;
+}
+}
+else {
+validate71.errors = [{instancePath:instancePath+"/state",schemaPath:"common.schema.json#/$defs/adapterState/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
 }
 }
 }
@@ -4415,7 +5300,184 @@ return errors === 0;
 }
 validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema108 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
+const schema122 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
+const schema125 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
+const schema126 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
+
+function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate75.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
+validate75.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((key0 === "name") || (key0 === "size")) || (key0 === "sha256"))){
+validate75.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.name !== undefined){
+let data0 = data.name;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 128){
+validate75.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate75.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern17.test(data0)){
+validate75.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate75.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.size !== undefined){
+let data1 = data.size;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate75.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1099511627776 || isNaN(data1)){
+validate75.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate75.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sha256 !== undefined){
+let data2 = data.sha256;
+const _errs8 = errors;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate75.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(!pattern18.test(data2)){
+validate75.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate75.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+else {
+validate75.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate75.errors = vErrors;
+return errors === 0;
+}
+validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate74(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate74.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate74.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate75(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate75.errors : vErrors.concat(validate75.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate74.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate74.errors = vErrors;
+return errors === 0;
+}
+validate74.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
 
 function validate73(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4430,14 +5492,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))){
 validate73.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "reason"))){
+if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest"))){
 validate73.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -4446,8 +5508,8 @@ break;
 if(_errs1 === errors){
 if(data.op !== undefined){
 const _errs2 = errors;
-if("kill" !== data.op){
-validate73.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "kill"},message:"must be equal to constant"}];
+if("verify" !== data.op){
+validate73.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "verify"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4511,26 +5573,45 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.reason !== undefined){
-let data3 = data.reason;
+if(data.attempt !== undefined){
+let data3 = data.attempt;
 const _errs8 = errors;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data3 === "string"){
-if(func1(data3) > 512){
-validate73.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate73.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate73.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
 }
 else {
-validate73.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+if(data3 < 1 || isNaN(data3)){
+validate73.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
+}
+}
 }
 }
 var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.manifest !== undefined){
+const _errs11 = errors;
+if(!(validate74(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -4548,12 +5629,580 @@ return errors === 0;
 }
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
+const schema130 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
 
-function validate49(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate79(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate79.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.manifest === undefined) && (missing0 = "manifest"))){
+validate79.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "manifest"))){
+validate79.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("finalise" !== data.op){
+validate79.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "finalise"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate79.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate79.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate79.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate79.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate79.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate79.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data3 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate79.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate79.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate79.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.manifest !== undefined){
+const _errs11 = errors;
+if(!(validate74(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate79.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate79.errors = vErrors;
+return errors === 0;
+}
+validate79.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema133 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
+
+function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate82.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))){
+validate82.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "attempt"))){
+validate82.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("discard" !== data.op){
+validate82.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "discard"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate82.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate82.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate82.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data3 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000 || isNaN(data3)){
+validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data3 < 1 || isNaN(data3)){
+validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate82.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate82.errors = vErrors;
+return errors === 0;
+}
+validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema136 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
+
+function validate84(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate84.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.count === undefined) && (missing0 = "count"))){
+validate84.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "op") || (key0 === "item")) || (key0 === "queue")) || (key0 === "count"))){
+validate84.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("available" !== data.op){
+validate84.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "available"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate84.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate84.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate84.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.queue !== undefined){
+let data2 = data.queue;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate84.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(func1(data2) < 1){
+validate84.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data2)){
+validate84.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate84.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.count !== undefined){
+let data3 = data.count;
+const _errs8 = errors;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+validate84.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs8){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000000000 || isNaN(data3)){
+validate84.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000000},message:"must be <= 1000000000"}];
+return false;
+}
+else {
+if(data3 < 0 || isNaN(data3)){
+validate84.errors = [{instancePath:instancePath+"/count",schemaPath:"#/properties/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate84.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate84.errors = vErrors;
+return errors === 0;
+}
+validate84.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema138 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
+
+function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate86.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((data.op === undefined) && (missing0 = "op")) || ((data.item === undefined) && (missing0 = "item"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+validate86.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "op") || (key0 === "item")) || (key0 === "job")) || (key0 === "reason"))){
+validate86.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.op !== undefined){
+const _errs2 = errors;
+if("kill" !== data.op){
+validate86.errors = [{instancePath:instancePath+"/op",schemaPath:"#/properties/op/const",keyword:"const",params:{allowedValue: "kill"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.item !== undefined){
+let data1 = data.item;
+const _errs3 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate86.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate86.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate86.errors = [{instancePath:instancePath+"/item",schemaPath:"#/properties/item/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data2 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data2 === "string"){
+if(func1(data2) > 26){
+validate86.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data2)){
+validate86.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate86.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reason !== undefined){
+let data3 = data.reason;
+const _errs8 = errors;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data3 === "string"){
+if(func1(data3) > 512){
+validate86.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
+}
+}
+else {
+validate86.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate86.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate86.errors = vErrors;
+return errors === 0;
+}
+validate86.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="ask.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate49.evaluated;
+const evaluated0 = validate55.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -4564,14 +6213,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.kind === undefined) && (missing0 = "kind")) || ((data.items === undefined) && (missing0 = "items"))){
-validate49.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate55.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "kind") || (key0 === "items"))){
-validate49.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate55.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -4580,7 +6229,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("ask" !== data.kind){
-validate49.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "ask"},message:"must be equal to constant"}];
+validate55.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "ask"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4595,12 +6244,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(Array.isArray(data1)){
 if(data1.length > 256){
-validate49.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 256},message:"must NOT have more than 256 items"}];
+validate55.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 256},message:"must NOT have more than 256 items"}];
 return false;
 }
 else {
 if(data1.length < 1){
-validate49.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate55.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -4613,8 +6262,8 @@ const _errs6 = errors;
 let valid2 = false;
 let passing0 = null;
 const _errs7 = errors;
-if(!(validate50(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate50.errors : vErrors.concat(validate50.errors);
+if(!(validate56(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate56.errors : vErrors.concat(validate56.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs7 === errors;
@@ -4624,8 +6273,8 @@ passing0 = 0;
 var props0 = true;
 }
 const _errs8 = errors;
-if(!(validate52(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate52.errors : vErrors.concat(validate52.errors);
+if(!(validate58(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs8 === errors;
@@ -4642,8 +6291,8 @@ props0 = true;
 }
 }
 const _errs9 = errors;
-if(!(validate54(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
+if(!(validate60(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate60.errors : vErrors.concat(validate60.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs9 === errors;
@@ -4660,8 +6309,8 @@ props0 = true;
 }
 }
 const _errs10 = errors;
-if(!(validate56(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate56.errors : vErrors.concat(validate56.errors);
+if(!(validate62(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate62.errors : vErrors.concat(validate62.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs10 === errors;
@@ -4678,8 +6327,8 @@ props0 = true;
 }
 }
 const _errs11 = errors;
-if(!(validate58(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
+if(!(validate64(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs11 === errors;
@@ -4696,8 +6345,8 @@ props0 = true;
 }
 }
 const _errs12 = errors;
-if(!(validate61(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate61.errors : vErrors.concat(validate61.errors);
+if(!(validate67(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate67.errors : vErrors.concat(validate67.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs12 === errors;
@@ -4714,8 +6363,44 @@ props0 = true;
 }
 }
 const _errs13 = errors;
+if(!(validate69(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs13 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 6];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 6;
+if(props0 !== true){
+props0 = true;
+}
+}
 const _errs14 = errors;
-if(errors === _errs14){
+if(!(validate71(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs14 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 7];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 7;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs15 = errors;
+const _errs16 = errors;
+if(errors === _errs16){
 if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
 let missing1;
 if((((data2.op === undefined) && (missing1 = "op")) || ((data2.item === undefined) && (missing1 = "item"))) || ((data2.grant === undefined) && (missing1 = "grant"))){
@@ -4729,7 +6414,7 @@ vErrors.push(err0);
 errors++;
 }
 else {
-const _errs16 = errors;
+const _errs18 = errors;
 for(const key1 in data2){
 if(!(((key1 === "op") || (key1 === "item")) || (key1 === "grant"))){
 const err1 = {instancePath:instancePath+"/items/" + i0,schemaPath:"common.schema.json#/$defs/opGrant/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
@@ -4743,9 +6428,9 @@ errors++;
 break;
 }
 }
-if(_errs16 === errors){
+if(_errs18 === errors){
 if(data2.op !== undefined){
-const _errs17 = errors;
+const _errs19 = errors;
 if("grant" !== data2.op){
 const err2 = {instancePath:instancePath+"/items/" + i0+"/op",schemaPath:"common.schema.json#/$defs/opGrant/properties/op/const",keyword:"const",params:{allowedValue: "grant"},message:"must be equal to constant"};
 if(vErrors === null){
@@ -4756,7 +6441,7 @@ vErrors.push(err2);
 }
 errors++;
 }
-var valid4 = _errs17 === errors;
+var valid4 = _errs19 === errors;
 }
 else {
 var valid4 = true;
@@ -4764,7 +6449,7 @@ var valid4 = true;
 if(valid4){
 if(data2.item !== undefined){
 let data4 = data2.item;
-const _errs18 = errors;
+const _errs20 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
 const err3 = {instancePath:instancePath+"/items/" + i0+"/item",schemaPath:"common.schema.json#/$defs/opGrant/properties/item/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
@@ -4775,7 +6460,7 @@ vErrors.push(err3);
 }
 errors++;
 }
-if(errors === _errs18){
+if(errors === _errs20){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 9007199254740991 || isNaN(data4)){
 const err4 = {instancePath:instancePath+"/items/" + i0+"/item",schemaPath:"common.schema.json#/$defs/opGrant/properties/item/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"};
@@ -4801,7 +6486,7 @@ errors++;
 }
 }
 }
-var valid4 = _errs18 === errors;
+var valid4 = _errs20 === errors;
 }
 else {
 var valid4 = true;
@@ -4809,8 +6494,8 @@ var valid4 = true;
 if(valid4){
 if(data2.grant !== undefined){
 let data5 = data2.grant;
-const _errs20 = errors;
-if(errors === _errs20){
+const _errs22 = errors;
+if(errors === _errs22){
 if(typeof data5 === "string"){
 if(func1(data5) > 16384){
 const err6 = {instancePath:instancePath+"/items/" + i0+"/grant",schemaPath:"common.schema.json#/$defs/opGrant/properties/grant/maxLength",keyword:"maxLength",params:{limit: 16384},message:"must NOT have more than 16384 characters"};
@@ -4858,7 +6543,7 @@ vErrors.push(err9);
 errors++;
 }
 }
-var valid4 = _errs20 === errors;
+var valid4 = _errs22 === errors;
 }
 else {
 var valid4 = true;
@@ -4879,43 +6564,7 @@ vErrors.push(err10);
 errors++;
 }
 }
-var _valid0 = _errs13 === errors;
-if(_valid0 && valid2){
-valid2 = false;
-passing0 = [passing0, 6];
-}
-else {
-if(_valid0){
-valid2 = true;
-passing0 = 6;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs22 = errors;
-if(!(validate63(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate63.errors : vErrors.concat(validate63.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs22 === errors;
-if(_valid0 && valid2){
-valid2 = false;
-passing0 = [passing0, 7];
-}
-else {
-if(_valid0){
-valid2 = true;
-passing0 = 7;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs23 = errors;
-if(!(validate66(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs23 === errors;
+var _valid0 = _errs15 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 8];
@@ -4929,8 +6578,8 @@ props0 = true;
 }
 }
 const _errs24 = errors;
-if(!(validate69(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
+if(!(validate73(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate73.errors : vErrors.concat(validate73.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs24 === errors;
@@ -4947,8 +6596,8 @@ props0 = true;
 }
 }
 const _errs25 = errors;
-if(!(validate71(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate71.errors : vErrors.concat(validate71.errors);
+if(!(validate79(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate79.errors : vErrors.concat(validate79.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs25 === errors;
@@ -4965,8 +6614,8 @@ props0 = true;
 }
 }
 const _errs26 = errors;
-if(!(validate73(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate73.errors : vErrors.concat(validate73.errors);
+if(!(validate82(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs26 === errors;
@@ -4980,6 +6629,44 @@ valid2 = true;
 passing0 = 11;
 if(props0 !== true){
 props0 = true;
+}
+}
+const _errs27 = errors;
+if(!(validate84(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate84.errors : vErrors.concat(validate84.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs27 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 12];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 12;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs28 = errors;
+if(!(validate86(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs28 === errors;
+if(_valid0 && valid2){
+valid2 = false;
+passing0 = [passing0, 13];
+}
+else {
+if(_valid0){
+valid2 = true;
+passing0 = 13;
+if(props0 !== true){
+props0 = true;
+}
+}
 }
 }
 }
@@ -5002,7 +6689,7 @@ else {
 vErrors.push(err11);
 }
 errors++;
-validate49.errors = vErrors;
+validate55.errors = vErrors;
 return false;
 }
 else {
@@ -5025,7 +6712,7 @@ break;
 }
 }
 else {
-validate49.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate55.errors = [{instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -5039,23 +6726,23 @@ var valid0 = true;
 }
 }
 else {
-validate49.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate55.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate49.errors = vErrors;
+validate55.errors = vErrors;
 return errors === 0;
 }
-validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isBrokerHello = validate75;
-const schema111 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
+export const isBrokerHello = validate88;
+const schema141 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
 
-function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate88(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="broker-hello.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate75.evaluated;
+const evaluated0 = validate88.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -5066,14 +6753,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.certificate === undefined) && (missing0 = "certificate"))) || ((data.session === undefined) && (missing0 = "session"))) || ((data.versions === undefined) && (missing0 = "versions"))) || ((data.maxSlots === undefined) && (missing0 = "maxSlots"))){
-validate75.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate88.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "kind") || (key0 === "certificate")) || (key0 === "session")) || (key0 === "versions")) || (key0 === "maxSlots"))){
-validate75.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate88.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -5082,7 +6769,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("broker-hello" !== data.kind){
-validate75.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "broker-hello"},message:"must be equal to constant"}];
+validate88.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "broker-hello"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -5097,24 +6784,24 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
 if(func1(data1) > 1024){
-validate75.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/maxLength",keyword:"maxLength",params:{limit: 1024},message:"must NOT have more than 1024 characters"}];
+validate88.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/maxLength",keyword:"maxLength",params:{limit: 1024},message:"must NOT have more than 1024 characters"}];
 return false;
 }
 else {
 if(func1(data1) < 1){
-validate75.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate88.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern4.test(data1)){
-validate75.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
+validate88.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_.-]+$"},message:"must match pattern \""+"^[A-Za-z0-9_.-]+$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate88.errors = [{instancePath:instancePath+"/certificate",schemaPath:"#/properties/certificate/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -5131,18 +6818,18 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data2 === "string"){
 if(func1(data2) > 16){
-validate75.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
+validate88.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data2)){
-validate75.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
+validate88.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate88.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -5158,12 +6845,12 @@ const _errs8 = errors;
 if(errors === _errs8){
 if(Array.isArray(data3)){
 if(data3.length > 8){
-validate75.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+validate88.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
 return false;
 }
 else {
 if(data3.length < 1){
-validate75.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate88.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -5174,18 +6861,18 @@ let data4 = data3[i0];
 const _errs10 = errors;
 const _errs11 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate75.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate88.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs11){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 1000 || isNaN(data4)){
-validate75.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate88.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data4 < 1 || isNaN(data4)){
-validate75.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate88.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -5200,7 +6887,7 @@ break;
 }
 }
 else {
-validate75.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate88.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -5214,18 +6901,18 @@ if(data.maxSlots !== undefined){
 let data5 = data.maxSlots;
 const _errs13 = errors;
 if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
-validate75.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate88.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs13){
 if((typeof data5 == "number") && (isFinite(data5))){
 if(data5 > 64 || isNaN(data5)){
-validate75.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"}];
+validate88.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/maximum",keyword:"maximum",params:{comparison: "<=", limit: 64},message:"must be <= 64"}];
 return false;
 }
 else {
 if(data5 < 1 || isNaN(data5)){
-validate75.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate88.errors = [{instancePath:instancePath+"/maxSlots",schemaPath:"#/properties/maxSlots/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -5235,1754 +6922,6 @@ var valid0 = _errs13 === errors;
 }
 else {
 var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate75.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate75.errors = vErrors;
-return errors === 0;
-}
-validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isCall = validate76;
-const schema114 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$"},"body":{"type":"string","maxLength":32768}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
-const schema115 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
-const schema116 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
-const pattern42 = new RegExp("^[A-Za-z][A-Za-z0-9_.-]*$", "u");
-
-function validate76(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="call.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate76.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.method === undefined) && (missing0 = "method"))) || ((data.body === undefined) && (missing0 = "body"))){
-validate76.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "method")) || (key0 === "body"))){
-validate76.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("call" !== data.kind){
-validate76.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "call"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate76.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate76.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate76.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate76.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate76.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate76.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate76.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data3)){
-validate76.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate76.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data4 = data.attempt;
-const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate76.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate76.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data4 < 1 || isNaN(data4)){
-validate76.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.method !== undefined){
-let data5 = data.method;
-const _errs15 = errors;
-if(errors === _errs15){
-if(typeof data5 === "string"){
-if(func1(data5) > 64){
-validate76.errors = [{instancePath:instancePath+"/method",schemaPath:"#/properties/method/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data5) < 1){
-validate76.errors = [{instancePath:instancePath+"/method",schemaPath:"#/properties/method/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern42.test(data5)){
-validate76.errors = [{instancePath:instancePath+"/method",schemaPath:"#/properties/method/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9_.-]*$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9_.-]*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate76.errors = [{instancePath:instancePath+"/method",schemaPath:"#/properties/method/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.body !== undefined){
-let data6 = data.body;
-const _errs17 = errors;
-if(errors === _errs17){
-if(typeof data6 === "string"){
-if(func1(data6) > 32768){
-validate76.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/maxLength",keyword:"maxLength",params:{limit: 32768},message:"must NOT have more than 32768 characters"}];
-return false;
-}
-}
-else {
-validate76.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs17 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate76.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate76.errors = vErrors;
-return errors === 0;
-}
-validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isCapabilities = validate77;
-const schema119 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
-
-function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate78.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 32){
-validate78.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate37(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate78.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate78.errors = vErrors;
-return errors === 0;
-}
-validate78.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
-const schema125 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
-const schema126 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
-const schema129 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
-
-function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate82.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verdict === undefined) && (missing0 = "verdict"))) || ((data.reason === undefined) && (missing0 = "reason"))){
-validate82.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((key0 === "job") || (key0 === "attempt")) || (key0 === "verdict")) || (key0 === "reason"))){
-validate82.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.job !== undefined){
-let data0 = data.job;
-const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 26){
-validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data0)){
-validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate82.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data1 = data.attempt;
-const _errs5 = errors;
-const _errs6 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs6){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 1000000 || isNaN(data1)){
-validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate82.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.verdict !== undefined){
-let data2 = data.verdict;
-const _errs8 = errors;
-if(!((((data2 === "verifying") || (data2 === "waiting")) || (data2 === "committed")) || (data2 === "refused"))){
-validate82.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema129.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.reason !== undefined){
-let data3 = data.reason;
-const _errs10 = errors;
-const _errs11 = errors;
-if(errors === _errs11){
-if(typeof data3 === "string"){
-if(func1(data3) > 512){
-validate82.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
-return false;
-}
-}
-else {
-validate82.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate82.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate82.errors = vErrors;
-return errors === 0;
-}
-validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate81(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate81.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate81.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate81.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate81.errors = vErrors;
-return errors === 0;
-}
-validate81.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="capabilities.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate77.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
-validate77.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "capabilities")) || (key0 === "verdicts"))){
-validate77.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("capabilities" !== data.kind){
-validate77.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "capabilities"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate77.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate77.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate77.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate77.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate77.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate77.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate77.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data3)){
-validate77.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate77.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data4 = data.attempt;
-const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate77.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate77.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data4 < 1 || isNaN(data4)){
-validate77.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.capabilities !== undefined){
-const _errs15 = errors;
-if(!(validate78(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate78.errors : vErrors.concat(validate78.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.verdicts !== undefined){
-const _errs16 = errors;
-if(!(validate81(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate77.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate77.errors = vErrors;
-return errors === 0;
-}
-validate77.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isCertificate = validate85;
-const schema131 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
-const schema134 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
-const pattern47 = new RegExp("^[A-Za-z0-9_-]{43}$", "u");
-const pattern48 = new RegExp("^[!-~]+$", "u");
-
-function validate85(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="certificate.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate85.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((((((data.iss === undefined) && (missing0 = "iss")) || ((data.instance === undefined) && (missing0 = "instance"))) || ((data.kex === undefined) && (missing0 = "kex"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
-validate85.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((((key0 === "iss") || (key0 === "instance")) || (key0 === "kex")) || (key0 === "address")) || (key0 === "iat")) || (key0 === "exp"))){
-validate85.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.iss !== undefined){
-let data0 = data.iss;
-const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 64){
-validate85.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data0) < 1){
-validate85.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data0)){
-validate85.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate85.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.instance !== undefined){
-let data1 = data.instance;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data1 === "string"){
-if(func1(data1) > 64){
-validate85.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data1) < 1){
-validate85.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data1)){
-validate85.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate85.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.kex !== undefined){
-let data2 = data.kex;
-const _errs8 = errors;
-const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data2 === "string"){
-if(func1(data2) > 43){
-validate85.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
-return false;
-}
-else {
-if(!pattern47.test(data2)){
-validate85.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate85.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-let data3 = data.address;
-const _errs11 = errors;
-if(errors === _errs11){
-if(typeof data3 === "string"){
-if(func1(data3) > 200){
-validate85.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
-return false;
-}
-else {
-if(func1(data3) < 1){
-validate85.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern48.test(data3)){
-validate85.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate85.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.iat !== undefined){
-let data4 = data.iat;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate85.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 9007199254740991 || isNaN(data4)){
-validate85.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data4 < 0 || isNaN(data4)){
-validate85.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.exp !== undefined){
-let data5 = data.exp;
-const _errs15 = errors;
-if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
-validate85.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs15){
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 > 9007199254740991 || isNaN(data5)){
-validate85.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data5 < 0 || isNaN(data5)){
-validate85.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate85.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate85.errors = vErrors;
-return errors === 0;
-}
-validate85.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isError = validate86;
-const schema135 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
-
-function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="error.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate86.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.code === undefined) && (missing0 = "code"))) || ((data.message === undefined) && (missing0 = "message"))){
-validate86.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "code")) || (key0 === "message"))){
-validate86.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("error" !== data.kind){
-validate86.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "error"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate86.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate86.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate86.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate86.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate86.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate86.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.code !== undefined){
-let data3 = data.code;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 64){
-validate86.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data3) < 1){
-validate86.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern7.test(data3)){
-validate86.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]*$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate86.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.message !== undefined){
-let data4 = data.message;
-const _errs12 = errors;
-const _errs13 = errors;
-if(errors === _errs13){
-if(typeof data4 === "string"){
-if(func1(data4) > 512){
-validate86.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
-return false;
-}
-}
-else {
-validate86.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate86.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate86.errors = vErrors;
-return errors === 0;
-}
-validate86.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isFarewell = validate87;
-const schema140 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
-
-function validate87(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="farewell.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate87.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((data.kind === undefined) && (missing0 = "kind")) || ((data.code === undefined) && (missing0 = "code"))) || ((data.message === undefined) && (missing0 = "message"))){
-validate87.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((key0 === "kind") || (key0 === "code")) || (key0 === "message"))){
-validate87.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("farewell" !== data.kind){
-validate87.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "farewell"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.code !== undefined){
-let data1 = data.code;
-const _errs3 = errors;
-const _errs4 = errors;
-if(errors === _errs4){
-if(typeof data1 === "string"){
-if(func1(data1) > 64){
-validate87.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data1) < 1){
-validate87.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern7.test(data1)){
-validate87.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]*$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate87.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.message !== undefined){
-let data2 = data.message;
-const _errs6 = errors;
-const _errs7 = errors;
-if(errors === _errs7){
-if(typeof data2 === "string"){
-if(func1(data2) > 512){
-validate87.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
-return false;
-}
-}
-else {
-validate87.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-else {
-validate87.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate87.errors = vErrors;
-return errors === 0;
-}
-validate87.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isGrant = validate88;
-const schema143 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
-
-function validate89(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate89.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
-validate89.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((key0 === "name") || (key0 === "size")) || (key0 === "sha256")) || (key0 === "executable"))){
-validate89.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.name !== undefined){
-let data0 = data.name;
-const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 128){
-validate89.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
-return false;
-}
-else {
-if(func1(data0) < 1){
-validate89.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern17.test(data0)){
-validate89.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate89.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.size !== undefined){
-let data1 = data.size;
-const _errs5 = errors;
-const _errs6 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate89.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs6){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 1099511627776 || isNaN(data1)){
-validate89.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate89.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.sha256 !== undefined){
-let data2 = data.sha256;
-const _errs8 = errors;
-const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate89.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(!pattern18.test(data2)){
-validate89.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate89.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.executable !== undefined){
-const _errs11 = errors;
-if(typeof data.executable !== "boolean"){
-validate89.errors = [{instancePath:instancePath+"/executable",schemaPath:"#/properties/executable/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
-return false;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate89.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate89.errors = vErrors;
-return errors === 0;
-}
-validate89.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate88(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="grant.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate88.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((((((data.iss === undefined) && (missing0 = "iss")) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.jkt === undefined) && (missing0 = "jkt"))) || ((data.get === undefined) && (missing0 = "get"))) || ((data.put === undefined) && (missing0 = "put"))) || ((data.totalBytes === undefined) && (missing0 = "totalBytes"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
-validate88.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(func8.call(schema143.properties, key0))){
-validate88.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.iss !== undefined){
-let data0 = data.iss;
-const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 64){
-validate88.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data0) < 1){
-validate88.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data0)){
-validate88.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data1 = data.job;
-const _errs5 = errors;
-const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data1 === "string"){
-if(func1(data1) > 26){
-validate88.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data1)){
-validate88.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data2 = data.attempt;
-const _errs8 = errors;
-const _errs9 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate88.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs9){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 1000000 || isNaN(data2)){
-validate88.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate88.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.jkt !== undefined){
-let data3 = data.jkt;
-const _errs11 = errors;
-if(errors === _errs11){
-if(typeof data3 === "string"){
-if(func1(data3) > 43){
-validate88.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
-return false;
-}
-else {
-if(!pattern47.test(data3)){
-validate88.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.get !== undefined){
-let data4 = data.get;
-const _errs13 = errors;
-if(errors === _errs13){
-if(Array.isArray(data4)){
-if(data4.length > 16){
-validate88.errors = [{instancePath:instancePath+"/get",schemaPath:"#/properties/get/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
-return false;
-}
-else {
-var valid4 = true;
-const len0 = data4.length;
-for(let i0=0; i0<len0; i0++){
-const _errs15 = errors;
-if(!(validate89(data4[i0], {instancePath:instancePath+"/get/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate89.errors : vErrors.concat(validate89.errors);
-errors = vErrors.length;
-}
-var valid4 = _errs15 === errors;
-if(!valid4){
-break;
-}
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/get",schemaPath:"#/properties/get/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.put !== undefined){
-let data6 = data.put;
-const _errs16 = errors;
-if(errors === _errs16){
-if(Array.isArray(data6)){
-if(data6.length > 16){
-validate88.errors = [{instancePath:instancePath+"/put",schemaPath:"#/properties/put/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
-return false;
-}
-else {
-var valid5 = true;
-const len1 = data6.length;
-for(let i1=0; i1<len1; i1++){
-let data7 = data6[i1];
-const _errs18 = errors;
-if(errors === _errs18){
-if(data7 && typeof data7 == "object" && !Array.isArray(data7)){
-let missing1;
-if(((data7.name === undefined) && (missing1 = "name")) || ((data7.maxBytes === undefined) && (missing1 = "maxBytes"))){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
-return false;
-}
-else {
-const _errs20 = errors;
-for(const key1 in data7){
-if(!(((key1 === "name") || (key1 === "maxBytes")) || (key1 === "sha256"))){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs20 === errors){
-if(data7.name !== undefined){
-let data8 = data7.name;
-const _errs21 = errors;
-const _errs22 = errors;
-if(errors === _errs22){
-if(typeof data8 === "string"){
-if(func1(data8) > 128){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
-return false;
-}
-else {
-if(func1(data8) < 1){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern17.test(data8)){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid6 = _errs21 === errors;
-}
-else {
-var valid6 = true;
-}
-if(valid6){
-if(data7.maxBytes !== undefined){
-let data9 = data7.maxBytes;
-const _errs24 = errors;
-const _errs25 = errors;
-if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs25){
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 > 1099511627776 || isNaN(data9)){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
-return false;
-}
-else {
-if(data9 < 0 || isNaN(data9)){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid6 = _errs24 === errors;
-}
-else {
-var valid6 = true;
-}
-if(valid6){
-if(data7.sha256 !== undefined){
-let data10 = data7.sha256;
-const _errs27 = errors;
-const _errs28 = errors;
-if(errors === _errs28){
-if(typeof data10 === "string"){
-if(func1(data10) > 64){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(!pattern18.test(data10)){
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid6 = _errs27 === errors;
-}
-else {
-var valid6 = true;
-}
-}
-}
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid5 = _errs18 === errors;
-if(!valid5){
-break;
-}
-}
-}
-}
-else {
-validate88.errors = [{instancePath:instancePath+"/put",schemaPath:"#/properties/put/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.totalBytes !== undefined){
-let data11 = data.totalBytes;
-const _errs30 = errors;
-const _errs31 = errors;
-if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
-validate88.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs31){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 > 1099511627776 || isNaN(data11)){
-validate88.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
-return false;
-}
-else {
-if(data11 < 0 || isNaN(data11)){
-validate88.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs30 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.iat !== undefined){
-let data12 = data.iat;
-const _errs33 = errors;
-if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
-validate88.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs33){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 > 9007199254740991 || isNaN(data12)){
-validate88.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data12 < 0 || isNaN(data12)){
-validate88.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs33 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.exp !== undefined){
-let data13 = data.exp;
-const _errs35 = errors;
-if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
-validate88.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs35){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 > 9007199254740991 || isNaN(data13)){
-validate88.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data13 < 0 || isNaN(data13)){
-validate88.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs35 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
 }
 }
 }
@@ -7001,11 +6940,659 @@ return errors === 0;
 }
 validate88.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isIdentity = validate91;
-const schema155 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
+export const isCall = validate89;
+const schema144 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
+const schema145 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
+const schema146 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
+
+function validate89(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="call.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate89.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.method === undefined) && (missing0 = "method"))) || ((data.body === undefined) && (missing0 = "body"))){
+validate89.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "method")) || (key0 === "body"))){
+validate89.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("call" !== data.kind){
+validate89.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "call"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate89.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate89.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate89.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate89.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate89.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate89.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate89.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate89.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate89.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate89.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate89.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate89.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.method !== undefined){
+let data5 = data.method;
+const _errs15 = errors;
+const _errs16 = errors;
+if(errors === _errs16){
+if(typeof data5 === "string"){
+if(func1(data5) > 64){
+validate89.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(func1(data5) < 1){
+validate89.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern38.test(data5)){
+validate89.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9_.-]*$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9_.-]*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate89.errors = [{instancePath:instancePath+"/method",schemaPath:"common.schema.json#/$defs/callMethod/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+let data6 = data.body;
+const _errs18 = errors;
+const _errs19 = errors;
+if(errors === _errs19){
+if(typeof data6 === "string"){
+if(func1(data6) > 24576){
+validate89.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/maxLength",keyword:"maxLength",params:{limit: 24576},message:"must NOT have more than 24576 characters"}];
+return false;
+}
+}
+else {
+validate89.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs18 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate89.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate89.errors = vErrors;
+return errors === 0;
+}
+validate89.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isCalled = validate90;
+const schema151 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"called.schema.json","title":"Called","description":"Answer to a call.","type":"object","properties":{"kind":{"const":"called"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","body"],"additionalProperties":false};
+
+function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="called.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate90.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.body === undefined) && (missing0 = "body"))){
+validate90.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "body"))){
+validate90.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("called" !== data.kind){
+validate90.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "called"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate90.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate90.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate90.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate90.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate90.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate90.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate90.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate90.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate90.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate90.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate90.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate90.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+let data5 = data.body;
+const _errs15 = errors;
+const _errs16 = errors;
+if(errors === _errs16){
+if(typeof data5 === "string"){
+if(func1(data5) > 24576){
+validate90.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/maxLength",keyword:"maxLength",params:{limit: 24576},message:"must NOT have more than 24576 characters"}];
+return false;
+}
+}
+else {
+validate90.errors = [{instancePath:instancePath+"/body",schemaPath:"common.schema.json#/$defs/callBody/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate90.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate90.errors = vErrors;
+return errors === 0;
+}
+validate90.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isCapabilities = validate91;
+const schema157 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
+
+function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate92.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 32){
+validate92.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32},message:"must NOT have more than 32 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate43(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate43.errors : vErrors.concat(validate43.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate92.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate92.errors = vErrors;
+return errors === 0;
+}
+validate92.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema163 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
+const schema164 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
+const schema167 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
+
+function validate96(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate96.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verdict === undefined) && (missing0 = "verdict"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+validate96.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((key0 === "job") || (key0 === "attempt")) || (key0 === "verdict")) || (key0 === "reason"))){
+validate96.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.job !== undefined){
+let data0 = data.job;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 26){
+validate96.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data0)){
+validate96.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate96.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data1 = data.attempt;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate96.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1000000 || isNaN(data1)){
+validate96.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate96.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.verdict !== undefined){
+let data2 = data.verdict;
+const _errs8 = errors;
+if(!((((data2 === "verifying") || (data2 === "waiting")) || (data2 === "committed")) || (data2 === "refused"))){
+validate96.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema167.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reason !== undefined){
+let data3 = data.reason;
+const _errs10 = errors;
+const _errs11 = errors;
+if(errors === _errs11){
+if(typeof data3 === "string"){
+if(func1(data3) > 512){
+validate96.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
+}
+}
+else {
+validate96.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate96.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate96.errors = vErrors;
+return errors === 0;
+}
+validate96.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate95(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate95.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate95.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate95.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate95.errors = vErrors;
+return errors === 0;
+}
+validate95.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
 
 function validate91(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="identity.schema.json" */;
+/*# sourceURL="capabilities.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate91.evaluated;
@@ -7018,47 +7605,25 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((((((data.iss === undefined) && (missing0 = "iss")) || ((data.sub === undefined) && (missing0 = "sub"))) || ((data.owner === undefined) && (missing0 = "owner"))) || ((data.site === undefined) && (missing0 = "site"))) || ((data.tier === undefined) && (missing0 = "tier"))) || ((data.sig === undefined) && (missing0 = "sig"))) || ((data.kex === undefined) && (missing0 = "kex"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
+if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
 validate91.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema155.properties, key0))){
+if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "capabilities")) || (key0 === "verdicts"))){
 validate91.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-if(data.iss !== undefined){
-let data0 = data.iss;
+if(data.kind !== undefined){
 const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 64){
-validate91.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+if("capabilities" !== data.kind){
+validate91.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "capabilities"},message:"must be equal to constant"}];
 return false;
-}
-else {
-if(func1(data0) < 1){
-validate91.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data0)){
-validate91.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate91.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
 }
 var valid0 = _errs2 === errors;
 }
@@ -7066,136 +7631,123 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.sub !== undefined){
-let data1 = data.sub;
-const _errs5 = errors;
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate91.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate91.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate91.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
 const _errs6 = errors;
-if(errors === _errs6){
-if(typeof data1 === "string"){
-if(func1(data1) > 26){
-validate91.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate91.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate91.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
-if(!pattern6.test(data1)){
-validate91.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(data2 < 1 || isNaN(data2)){
+validate91.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
 }
-else {
-validate91.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
 }
-}
-var valid0 = _errs5 === errors;
+var valid0 = _errs6 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.owner !== undefined){
-let data2 = data.owner;
-const _errs8 = errors;
+if(data.job !== undefined){
+let data3 = data.job;
 const _errs9 = errors;
-if(errors === _errs9){
-if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate91.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
-return false;
-}
-else {
-if(func1(data2) < 1){
-validate91.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data2)){
-validate91.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate91.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.site !== undefined){
-let data3 = data.site;
-const _errs11 = errors;
-const _errs12 = errors;
-if(errors === _errs12){
+const _errs10 = errors;
+if(errors === _errs10){
 if(typeof data3 === "string"){
-if(func1(data3) > 64){
-validate91.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+if(func1(data3) > 26){
+validate91.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
-if(func1(data3) < 1){
-validate91.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+if(!pattern6.test(data3)){
+validate91.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
-}
-else {
-if(!pattern10.test(data3)){
-validate91.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
-return false;
-}
 }
 }
 }
 else {
-validate91.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate91.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid0 = _errs11 === errors;
+var valid0 = _errs9 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.tier !== undefined){
-let data4 = data.tier;
-const _errs14 = errors;
-if(!(((data4 === "untrusted") || (data4 === "semi-trusted")) || (data4 === "trusted"))){
-validate91.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema155.properties.tier.enum},message:"must be equal to one of the allowed values"}];
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate91.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
-var valid0 = _errs14 === errors;
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate91.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate91.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.sig !== undefined){
-let data5 = data.sig;
+if(data.capabilities !== undefined){
 const _errs15 = errors;
-const _errs16 = errors;
-if(errors === _errs16){
-if(typeof data5 === "string"){
-if(func1(data5) > 43){
-validate91.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
-return false;
-}
-else {
-if(!pattern47.test(data5)){
-validate91.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate91.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate92(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate92.errors : vErrors.concat(validate92.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
 }
@@ -7203,88 +7755,16 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.kex !== undefined){
-let data6 = data.kex;
-const _errs18 = errors;
-const _errs19 = errors;
-if(errors === _errs19){
-if(typeof data6 === "string"){
-if(func1(data6) > 43){
-validate91.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
-return false;
+if(data.verdicts !== undefined){
+const _errs16 = errors;
+if(!(validate95(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate95.errors : vErrors.concat(validate95.errors);
+errors = vErrors.length;
 }
-else {
-if(!pattern47.test(data6)){
-validate91.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate91.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs18 === errors;
+var valid0 = _errs16 === errors;
 }
 else {
 var valid0 = true;
-}
-if(valid0){
-if(data.iat !== undefined){
-let data7 = data.iat;
-const _errs21 = errors;
-if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
-validate91.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs21){
-if((typeof data7 == "number") && (isFinite(data7))){
-if(data7 > 9007199254740991 || isNaN(data7)){
-validate91.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data7 < 0 || isNaN(data7)){
-validate91.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.exp !== undefined){
-let data8 = data.exp;
-const _errs23 = errors;
-if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-validate91.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs23){
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 9007199254740991 || isNaN(data8)){
-validate91.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data8 < 0 || isNaN(data8)){
-validate91.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs23 === errors;
-}
-else {
-var valid0 = true;
-}
-}
 }
 }
 }
@@ -7305,14 +7785,16 @@ return errors === 0;
 }
 validate91.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isJob = validate92;
-const schema162 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
-const schema165 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
+export const isCertificate = validate99;
+const schema169 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
+const schema172 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
+const pattern58 = new RegExp("^[A-Za-z0-9_-]{43}$", "u");
 
-function validate93(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate99(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="certificate.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate93.evaluated;
+const evaluated0 = validate99.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -7322,39 +7804,45 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.leaseSeconds === undefined) && (missing0 = "leaseSeconds"))) || ((data.firstRenewSeconds === undefined) && (missing0 = "firstRenewSeconds"))) || ((data.description === undefined) && (missing0 = "description"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))){
-validate93.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if(((((((data.iss === undefined) && (missing0 = "iss")) || ((data.instance === undefined) && (missing0 = "instance"))) || ((data.kex === undefined) && (missing0 = "kex"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
+validate99.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((((key0 === "job") || (key0 === "attempt")) || (key0 === "queue")) || (key0 === "leaseSeconds")) || (key0 === "firstRenewSeconds")) || (key0 === "description")) || (key0 === "capabilities"))){
-validate93.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((((key0 === "iss") || (key0 === "instance")) || (key0 === "kex")) || (key0 === "address")) || (key0 === "iat")) || (key0 === "exp"))){
+validate99.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-if(data.job !== undefined){
-let data0 = data.job;
+if(data.iss !== undefined){
+let data0 = data.iss;
 const _errs2 = errors;
 const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data0 === "string"){
-if(func1(data0) > 26){
-validate93.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+if(func1(data0) > 64){
+validate99.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-if(!pattern6.test(data0)){
-validate93.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(func1(data0) < 1){
+validate99.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data0)){
+validate99.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
 return false;
 }
 }
 }
+}
 else {
-validate93.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate99.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -7364,26 +7852,32 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.attempt !== undefined){
-let data1 = data.attempt;
+if(data.instance !== undefined){
+let data1 = data.instance;
 const _errs5 = errors;
 const _errs6 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate93.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
 if(errors === _errs6){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 1000000 || isNaN(data1)){
-validate93.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+if(typeof data1 === "string"){
+if(func1(data1) > 64){
+validate99.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-if(data1 < 1 || isNaN(data1)){
-validate93.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(func1(data1) < 1){
+validate99.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data1)){
+validate99.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
 return false;
 }
 }
+}
+}
+else {
+validate99.errors = [{instancePath:instancePath+"/instance",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
 }
 }
 var valid0 = _errs5 === errors;
@@ -7392,31 +7886,25 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.queue !== undefined){
-let data2 = data.queue;
+if(data.kex !== undefined){
+let data2 = data.kex;
 const _errs8 = errors;
 const _errs9 = errors;
 if(errors === _errs9){
 if(typeof data2 === "string"){
-if(func1(data2) > 64){
-validate93.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+if(func1(data2) > 43){
+validate99.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
 return false;
 }
 else {
-if(func1(data2) < 1){
-validate93.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern10.test(data2)){
-validate93.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+if(!pattern58.test(data2)){
+validate99.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
 return false;
 }
 }
 }
-}
 else {
-validate93.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate99.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -7426,24 +7914,30 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.leaseSeconds !== undefined){
-let data3 = data.leaseSeconds;
+if(data.address !== undefined){
+let data3 = data.address;
 const _errs11 = errors;
 if(errors === _errs11){
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 > 604800 || isNaN(data3)){
-validate93.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+if(typeof data3 === "string"){
+if(func1(data3) > 200){
+validate99.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/maxLength",keyword:"maxLength",params:{limit: 200},message:"must NOT have more than 200 characters"}];
 return false;
 }
 else {
-if(data3 < 0.001 || isNaN(data3)){
-validate93.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
+if(func1(data3) < 1){
+validate99.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern20.test(data3)){
+validate99.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
 return false;
 }
 }
 }
+}
 else {
-validate93.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate99.errors = [{instancePath:instancePath+"/address",schemaPath:"#/properties/address/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -7453,25 +7947,25 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.firstRenewSeconds !== undefined){
-let data4 = data.firstRenewSeconds;
+if(data.iat !== undefined){
+let data4 = data.iat;
 const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate99.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
 if(errors === _errs13){
 if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 604800 || isNaN(data4)){
-validate93.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+if(data4 > 9007199254740991 || isNaN(data4)){
+validate99.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
-if(data4 < 0.001 || isNaN(data4)){
-validate93.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
+if(data4 < 0 || isNaN(data4)){
+validate99.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
-}
-else {
-validate93.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
 }
 }
 var valid0 = _errs13 === errors;
@@ -7480,30 +7974,32 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.description !== undefined){
+if(data.exp !== undefined){
+let data5 = data.exp;
 const _errs15 = errors;
-if(!(validate27(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
-errors = vErrors.length;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+validate99.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs15){
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 9007199254740991 || isNaN(data5)){
+validate99.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data5 < 0 || isNaN(data5)){
+validate99.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
 }
 var valid0 = _errs15 === errors;
 }
 else {
 var valid0 = true;
 }
-if(valid0){
-if(data.capabilities !== undefined){
-const _errs16 = errors;
-if(!(validate36(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-}
 }
 }
 }
@@ -7513,244 +8009,20 @@ var valid0 = true;
 }
 }
 else {
-validate93.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate99.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate93.errors = vErrors;
+validate99.errors = vErrors;
 return errors === 0;
 }
-validate93.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate99.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-
-function validate97(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate97.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate97.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate97.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate97.errors = vErrors;
-return errors === 0;
-}
-validate97.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="job.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate92.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.lease === undefined) && (missing0 = "lease"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
-validate92.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "lease")) || (key0 === "verdicts"))){
-validate92.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("job" !== data.kind){
-validate92.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "job"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate92.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate92.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate92.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate92.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate92.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate92.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lease !== undefined){
-const _errs9 = errors;
-if(!(validate93(data.lease, {instancePath:instancePath+"/lease",parentData:data,parentDataProperty:"lease",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate93.errors : vErrors.concat(validate93.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.verdicts !== undefined){
-const _errs10 = errors;
-if(!(validate97(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate97.errors : vErrors.concat(validate97.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate92.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate92.errors = vErrors;
-return errors === 0;
-}
-validate92.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isNone = validate100;
-const schema170 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
-const schema173 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
-
-function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate101.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate101.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate101.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate101.errors = vErrors;
-return errors === 0;
-}
-validate101.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
+export const isError = validate100;
+const schema173 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
 
 function validate100(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="none.schema.json" */;
+/*# sourceURL="error.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate100.evaluated;
@@ -7763,14 +8035,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.none === undefined) && (missing0 = "none"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
+if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.code === undefined) && (missing0 = "code"))) || ((data.message === undefined) && (missing0 = "message"))){
 validate100.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "none")) || (key0 === "verdicts"))){
+if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "code")) || (key0 === "message"))){
 validate100.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -7779,8 +8051,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("none" !== data.kind){
-validate100.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "none"},message:"must be equal to constant"}];
+if("error" !== data.kind){
+validate100.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "error"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -7845,72 +8117,31 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.none !== undefined){
-let data3 = data.none;
+if(data.code !== undefined){
+let data3 = data.code;
 const _errs9 = errors;
 const _errs10 = errors;
 if(errors === _errs10){
-if(data3 && typeof data3 == "object" && !Array.isArray(data3)){
-let missing1;
-if(((data3.reason === undefined) && (missing1 = "reason")) || ((data3.retryAfterSeconds === undefined) && (missing1 = "retryAfterSeconds"))){
-validate100.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+if(typeof data3 === "string"){
+if(func1(data3) > 64){
+validate100.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-const _errs12 = errors;
-for(const key1 in data3){
-if(!((key1 === "reason") || (key1 === "retryAfterSeconds"))){
-validate100.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs12 === errors){
-if(data3.reason !== undefined){
-let data4 = data3.reason;
-const _errs13 = errors;
-if(!(((((((data4 === "no-work") || (data4 === "no-match")) || (data4 === "cooling-down")) || (data4 === "too-many-attempts")) || (data4 === "draining")) || (data4 === "busy")) || (data4 === "storage-unavailable"))){
-validate100.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema173.properties.reason.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid4 = _errs13 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data3.retryAfterSeconds !== undefined){
-let data5 = data3.retryAfterSeconds;
-const _errs14 = errors;
-if(errors === _errs14){
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 > 86400 || isNaN(data5)){
-validate100.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 86400},message:"must be <= 86400"}];
+if(func1(data3) < 1){
+validate100.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
-if(data5 < 0 || isNaN(data5)){
-validate100.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+if(!pattern7.test(data3)){
+validate100.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]*$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]*$"+"\""}];
 return false;
-}
-}
-}
-else {
-validate100.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs14 === errors;
-}
-else {
-var valid4 = true;
-}
 }
 }
 }
 }
 else {
-validate100.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate100.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -7920,13 +8151,23 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.verdicts !== undefined){
-const _errs16 = errors;
-if(!(validate101(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
-errors = vErrors.length;
+if(data.message !== undefined){
+let data4 = data.message;
+const _errs12 = errors;
+const _errs13 = errors;
+if(errors === _errs13){
+if(typeof data4 === "string"){
+if(func1(data4) > 512){
+validate100.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
 }
-var valid0 = _errs16 === errors;
+}
+else {
+validate100.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs12 === errors;
 }
 else {
 var valid0 = true;
@@ -7948,14 +8189,14 @@ return errors === 0;
 }
 validate100.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isNotice = validate104;
-const schema175 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
+export const isFarewell = validate101;
+const schema178 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
 
-function validate104(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="notice.schema.json" */;
+function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="farewell.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate104.evaluated;
+const evaluated0 = validate101.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -7965,15 +8206,15 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((data.kind === undefined) && (missing0 = "kind")) || ((data.command === undefined) && (missing0 = "command"))){
-validate104.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if((((data.kind === undefined) && (missing0 = "kind")) || ((data.code === undefined) && (missing0 = "code"))) || ((data.message === undefined) && (missing0 = "message"))){
+validate101.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((key0 === "kind") || (key0 === "command"))){
-validate104.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(((key0 === "kind") || (key0 === "code")) || (key0 === "message"))){
+validate101.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -7981,8 +8222,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("notice" !== data.kind){
-validate104.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "notice"},message:"must be equal to constant"}];
+if("farewell" !== data.kind){
+validate101.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "farewell"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -7991,14 +8232,57 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.command !== undefined){
-let data1 = data.command;
+if(data.code !== undefined){
+let data1 = data.code;
 const _errs3 = errors;
-if(!((data1 === "renew-now") || (data1 === "drain"))){
-validate104.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema175.properties.command.enum},message:"must be equal to one of the allowed values"}];
+const _errs4 = errors;
+if(errors === _errs4){
+if(typeof data1 === "string"){
+if(func1(data1) > 64){
+validate101.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
+else {
+if(func1(data1) < 1){
+validate101.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern7.test(data1)){
+validate101.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]*$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate101.errors = [{instancePath:instancePath+"/code",schemaPath:"common.schema.json#/$defs/errorCode/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
 var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.message !== undefined){
+let data2 = data.message;
+const _errs6 = errors;
+const _errs7 = errors;
+if(errors === _errs7){
+if(typeof data2 === "string"){
+if(func1(data2) > 512){
+validate101.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+return false;
+}
+}
+else {
+validate101.errors = [{instancePath:instancePath+"/message",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs6 === errors;
 }
 else {
 var valid0 = true;
@@ -8007,23 +8291,24 @@ var valid0 = true;
 }
 }
 }
+}
 else {
-validate104.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate101.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate104.errors = vErrors;
+validate101.errors = vErrors;
 return errors === 0;
 }
-validate104.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate101.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isOutputs = validate105;
-const schema176 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
+export const isGrant = validate102;
+const schema181 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
 
-function validate106(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate106.evaluated;
+const evaluated0 = validate103.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8034,14 +8319,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
-validate106.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate103.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((key0 === "name") || (key0 === "size")) || (key0 === "sha256"))){
-validate106.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!((((key0 === "name") || (key0 === "size")) || (key0 === "sha256")) || (key0 === "executable"))){
+validate103.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8054,24 +8339,24 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data0 === "string"){
 if(func1(data0) > 128){
-validate106.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+validate103.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
 return false;
 }
 else {
 if(func1(data0) < 1){
-validate106.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate103.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern17.test(data0)){
-validate106.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
+validate103.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate106.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate103.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -8086,18 +8371,18 @@ let data1 = data.size;
 const _errs5 = errors;
 const _errs6 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate106.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate103.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs6){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 1099511627776 || isNaN(data1)){
-validate106.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+validate103.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate106.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate103.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -8116,22 +8401,34 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(typeof data2 === "string"){
 if(func1(data2) > 64){
-validate106.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+validate103.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
 if(!pattern18.test(data2)){
-validate106.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+validate103.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate106.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate103.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
 var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.executable !== undefined){
+const _errs11 = errors;
+if(typeof data.executable !== "boolean"){
+validate103.errors = [{instancePath:instancePath+"/executable",schemaPath:"#/properties/executable/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"}];
+return false;
+}
+var valid0 = _errs11 === errors;
 }
 else {
 var valid0 = true;
@@ -8141,19 +8438,455 @@ var valid0 = true;
 }
 }
 }
+}
 else {
-validate106.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate103.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate106.errors = vErrors;
+validate103.errors = vErrors;
 return errors === 0;
 }
-validate106.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate103.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
+
+function validate102(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="grant.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate102.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((((((data.iss === undefined) && (missing0 = "iss")) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.jkt === undefined) && (missing0 = "jkt"))) || ((data.get === undefined) && (missing0 = "get"))) || ((data.put === undefined) && (missing0 = "put"))) || ((data.totalBytes === undefined) && (missing0 = "totalBytes"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
+validate102.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func8.call(schema181.properties, key0))){
+validate102.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.iss !== undefined){
+let data0 = data.iss;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 64){
+validate102.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate102.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data0)){
+validate102.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data1 = data.job;
+const _errs5 = errors;
+const _errs6 = errors;
+if(errors === _errs6){
+if(typeof data1 === "string"){
+if(func1(data1) > 26){
+validate102.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data1)){
+validate102.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data2 = data.attempt;
+const _errs8 = errors;
+const _errs9 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate102.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs9){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 1000000 || isNaN(data2)){
+validate102.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate102.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.jkt !== undefined){
+let data3 = data.jkt;
+const _errs11 = errors;
+if(errors === _errs11){
+if(typeof data3 === "string"){
+if(func1(data3) > 43){
+validate102.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
+return false;
+}
+else {
+if(!pattern58.test(data3)){
+validate102.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/jkt",schemaPath:"#/properties/jkt/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.get !== undefined){
+let data4 = data.get;
+const _errs13 = errors;
+if(errors === _errs13){
+if(Array.isArray(data4)){
+if(data4.length > 16){
+validate102.errors = [{instancePath:instancePath+"/get",schemaPath:"#/properties/get/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
+return false;
+}
+else {
+var valid4 = true;
+const len0 = data4.length;
+for(let i0=0; i0<len0; i0++){
+const _errs15 = errors;
+if(!(validate103(data4[i0], {instancePath:instancePath+"/get/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate103.errors : vErrors.concat(validate103.errors);
+errors = vErrors.length;
+}
+var valid4 = _errs15 === errors;
+if(!valid4){
+break;
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/get",schemaPath:"#/properties/get/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.put !== undefined){
+let data6 = data.put;
+const _errs16 = errors;
+if(errors === _errs16){
+if(Array.isArray(data6)){
+if(data6.length > 16){
+validate102.errors = [{instancePath:instancePath+"/put",schemaPath:"#/properties/put/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
+return false;
+}
+else {
+var valid5 = true;
+const len1 = data6.length;
+for(let i1=0; i1<len1; i1++){
+let data7 = data6[i1];
+const _errs18 = errors;
+if(errors === _errs18){
+if(data7 && typeof data7 == "object" && !Array.isArray(data7)){
+let missing1;
+if(((data7.name === undefined) && (missing1 = "name")) || ((data7.maxBytes === undefined) && (missing1 = "maxBytes"))){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs20 = errors;
+for(const key1 in data7){
+if(!(((key1 === "name") || (key1 === "maxBytes")) || (key1 === "sha256"))){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs20 === errors){
+if(data7.name !== undefined){
+let data8 = data7.name;
+const _errs21 = errors;
+const _errs22 = errors;
+if(errors === _errs22){
+if(typeof data8 === "string"){
+if(func1(data8) > 128){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data8) < 1){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern17.test(data8)){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid6 = _errs21 === errors;
+}
+else {
+var valid6 = true;
+}
+if(valid6){
+if(data7.maxBytes !== undefined){
+let data9 = data7.maxBytes;
+const _errs24 = errors;
+const _errs25 = errors;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs25){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 1099511627776 || isNaN(data9)){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+return false;
+}
+else {
+if(data9 < 0 || isNaN(data9)){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/maxBytes",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid6 = _errs24 === errors;
+}
+else {
+var valid6 = true;
+}
+if(valid6){
+if(data7.sha256 !== undefined){
+let data10 = data7.sha256;
+const _errs27 = errors;
+const _errs28 = errors;
+if(errors === _errs28){
+if(typeof data10 === "string"){
+if(func1(data10) > 64){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(!pattern18.test(data10)){
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/put/" + i1+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid6 = _errs27 === errors;
+}
+else {
+var valid6 = true;
+}
+}
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/put/" + i1,schemaPath:"#/properties/put/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid5 = _errs18 === errors;
+if(!valid5){
+break;
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath:instancePath+"/put",schemaPath:"#/properties/put/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.totalBytes !== undefined){
+let data11 = data.totalBytes;
+const _errs30 = errors;
+const _errs31 = errors;
+if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
+validate102.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs31){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 > 1099511627776 || isNaN(data11)){
+validate102.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+return false;
+}
+else {
+if(data11 < 0 || isNaN(data11)){
+validate102.errors = [{instancePath:instancePath+"/totalBytes",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs30 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.iat !== undefined){
+let data12 = data.iat;
+const _errs33 = errors;
+if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
+validate102.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs33){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 > 9007199254740991 || isNaN(data12)){
+validate102.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data12 < 0 || isNaN(data12)){
+validate102.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs33 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exp !== undefined){
+let data13 = data.exp;
+const _errs35 = errors;
+if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
+validate102.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs35){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 > 9007199254740991 || isNaN(data13)){
+validate102.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data13 < 0 || isNaN(data13)){
+validate102.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs35 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate102.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate102.errors = vErrors;
+return errors === 0;
+}
+validate102.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isIdentity = validate105;
+const schema193 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
 
 function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="outputs.schema.json" */;
+/*# sourceURL="identity.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate105.evaluated;
@@ -8166,25 +8899,47 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verb === undefined) && (missing0 = "verb"))) || ((data.files === undefined) && (missing0 = "files"))){
+if((((((((((data.iss === undefined) && (missing0 = "iss")) || ((data.sub === undefined) && (missing0 = "sub"))) || ((data.owner === undefined) && (missing0 = "owner"))) || ((data.site === undefined) && (missing0 = "site"))) || ((data.tier === undefined) && (missing0 = "tier"))) || ((data.sig === undefined) && (missing0 = "sig"))) || ((data.kex === undefined) && (missing0 = "kex"))) || ((data.iat === undefined) && (missing0 = "iat"))) || ((data.exp === undefined) && (missing0 = "exp"))){
 validate105.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verb")) || (key0 === "files"))){
+if(!(func8.call(schema193.properties, key0))){
 validate105.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-if(data.kind !== undefined){
+if(data.iss !== undefined){
+let data0 = data.iss;
 const _errs2 = errors;
-if("outputs" !== data.kind){
-validate105.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "outputs"},message:"must be equal to constant"}];
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 64){
+validate105.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
+}
+else {
+if(func1(data0) < 1){
+validate105.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data0)){
+validate105.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate105.errors = [{instancePath:instancePath+"/iss",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
 }
 var valid0 = _errs2 === errors;
 }
@@ -8192,124 +8947,136 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate105.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate105.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate105.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
+if(data.sub !== undefined){
+let data1 = data.sub;
+const _errs5 = errors;
 const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate105.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate105.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+if(errors === _errs6){
+if(typeof data1 === "string"){
+if(func1(data1) > 26){
+validate105.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
-if(data2 < 1 || isNaN(data2)){
-validate105.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(!pattern6.test(data1)){
+validate105.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
+else {
+validate105.errors = [{instancePath:instancePath+"/sub",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
 }
-var valid0 = _errs6 === errors;
+}
+var valid0 = _errs5 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
+if(data.owner !== undefined){
+let data2 = data.owner;
+const _errs8 = errors;
 const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate105.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+if(errors === _errs9){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate105.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-if(!pattern6.test(data3)){
-validate105.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(func1(data2) < 1){
+validate105.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
+}
+else {
+if(!pattern10.test(data2)){
+validate105.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+return false;
+}
 }
 }
 }
 else {
-validate105.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate105.errors = [{instancePath:instancePath+"/owner",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid0 = _errs9 === errors;
+var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.attempt !== undefined){
-let data4 = data.attempt;
+if(data.site !== undefined){
+let data3 = data.site;
+const _errs11 = errors;
 const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate105.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate105.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+if(errors === _errs12){
+if(typeof data3 === "string"){
+if(func1(data3) > 64){
+validate105.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
-if(data4 < 1 || isNaN(data4)){
-validate105.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(func1(data3) < 1){
+validate105.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data3)){
+validate105.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
 return false;
 }
 }
 }
 }
-var valid0 = _errs12 === errors;
+else {
+validate105.errors = [{instancePath:instancePath+"/site",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.verb !== undefined){
-let data5 = data.verb;
-const _errs15 = errors;
-if(!((data5 === "get") || (data5 === "put"))){
-validate105.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema176.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+if(data.tier !== undefined){
+let data4 = data.tier;
+const _errs14 = errors;
+if(!(((data4 === "untrusted") || (data4 === "semi-trusted")) || (data4 === "trusted"))){
+validate105.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema193.properties.tier.enum},message:"must be equal to one of the allowed values"}];
 return false;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sig !== undefined){
+let data5 = data.sig;
+const _errs15 = errors;
+const _errs16 = errors;
+if(errors === _errs16){
+if(typeof data5 === "string"){
+if(func1(data5) > 43){
+validate105.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
+return false;
+}
+else {
+if(!pattern58.test(data5)){
+validate105.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate105.errors = [{instancePath:instancePath+"/sig",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
 }
 var valid0 = _errs15 === errors;
 }
@@ -8317,46 +9084,88 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.files !== undefined){
-let data6 = data.files;
-const _errs16 = errors;
-if(errors === _errs16){
-if(Array.isArray(data6)){
-if(data6.length > 16){
-validate105.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
-return false;
-}
-else {
-if(data6.length < 1){
-validate105.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
-return false;
-}
-else {
-var valid5 = true;
-const len0 = data6.length;
-for(let i0=0; i0<len0; i0++){
+if(data.kex !== undefined){
+let data6 = data.kex;
 const _errs18 = errors;
-if(!(validate106(data6[i0], {instancePath:instancePath+"/files/" + i0,parentData:data6,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
-errors = vErrors.length;
+const _errs19 = errors;
+if(errors === _errs19){
+if(typeof data6 === "string"){
+if(func1(data6) > 43){
+validate105.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/maxLength",keyword:"maxLength",params:{limit: 43},message:"must NOT have more than 43 characters"}];
+return false;
 }
-var valid5 = _errs18 === errors;
-if(!valid5){
-break;
-}
-}
+else {
+if(!pattern58.test(data6)){
+validate105.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{43}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{43}$"+"\""}];
+return false;
 }
 }
 }
 else {
-validate105.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate105.errors = [{instancePath:instancePath+"/kex",schemaPath:"common.schema.json#/$defs/key/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
-var valid0 = _errs16 === errors;
+var valid0 = _errs18 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.iat !== undefined){
+let data7 = data.iat;
+const _errs21 = errors;
+if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
+validate105.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs21){
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 9007199254740991 || isNaN(data7)){
+validate105.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data7 < 0 || isNaN(data7)){
+validate105.errors = [{instancePath:instancePath+"/iat",schemaPath:"#/properties/iat/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs21 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exp !== undefined){
+let data8 = data.exp;
+const _errs23 = errors;
+if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
+validate105.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs23){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 9007199254740991 || isNaN(data8)){
+validate105.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data8 < 0 || isNaN(data8)){
+validate105.errors = [{instancePath:instancePath+"/exp",schemaPath:"#/properties/exp/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -8377,14 +9186,14 @@ return errors === 0;
 }
 validate105.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isParts = validate108;
-const schema185 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["take","finish"]},"parts":{"type":"array","items":{"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
+export const isJob = validate106;
+const schema200 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
+const schema203 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
 
-function validate108(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="parts.schema.json" */;
+function validate107(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate108.evaluated;
+const evaluated0 = validate107.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8394,25 +9203,41 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verb === undefined) && (missing0 = "verb"))) || ((data.parts === undefined) && (missing0 = "parts"))){
-validate108.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if((((((((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.leaseSeconds === undefined) && (missing0 = "leaseSeconds"))) || ((data.firstRenewSeconds === undefined) && (missing0 = "firstRenewSeconds"))) || ((data.description === undefined) && (missing0 = "description"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))){
+validate107.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verb")) || (key0 === "parts"))){
-validate108.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(((((((key0 === "job") || (key0 === "attempt")) || (key0 === "queue")) || (key0 === "leaseSeconds")) || (key0 === "firstRenewSeconds")) || (key0 === "description")) || (key0 === "capabilities"))){
+validate107.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
 if(_errs1 === errors){
-if(data.kind !== undefined){
+if(data.job !== undefined){
+let data0 = data.job;
 const _errs2 = errors;
-if("parts" !== data.kind){
-validate108.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "parts"},message:"must be equal to constant"}];
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 26){
+validate107.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
+}
+else {
+if(!pattern6.test(data0)){
+validate107.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate107.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
 }
 var valid0 = _errs2 === errors;
 }
@@ -8420,124 +9245,127 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate108.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate108.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate108.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate108.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate108.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate108.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate108.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data3)){
-validate108.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate108.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
 if(data.attempt !== undefined){
-let data4 = data.attempt;
-const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate108.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+let data1 = data.attempt;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate107.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1000000 || isNaN(data1)){
+validate107.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate107.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.queue !== undefined){
+let data2 = data.queue;
+const _errs8 = errors;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate107.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(func1(data2) < 1){
+validate107.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern10.test(data2)){
+validate107.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate107.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.leaseSeconds !== undefined){
+let data3 = data.leaseSeconds;
+const _errs11 = errors;
+if(errors === _errs11){
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 604800 || isNaN(data3)){
+validate107.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+return false;
+}
+else {
+if(data3 < 0.001 || isNaN(data3)){
+validate107.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
+return false;
+}
+}
+}
+else {
+validate107.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstRenewSeconds !== undefined){
+let data4 = data.firstRenewSeconds;
+const _errs13 = errors;
 if(errors === _errs13){
 if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate108.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+if(data4 > 604800 || isNaN(data4)){
+validate107.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
 return false;
 }
 else {
-if(data4 < 1 || isNaN(data4)){
-validate108.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+if(data4 < 0.001 || isNaN(data4)){
+validate107.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
 return false;
 }
 }
 }
+else {
+validate107.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
 }
-var valid0 = _errs12 === errors;
+}
+var valid0 = _errs13 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.verb !== undefined){
-let data5 = data.verb;
+if(data.description !== undefined){
 const _errs15 = errors;
-if(!((data5 === "take") || (data5 === "finish"))){
-validate108.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema185.properties.verb.enum},message:"must be equal to one of the allowed values"}];
-return false;
+if(!(validate27(data.description, {instancePath:instancePath+"/description",parentData:data,parentDataProperty:"description",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs15 === errors;
 }
@@ -8545,56 +9373,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.parts !== undefined){
-let data6 = data.parts;
+if(data.capabilities !== undefined){
 const _errs16 = errors;
-if(errors === _errs16){
-if(Array.isArray(data6)){
-if(data6.length > 64){
-validate108.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid5 = true;
-const len0 = data6.length;
-for(let i0=0; i0<len0; i0++){
-let data7 = data6[i0];
-const _errs18 = errors;
-if(errors === _errs18){
-if(typeof data7 === "string"){
-if(func1(data7) > 128){
-validate108.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"#/properties/parts/items/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
-return false;
-}
-else {
-if(func1(data7) < 1){
-validate108.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"#/properties/parts/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
-return false;
-}
-else {
-if(!pattern48.test(data7)){
-validate108.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"#/properties/parts/items/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
-return false;
-}
-}
-}
-}
-else {
-validate108.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"#/properties/parts/items/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid5 = _errs18 === errors;
-if(!valid5){
-break;
-}
-}
-}
-}
-else {
-validate108.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
+if(!(validate42(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs16 === errors;
 }
@@ -8611,202 +9394,15 @@ var valid0 = true;
 }
 }
 else {
-validate108.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate107.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate108.errors = vErrors;
+validate107.errors = vErrors;
 return errors === 0;
 }
-validate108.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate107.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isRelease = validate109;
-const schema190 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
-
-function validate109(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="release.schema.json" */;
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate109.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.reason === undefined) && (missing0 = "reason"))){
-validate109.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "reason"))){
-validate109.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.kind !== undefined){
-const _errs2 = errors;
-if("release" !== data.kind){
-validate109.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "release"},message:"must be equal to constant"}];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.slot !== undefined){
-let data1 = data.slot;
-const _errs3 = errors;
-const _errs4 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate109.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 63 || isNaN(data1)){
-validate109.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate109.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.counter !== undefined){
-let data2 = data.counter;
-const _errs6 = errors;
-const _errs7 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate109.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs7){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate109.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
-return false;
-}
-else {
-if(data2 < 1 || isNaN(data2)){
-validate109.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
-const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate109.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data3)){
-validate109.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate109.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data4 = data.attempt;
-const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate109.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate109.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data4 < 1 || isNaN(data4)){
-validate109.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.reason !== undefined){
-let data5 = data.reason;
-const _errs15 = errors;
-if(!((((data5 === "drain") || (data5 === "lost")) || (data5 === "unable")) || (data5 === "shutdown"))){
-validate109.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema190.properties.reason.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid0 = _errs15 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate109.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate109.errors = vErrors;
-return errors === 0;
-}
-validate109.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
-export const isReleased = validate110;
-const schema195 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
 
 function validate111(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8829,8 +9425,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -8851,11 +9447,11 @@ return errors === 0;
 validate111.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate110(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="released.schema.json" */;
+function validate106(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="job.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate110.evaluated;
+const evaluated0 = validate106.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8865,15 +9461,15 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
-validate110.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.lease === undefined) && (missing0 = "lease"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
+validate106.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verdicts"))){
-validate110.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "lease")) || (key0 === "verdicts"))){
+validate106.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -8881,8 +9477,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("released" !== data.kind){
-validate110.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "released"},message:"must be equal to constant"}];
+if("job" !== data.kind){
+validate106.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "job"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -8896,18 +9492,18 @@ let data1 = data.slot;
 const _errs3 = errors;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate110.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate106.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 63 || isNaN(data1)){
-validate110.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+validate106.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate110.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate106.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -8924,18 +9520,18 @@ let data2 = data.counter;
 const _errs6 = errors;
 const _errs7 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate110.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate106.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs7){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate110.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate106.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data2 < 1 || isNaN(data2)){
-validate110.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate106.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -8947,27 +9543,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.job !== undefined){
-let data3 = data.job;
+if(data.lease !== undefined){
 const _errs9 = errors;
-const _errs10 = errors;
-if(errors === _errs10){
-if(typeof data3 === "string"){
-if(func1(data3) > 26){
-validate110.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data3)){
-validate110.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate110.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
+if(!(validate107(data.lease, {instancePath:instancePath+"/lease",parentData:data,parentDataProperty:"lease",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -8975,41 +9555,13 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.attempt !== undefined){
-let data4 = data.attempt;
-const _errs12 = errors;
-const _errs13 = errors;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate110.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs13){
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 1000000 || isNaN(data4)){
-validate110.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data4 < 1 || isNaN(data4)){
-validate110.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
 if(data.verdicts !== undefined){
-const _errs15 = errors;
+const _errs10 = errors;
 if(!(validate111(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs15 === errors;
+var valid0 = _errs10 === errors;
 }
 else {
 var valid0 = true;
@@ -9021,118 +9573,19 @@ var valid0 = true;
 }
 }
 }
-}
 else {
-validate110.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate106.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate110.errors = vErrors;
+validate106.errors = vErrors;
 return errors === 0;
 }
-validate110.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate106.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isRenew = validate114;
-const schema201 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
-const schema207 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
-const schema208 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
-
-function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate116.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))){
-validate116.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
-return false;
-}
-else {
-const _errs1 = errors;
-for(const key0 in data){
-if(!((key0 === "job") || (key0 === "attempt"))){
-validate116.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs1 === errors){
-if(data.job !== undefined){
-let data0 = data.job;
-const _errs2 = errors;
-const _errs3 = errors;
-if(errors === _errs3){
-if(typeof data0 === "string"){
-if(func1(data0) > 26){
-validate116.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data0)){
-validate116.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
-return false;
-}
-}
-}
-else {
-validate116.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.attempt !== undefined){
-let data1 = data.attempt;
-const _errs5 = errors;
-const _errs6 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate116.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs6){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 1000000 || isNaN(data1)){
-validate116.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data1 < 1 || isNaN(data1)){
-validate116.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate116.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-validate116.errors = vErrors;
-return errors === 0;
-}
-validate116.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
-
+export const isNone = validate114;
+const schema208 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
+const schema211 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
 
 function validate115(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9155,8 +9608,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate116(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -9178,7 +9631,7 @@ validate115.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false}
 
 
 function validate114(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="renew.schema.json" */;
+/*# sourceURL="none.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate114.evaluated;
@@ -9191,14 +9644,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.leases === undefined) && (missing0 = "leases"))) || ((data.seen === undefined) && (missing0 = "seen"))){
+if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.none === undefined) && (missing0 = "none"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
 validate114.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "leases")) || (key0 === "seen"))){
+if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "none")) || (key0 === "verdicts"))){
 validate114.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -9207,8 +9660,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("renew" !== data.kind){
-validate114.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "renew"},message:"must be equal to constant"}];
+if("none" !== data.kind){
+validate114.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "none"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -9273,57 +9726,58 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.leases !== undefined){
-let data3 = data.leases;
+if(data.none !== undefined){
+let data3 = data.none;
 const _errs9 = errors;
-if(errors === _errs9){
-if(Array.isArray(data3)){
-if(data3.length > 64){
-validate114.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid3 = true;
-const len0 = data3.length;
-for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs11 = errors;
-if(errors === _errs11){
-if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+const _errs10 = errors;
+if(errors === _errs10){
+if(data3 && typeof data3 == "object" && !Array.isArray(data3)){
 let missing1;
-if((((data4.job === undefined) && (missing1 = "job")) || ((data4.attempt === undefined) && (missing1 = "attempt"))) || ((data4.progress === undefined) && (missing1 = "progress"))){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+if(((data3.reason === undefined) && (missing1 = "reason")) || ((data3.retryAfterSeconds === undefined) && (missing1 = "retryAfterSeconds"))){
+validate114.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
-const _errs13 = errors;
-for(const key1 in data4){
-if(!(((((key1 === "job") || (key1 === "attempt")) || (key1 === "progress")) || (key1 === "usage")) || (key1 === "logTail"))){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+const _errs12 = errors;
+for(const key1 in data3){
+if(!((key1 === "reason") || (key1 === "retryAfterSeconds"))){
+validate114.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
 }
-if(_errs13 === errors){
-if(data4.job !== undefined){
-let data5 = data4.job;
+if(_errs12 === errors){
+if(data3.reason !== undefined){
+let data4 = data3.reason;
+const _errs13 = errors;
+if(!(((((((data4 === "no-work") || (data4 === "no-match")) || (data4 === "cooling-down")) || (data4 === "too-many-attempts")) || (data4 === "draining")) || (data4 === "busy")) || (data4 === "storage-unavailable"))){
+validate114.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema211.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid4 = _errs13 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data3.retryAfterSeconds !== undefined){
+let data5 = data3.retryAfterSeconds;
 const _errs14 = errors;
-const _errs15 = errors;
-if(errors === _errs15){
-if(typeof data5 === "string"){
-if(func1(data5) > 26){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+if(errors === _errs14){
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 86400 || isNaN(data5)){
+validate114.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 86400},message:"must be <= 86400"}];
 return false;
 }
 else {
-if(!pattern6.test(data5)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(data5 < 0 || isNaN(data5)){
+validate114.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
 }
 else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate114.errors = [{instancePath:instancePath+"/none/retryAfterSeconds",schemaPath:"common.schema.json#/$defs/noWork/properties/retryAfterSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -9332,248 +9786,12 @@ var valid4 = _errs14 === errors;
 else {
 var valid4 = true;
 }
-if(valid4){
-if(data4.attempt !== undefined){
-let data6 = data4.attempt;
-const _errs17 = errors;
-const _errs18 = errors;
-if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs18){
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 1000000 || isNaN(data6)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data6 < 1 || isNaN(data6)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid4 = _errs17 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.progress !== undefined){
-let data7 = data4.progress;
-const _errs20 = errors;
-if(errors === _errs20){
-if((typeof data7 == "number") && (isFinite(data7))){
-if(data7 > 1 || isNaN(data7)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1},message:"must be <= 1"}];
-return false;
-}
-else {
-if(data7 < 0 || isNaN(data7)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs20 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.usage !== undefined){
-let data8 = data4.usage;
-const _errs22 = errors;
-const _errs23 = errors;
-if(errors === _errs23){
-if(data8 && typeof data8 == "object" && !Array.isArray(data8)){
-let missing2;
-if(((((data8.wallSeconds === undefined) && (missing2 = "wallSeconds")) || ((data8.cpuSeconds === undefined) && (missing2 = "cpuSeconds"))) || ((data8.memoryMiB === undefined) && (missing2 = "memoryMiB"))) || ((data8.diskMiB === undefined) && (missing2 = "diskMiB"))){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing2},message:"must have required property '"+missing2+"'"}];
-return false;
-}
-else {
-const _errs25 = errors;
-for(const key2 in data8){
-if(!((((key2 === "wallSeconds") || (key2 === "cpuSeconds")) || (key2 === "memoryMiB")) || (key2 === "diskMiB"))){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs25 === errors){
-if(data8.wallSeconds !== undefined){
-let data9 = data8.wallSeconds;
-const _errs26 = errors;
-if(errors === _errs26){
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 > 31536000 || isNaN(data9)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
-return false;
-}
-else {
-if(data9 < 0 || isNaN(data9)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid8 = _errs26 === errors;
-}
-else {
-var valid8 = true;
-}
-if(valid8){
-if(data8.cpuSeconds !== undefined){
-let data10 = data8.cpuSeconds;
-const _errs28 = errors;
-if(errors === _errs28){
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 > 3153600000 || isNaN(data10)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
-return false;
-}
-else {
-if(data10 < 0 || isNaN(data10)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid8 = _errs28 === errors;
-}
-else {
-var valid8 = true;
-}
-if(valid8){
-if(data8.memoryMiB !== undefined){
-let data11 = data8.memoryMiB;
-const _errs30 = errors;
-if(errors === _errs30){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 > 67108864 || isNaN(data11)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
-return false;
-}
-else {
-if(data11 < 0 || isNaN(data11)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid8 = _errs30 === errors;
-}
-else {
-var valid8 = true;
-}
-if(valid8){
-if(data8.diskMiB !== undefined){
-let data12 = data8.diskMiB;
-const _errs32 = errors;
-if(errors === _errs32){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 > 1073741824 || isNaN(data12)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
-return false;
-}
-else {
-if(data12 < 0 || isNaN(data12)){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid8 = _errs32 === errors;
-}
-else {
-var valid8 = true;
-}
-}
-}
 }
 }
 }
 }
 else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid4 = _errs22 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.logTail !== undefined){
-let data13 = data4.logTail;
-const _errs34 = errors;
-if(errors === _errs34){
-if(typeof data13 === "string"){
-if(func1(data13) > 256){
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/logTail",schemaPath:"#/properties/leases/items/properties/logTail/maxLength",keyword:"maxLength",params:{limit: 256},message:"must NOT have more than 256 characters"}];
-return false;
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0+"/logTail",schemaPath:"#/properties/leases/items/properties/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid4 = _errs34 === errors;
-}
-else {
-var valid4 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid3 = _errs11 === errors;
-if(!valid3){
-break;
-}
-}
-}
-}
-else {
-validate114.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate114.errors = [{instancePath:instancePath+"/none",schemaPath:"common.schema.json#/$defs/noWork/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -9583,13 +9801,13 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.seen !== undefined){
-const _errs36 = errors;
-if(!(validate115(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
+if(data.verdicts !== undefined){
+const _errs16 = errors;
+if(!(validate115(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
 errors = vErrors.length;
 }
-var valid0 = _errs36 === errors;
+var valid0 = _errs16 === errors;
 }
 else {
 var valid0 = true;
@@ -9611,8 +9829,77 @@ return errors === 0;
 }
 validate114.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isRenewed = validate119;
-const schema211 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
+export const isNotice = validate118;
+const schema213 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
+
+function validate118(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="notice.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate118.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.kind === undefined) && (missing0 = "kind")) || ((data.command === undefined) && (missing0 = "command"))){
+validate118.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((key0 === "kind") || (key0 === "command"))){
+validate118.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("notice" !== data.kind){
+validate118.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "notice"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.command !== undefined){
+let data1 = data.command;
+const _errs3 = errors;
+if(!((data1 === "renew-now") || (data1 === "drain"))){
+validate118.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema213.properties.command.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate118.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate118.errors = vErrors;
+return errors === 0;
+}
+validate118.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isOutputs = validate119;
+const schema214 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
 
 function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9625,40 +9912,129 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate120.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.name === undefined) && (missing0 = "name")) || ((data.size === undefined) && (missing0 = "size"))) || ((data.sha256 === undefined) && (missing0 = "sha256"))){
+validate120.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
+for(const key0 in data){
+if(!(((key0 === "name") || (key0 === "size")) || (key0 === "sha256"))){
+validate120.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
 break;
+}
+}
+if(_errs1 === errors){
+if(data.name !== undefined){
+let data0 = data.name;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 128){
+validate120.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate120.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern17.test(data0)){
+validate120.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"},message:"must match pattern \""+"^[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*(?:/[A-Za-z0-9_+=,@-][A-Za-z0-9._+=,@-]*)*$"+"\""}];
+return false;
 }
 }
 }
 }
 else {
-validate120.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate120.errors = [{instancePath:instancePath+"/name",schemaPath:"common.schema.json#/$defs/fileName/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.size !== undefined){
+let data1 = data.size;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate120.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1099511627776 || isNaN(data1)){
+validate120.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1099511627776},message:"must be <= 1099511627776"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate120.errors = [{instancePath:instancePath+"/size",schemaPath:"common.schema.json#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.sha256 !== undefined){
+let data2 = data.sha256;
+const _errs8 = errors;
+const _errs9 = errors;
+if(errors === _errs9){
+if(typeof data2 === "string"){
+if(func1(data2) > 64){
+validate120.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+return false;
+}
+else {
+if(!pattern18.test(data2)){
+validate120.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{64}$"},message:"must match pattern \""+"^[0-9a-f]{64}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate120.errors = [{instancePath:instancePath+"/sha256",schemaPath:"common.schema.json#/$defs/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+else {
+validate120.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
 validate120.errors = vErrors;
 return errors === 0;
 }
-validate120.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+validate120.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
 function validate119(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="renewed.schema.json" */;
+/*# sourceURL="outputs.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate119.evaluated;
@@ -9671,14 +10047,14 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.leases === undefined) && (missing0 = "leases"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
+if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verb === undefined) && (missing0 = "verb"))) || ((data.files === undefined) && (missing0 = "files"))){
 validate119.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "leases")) || (key0 === "verdicts"))){
+if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verb")) || (key0 === "files"))){
 validate119.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -9687,8 +10063,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("renewed" !== data.kind){
-validate119.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "renewed"},message:"must be equal to constant"}];
+if("outputs" !== data.kind){
+validate119.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "outputs"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -9753,153 +10129,25 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.leases !== undefined){
-let data3 = data.leases;
+if(data.job !== undefined){
+let data3 = data.job;
 const _errs9 = errors;
-if(errors === _errs9){
-if(Array.isArray(data3)){
-if(data3.length > 64){
-validate119.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate119.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
-var valid3 = true;
-const len0 = data3.length;
-for(let i0=0; i0<len0; i0++){
-let data4 = data3[i0];
-const _errs11 = errors;
-if(errors === _errs11){
-if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
-let missing1;
-if(((((data4.job === undefined) && (missing1 = "job")) || ((data4.attempt === undefined) && (missing1 = "attempt"))) || ((data4.order === undefined) && (missing1 = "order"))) || ((data4.leaseSeconds === undefined) && (missing1 = "leaseSeconds"))){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
-return false;
-}
-else {
-const _errs13 = errors;
-for(const key1 in data4){
-if(!((((key1 === "job") || (key1 === "attempt")) || (key1 === "order")) || (key1 === "leaseSeconds"))){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
-return false;
-break;
-}
-}
-if(_errs13 === errors){
-if(data4.job !== undefined){
-let data5 = data4.job;
-const _errs14 = errors;
-const _errs15 = errors;
-if(errors === _errs15){
-if(typeof data5 === "string"){
-if(func1(data5) > 26){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
-return false;
-}
-else {
-if(!pattern6.test(data5)){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+if(!pattern6.test(data3)){
+validate119.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
-return false;
-}
-}
-var valid4 = _errs14 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.attempt !== undefined){
-let data6 = data4.attempt;
-const _errs17 = errors;
-const _errs18 = errors;
-if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
-return false;
-}
-if(errors === _errs18){
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 1000000 || isNaN(data6)){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
-return false;
-}
-else {
-if(data6 < 1 || isNaN(data6)){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
-return false;
-}
-}
-}
-}
-var valid4 = _errs17 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.order !== undefined){
-let data7 = data4.order;
-const _errs20 = errors;
-if(!(((data7 === "continue") || (data7 === "cancel")) || (data7 === "drain"))){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema211.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
-return false;
-}
-var valid4 = _errs20 === errors;
-}
-else {
-var valid4 = true;
-}
-if(valid4){
-if(data4.leaseSeconds !== undefined){
-let data8 = data4.leaseSeconds;
-const _errs21 = errors;
-if(errors === _errs21){
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 604800 || isNaN(data8)){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
-return false;
-}
-else {
-if(data8 < 0 || isNaN(data8)){
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
-return false;
-}
-}
-}
-else {
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
-return false;
-}
-}
-var valid4 = _errs21 === errors;
-}
-else {
-var valid4 = true;
-}
-}
-}
-}
-}
-}
-}
-else {
-validate119.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
-return false;
-}
-}
-var valid3 = _errs11 === errors;
-if(!valid3){
-break;
-}
-}
-}
-}
-else {
-validate119.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate119.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -9909,16 +10157,89 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.verdicts !== undefined){
-const _errs23 = errors;
-if(!(validate120(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
-errors = vErrors.length;
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate119.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
 }
-var valid0 = _errs23 === errors;
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate119.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate119.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.verb !== undefined){
+let data5 = data.verb;
+const _errs15 = errors;
+if(!((data5 === "get") || (data5 === "put"))){
+validate119.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema214.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.files !== undefined){
+let data6 = data.files;
+const _errs16 = errors;
+if(errors === _errs16){
+if(Array.isArray(data6)){
+if(data6.length > 16){
+validate119.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"}];
+return false;
+}
+else {
+if(data6.length < 1){
+validate119.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+return false;
+}
+else {
+var valid5 = true;
+const len0 = data6.length;
+for(let i0=0; i0<len0; i0++){
+const _errs18 = errors;
+if(!(validate120(data6[i0], {instancePath:instancePath+"/files/" + i0,parentData:data6,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
+errors = vErrors.length;
+}
+var valid5 = _errs18 === errors;
+if(!valid5){
+break;
+}
+}
+}
+}
+}
+else {
+validate119.errors = [{instancePath:instancePath+"/files",schemaPath:"#/properties/files/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -9937,103 +10258,10 @@ return errors === 0;
 }
 validate119.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isReport = validate123;
-const schema217 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
-const schema222 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
-const schema226 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
-const schema227 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
-const pattern77 = new RegExp("^SIG[A-Z0-9+-]+$", "u");
-const pattern78 = new RegExp("^[A-Za-z0-9_-]{86}$", "u");
-const pattern79 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,63}$", "u");
-
-function validate124(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate124.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate124.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate43(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate43.errors : vErrors.concat(validate43.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate124.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate124.errors = vErrors;
-return errors === 0;
-}
-validate124.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
-
-function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-let vErrors = null;
-let errors = 0;
-const evaluated0 = validate127.evaluated;
-if(evaluated0.dynamicProps){
-evaluated0.props = undefined;
-}
-if(evaluated0.dynamicItems){
-evaluated0.items = undefined;
-}
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 64){
-validate127.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate116(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate127.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
-return false;
-}
-}
-validate127.errors = vErrors;
-return errors === 0;
-}
-validate127.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
-
+export const isParted = validate122;
+const schema223 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parted.schema.json","title":"Parted","description":"Answer to parts: the sub-units taken; none where some were finished.","type":"object","properties":{"kind":{"const":"parted"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","parts"],"additionalProperties":false};
 
 function validate123(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="report.schema.json" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate123.evaluated;
@@ -10046,15 +10274,112 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.manifest === undefined) && (missing0 = "manifest"))) || ((data.usage === undefined) && (missing0 = "usage"))) || ((data.logTail === undefined) && (missing0 = "logTail"))) || ((data.signature === undefined) && (missing0 = "signature"))) || ((data.seen === undefined) && (missing0 = "seen"))){
+if(((data.id === undefined) && (missing0 = "id")) || ((data.body === undefined) && (missing0 = "body"))){
 validate123.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema217.properties, key0))){
+if(!((key0 === "id") || (key0 === "body"))){
 validate123.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.id !== undefined){
+let data0 = data.id;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 128){
+validate123.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data0) < 1){
+validate123.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern20.test(data0)){
+validate123.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate123.errors = [{instancePath:instancePath+"/id",schemaPath:"common.schema.json#/$defs/partId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.body !== undefined){
+let data1 = data.body;
+const _errs5 = errors;
+if(errors === _errs5){
+if(typeof data1 === "string"){
+if(func1(data1) > 1024){
+validate123.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/maxLength",keyword:"maxLength",params:{limit: 1024},message:"must NOT have more than 1024 characters"}];
+return false;
+}
+}
+else {
+validate123.errors = [{instancePath:instancePath+"/body",schemaPath:"#/properties/body/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate123.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate123.errors = vErrors;
+return errors === 0;
+}
+validate123.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="parted.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate122.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.parts === undefined) && (missing0 = "parts"))){
+validate122.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "parts"))){
+validate122.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10062,8 +10387,8 @@ break;
 if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
-if("report" !== data.kind){
-validate123.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "report"},message:"must be equal to constant"}];
+if("parted" !== data.kind){
+validate122.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "parted"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -10077,18 +10402,18 @@ let data1 = data.slot;
 const _errs3 = errors;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate123.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate122.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 63 || isNaN(data1)){
-validate123.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+validate122.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate123.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate122.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -10105,18 +10430,18 @@ let data2 = data.counter;
 const _errs6 = errors;
 const _errs7 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate123.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate122.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs7){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate123.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate122.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data2 < 1 || isNaN(data2)){
-validate123.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate122.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -10135,18 +10460,18 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(typeof data3 === "string"){
 if(func1(data3) > 26){
-validate123.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate122.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data3)){
-validate123.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate122.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate122.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10161,18 +10486,1877 @@ let data4 = data.attempt;
 const _errs12 = errors;
 const _errs13 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate123.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate122.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs13){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 1000000 || isNaN(data4)){
-validate123.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+validate122.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
 if(data4 < 1 || isNaN(data4)){
-validate123.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate122.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.parts !== undefined){
+let data5 = data.parts;
+const _errs15 = errors;
+if(errors === _errs15){
+if(Array.isArray(data5)){
+if(data5.length > 64){
+validate122.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid5 = true;
+const len0 = data5.length;
+for(let i0=0; i0<len0; i0++){
+const _errs17 = errors;
+if(!(validate123(data5[i0], {instancePath:instancePath+"/parts/" + i0,parentData:data5,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate123.errors : vErrors.concat(validate123.errors);
+errors = vErrors.length;
+}
+var valid5 = _errs17 === errors;
+if(!valid5){
+break;
+}
+}
+}
+}
+else {
+validate122.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate122.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate122.errors = vErrors;
+return errors === 0;
+}
+validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isParts = validate125;
+const schema230 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
+
+function validate125(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="parts.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate125.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verb === undefined) && (missing0 = "verb"))) || ((data.parts === undefined) && (missing0 = "parts"))){
+validate125.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verb")) || (key0 === "parts"))){
+validate125.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("parts" !== data.kind){
+validate125.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "parts"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate125.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate125.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate125.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate125.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate125.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate125.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate125.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate125.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate125.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate125.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate125.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate125.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.verb !== undefined){
+let data5 = data.verb;
+const _errs15 = errors;
+if(!((data5 === "take") || (data5 === "finish"))){
+validate125.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema118.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.parts !== undefined){
+let data6 = data.parts;
+const _errs17 = errors;
+if(errors === _errs17){
+if(Array.isArray(data6)){
+if(data6.length > 64){
+validate125.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid6 = true;
+const len0 = data6.length;
+for(let i0=0; i0<len0; i0++){
+let data7 = data6[i0];
+const _errs19 = errors;
+const _errs20 = errors;
+if(errors === _errs20){
+if(typeof data7 === "string"){
+if(func1(data7) > 128){
+validate125.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/maxLength",keyword:"maxLength",params:{limit: 128},message:"must NOT have more than 128 characters"}];
+return false;
+}
+else {
+if(func1(data7) < 1){
+validate125.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+return false;
+}
+else {
+if(!pattern20.test(data7)){
+validate125.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/pattern",keyword:"pattern",params:{pattern: "^[!-~]+$"},message:"must match pattern \""+"^[!-~]+$"+"\""}];
+return false;
+}
+}
+}
+}
+else {
+validate125.errors = [{instancePath:instancePath+"/parts/" + i0,schemaPath:"common.schema.json#/$defs/partId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid6 = _errs19 === errors;
+if(!valid6){
+break;
+}
+}
+}
+}
+else {
+validate125.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs17 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate125.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate125.errors = vErrors;
+return errors === 0;
+}
+validate125.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isRelease = validate126;
+const schema237 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
+
+function validate126(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="release.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate126.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.reason === undefined) && (missing0 = "reason"))){
+validate126.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "reason"))){
+validate126.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("release" !== data.kind){
+validate126.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "release"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate126.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate126.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate126.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate126.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate126.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate126.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate126.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate126.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate126.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate126.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate126.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate126.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.reason !== undefined){
+let data5 = data.reason;
+const _errs15 = errors;
+if(!((((data5 === "drain") || (data5 === "lost")) || (data5 === "unable")) || (data5 === "shutdown"))){
+validate126.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema237.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate126.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate126.errors = vErrors;
+return errors === 0;
+}
+validate126.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isReleased = validate127;
+const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
+
+function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate128.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate128.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate128.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate128.errors = vErrors;
+return errors === 0;
+}
+validate128.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="released.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate127.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
+validate127.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "job")) || (key0 === "attempt")) || (key0 === "verdicts"))){
+validate127.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("released" !== data.kind){
+validate127.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "released"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate127.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate127.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate127.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate127.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate127.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate127.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate127.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate127.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate127.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate127.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate127.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate127.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.verdicts !== undefined){
+const _errs15 = errors;
+if(!(validate128(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate127.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate127.errors = vErrors;
+return errors === 0;
+}
+validate127.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isRenew = validate131;
+const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
+const schema254 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
+const schema255 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
+
+function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate133.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))){
+validate133.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!((key0 === "job") || (key0 === "attempt"))){
+validate133.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.job !== undefined){
+let data0 = data.job;
+const _errs2 = errors;
+const _errs3 = errors;
+if(errors === _errs3){
+if(typeof data0 === "string"){
+if(func1(data0) > 26){
+validate133.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data0)){
+validate133.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate133.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data1 = data.attempt;
+const _errs5 = errors;
+const _errs6 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate133.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs6){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 1000000 || isNaN(data1)){
+validate133.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data1 < 1 || isNaN(data1)){
+validate133.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate133.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate133.errors = vErrors;
+return errors === 0;
+}
+validate133.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate132(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate132.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate132.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate133(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate132.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate132.errors = vErrors;
+return errors === 0;
+}
+validate132.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="renew.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate131.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.leases === undefined) && (missing0 = "leases"))) || ((data.seen === undefined) && (missing0 = "seen"))){
+validate131.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "leases")) || (key0 === "seen"))){
+validate131.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("renew" !== data.kind){
+validate131.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "renew"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate131.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate131.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate131.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate131.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate131.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate131.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.leases !== undefined){
+let data3 = data.leases;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data3)){
+if(data3.length > 64){
+validate131.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid3 = true;
+const len0 = data3.length;
+for(let i0=0; i0<len0; i0++){
+let data4 = data3[i0];
+const _errs11 = errors;
+if(errors === _errs11){
+if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+let missing1;
+if((((data4.job === undefined) && (missing1 = "job")) || ((data4.attempt === undefined) && (missing1 = "attempt"))) || ((data4.progress === undefined) && (missing1 = "progress"))){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs13 = errors;
+for(const key1 in data4){
+if(!(((((key1 === "job") || (key1 === "attempt")) || (key1 === "progress")) || (key1 === "usage")) || (key1 === "logTail"))){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs13 === errors){
+if(data4.job !== undefined){
+let data5 = data4.job;
+const _errs14 = errors;
+const _errs15 = errors;
+if(errors === _errs15){
+if(typeof data5 === "string"){
+if(func1(data5) > 26){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data5)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid4 = _errs14 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.attempt !== undefined){
+let data6 = data4.attempt;
+const _errs17 = errors;
+const _errs18 = errors;
+if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs18){
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 1000000 || isNaN(data6)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data6 < 1 || isNaN(data6)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid4 = _errs17 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.progress !== undefined){
+let data7 = data4.progress;
+const _errs20 = errors;
+if(errors === _errs20){
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 1 || isNaN(data7)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1},message:"must be <= 1"}];
+return false;
+}
+else {
+if(data7 < 0 || isNaN(data7)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/progress",schemaPath:"#/properties/leases/items/properties/progress/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs20 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.usage !== undefined){
+let data8 = data4.usage;
+const _errs22 = errors;
+const _errs23 = errors;
+if(errors === _errs23){
+if(data8 && typeof data8 == "object" && !Array.isArray(data8)){
+let missing2;
+if(((((data8.wallSeconds === undefined) && (missing2 = "wallSeconds")) || ((data8.cpuSeconds === undefined) && (missing2 = "cpuSeconds"))) || ((data8.memoryMiB === undefined) && (missing2 = "memoryMiB"))) || ((data8.diskMiB === undefined) && (missing2 = "diskMiB"))){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing2},message:"must have required property '"+missing2+"'"}];
+return false;
+}
+else {
+const _errs25 = errors;
+for(const key2 in data8){
+if(!((((key2 === "wallSeconds") || (key2 === "cpuSeconds")) || (key2 === "memoryMiB")) || (key2 === "diskMiB"))){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs25 === errors){
+if(data8.wallSeconds !== undefined){
+let data9 = data8.wallSeconds;
+const _errs26 = errors;
+if(errors === _errs26){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 31536000 || isNaN(data9)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
+return false;
+}
+else {
+if(data9 < 0 || isNaN(data9)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid8 = _errs26 === errors;
+}
+else {
+var valid8 = true;
+}
+if(valid8){
+if(data8.cpuSeconds !== undefined){
+let data10 = data8.cpuSeconds;
+const _errs28 = errors;
+if(errors === _errs28){
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 3153600000 || isNaN(data10)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
+return false;
+}
+else {
+if(data10 < 0 || isNaN(data10)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid8 = _errs28 === errors;
+}
+else {
+var valid8 = true;
+}
+if(valid8){
+if(data8.memoryMiB !== undefined){
+let data11 = data8.memoryMiB;
+const _errs30 = errors;
+if(errors === _errs30){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 > 67108864 || isNaN(data11)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
+return false;
+}
+else {
+if(data11 < 0 || isNaN(data11)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid8 = _errs30 === errors;
+}
+else {
+var valid8 = true;
+}
+if(valid8){
+if(data8.diskMiB !== undefined){
+let data12 = data8.diskMiB;
+const _errs32 = errors;
+if(errors === _errs32){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 > 1073741824 || isNaN(data12)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
+return false;
+}
+else {
+if(data12 < 0 || isNaN(data12)){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid8 = _errs32 === errors;
+}
+else {
+var valid8 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid4 = _errs22 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.logTail !== undefined){
+let data13 = data4.logTail;
+const _errs34 = errors;
+if(errors === _errs34){
+if(typeof data13 === "string"){
+if(func1(data13) > 256){
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/logTail",schemaPath:"#/properties/leases/items/properties/logTail/maxLength",keyword:"maxLength",params:{limit: 256},message:"must NOT have more than 256 characters"}];
+return false;
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0+"/logTail",schemaPath:"#/properties/leases/items/properties/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid4 = _errs34 === errors;
+}
+else {
+var valid4 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid3 = _errs11 === errors;
+if(!valid3){
+break;
+}
+}
+}
+}
+else {
+validate131.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.seen !== undefined){
+const _errs36 = errors;
+if(!(validate132(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate132.errors : vErrors.concat(validate132.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs36 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate131.errors = vErrors;
+return errors === 0;
+}
+validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isRenewed = validate136;
+const schema258 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
+
+function validate137(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate137.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate137.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate137.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate137.errors = vErrors;
+return errors === 0;
+}
+validate137.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="renewed.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate136.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.leases === undefined) && (missing0 = "leases"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
+validate136.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "leases")) || (key0 === "verdicts"))){
+validate136.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("renewed" !== data.kind){
+validate136.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "renewed"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate136.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate136.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate136.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate136.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate136.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate136.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.leases !== undefined){
+let data3 = data.leases;
+const _errs9 = errors;
+if(errors === _errs9){
+if(Array.isArray(data3)){
+if(data3.length > 64){
+validate136.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid3 = true;
+const len0 = data3.length;
+for(let i0=0; i0<len0; i0++){
+let data4 = data3[i0];
+const _errs11 = errors;
+if(errors === _errs11){
+if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+let missing1;
+if(((((data4.job === undefined) && (missing1 = "job")) || ((data4.attempt === undefined) && (missing1 = "attempt"))) || ((data4.order === undefined) && (missing1 = "order"))) || ((data4.leaseSeconds === undefined) && (missing1 = "leaseSeconds"))){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+return false;
+}
+else {
+const _errs13 = errors;
+for(const key1 in data4){
+if(!((((key1 === "job") || (key1 === "attempt")) || (key1 === "order")) || (key1 === "leaseSeconds"))){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs13 === errors){
+if(data4.job !== undefined){
+let data5 = data4.job;
+const _errs14 = errors;
+const _errs15 = errors;
+if(errors === _errs15){
+if(typeof data5 === "string"){
+if(func1(data5) > 26){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data5)){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid4 = _errs14 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.attempt !== undefined){
+let data6 = data4.attempt;
+const _errs17 = errors;
+const _errs18 = errors;
+if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs18){
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 1000000 || isNaN(data6)){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data6 < 1 || isNaN(data6)){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid4 = _errs17 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.order !== undefined){
+let data7 = data4.order;
+const _errs20 = errors;
+if(!(((data7 === "continue") || (data7 === "cancel")) || (data7 === "drain"))){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema258.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+var valid4 = _errs20 === errors;
+}
+else {
+var valid4 = true;
+}
+if(valid4){
+if(data4.leaseSeconds !== undefined){
+let data8 = data4.leaseSeconds;
+const _errs21 = errors;
+if(errors === _errs21){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 604800 || isNaN(data8)){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+return false;
+}
+else {
+if(data8 < 0 || isNaN(data8)){
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+else {
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/leaseSeconds",schemaPath:"#/properties/leases/items/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+return false;
+}
+}
+var valid4 = _errs21 === errors;
+}
+else {
+var valid4 = true;
+}
+}
+}
+}
+}
+}
+}
+else {
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0,schemaPath:"#/properties/leases/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid3 = _errs11 === errors;
+if(!valid3){
+break;
+}
+}
+}
+}
+else {
+validate136.errors = [{instancePath:instancePath+"/leases",schemaPath:"#/properties/leases/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.verdicts !== undefined){
+const _errs23 = errors;
+if(!(validate137(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate137.errors : vErrors.concat(validate137.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate136.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+validate136.errors = vErrors;
+return errors === 0;
+}
+validate136.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const isReport = validate140;
+const schema264 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
+const schema273 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
+const schema274 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
+const pattern91 = new RegExp("^[A-Za-z0-9_-]{86}$", "u");
+const pattern92 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,63}$", "u");
+
+function validate141(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate141.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate141.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate75(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate75.errors : vErrors.concat(validate75.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate141.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate141.errors = vErrors;
+return errors === 0;
+}
+validate141.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate144.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 64){
+validate144.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate133(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate144.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+return false;
+}
+}
+validate144.errors = vErrors;
+return errors === 0;
+}
+validate144.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate140(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="report.schema.json" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate140.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.manifest === undefined) && (missing0 = "manifest"))) || ((data.usage === undefined) && (missing0 = "usage"))) || ((data.logTail === undefined) && (missing0 = "logTail"))) || ((data.signature === undefined) && (missing0 = "signature"))) || ((data.seen === undefined) && (missing0 = "seen"))){
+validate140.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+return false;
+}
+else {
+const _errs1 = errors;
+for(const key0 in data){
+if(!(func8.call(schema264.properties, key0))){
+validate140.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs1 === errors){
+if(data.kind !== undefined){
+const _errs2 = errors;
+if("report" !== data.kind){
+validate140.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "report"},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.slot !== undefined){
+let data1 = data.slot;
+const _errs3 = errors;
+const _errs4 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate140.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 63 || isNaN(data1)){
+validate140.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate140.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.counter !== undefined){
+let data2 = data.counter;
+const _errs6 = errors;
+const _errs7 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate140.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs7){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate140.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+return false;
+}
+else {
+if(data2 < 1 || isNaN(data2)){
+validate140.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.job !== undefined){
+let data3 = data.job;
+const _errs9 = errors;
+const _errs10 = errors;
+if(errors === _errs10){
+if(typeof data3 === "string"){
+if(func1(data3) > 26){
+validate140.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+return false;
+}
+else {
+if(!pattern6.test(data3)){
+validate140.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+return false;
+}
+}
+}
+else {
+validate140.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+return false;
+}
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.attempt !== undefined){
+let data4 = data.attempt;
+const _errs12 = errors;
+const _errs13 = errors;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+validate140.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+return false;
+}
+if(errors === _errs13){
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000000 || isNaN(data4)){
+validate140.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+return false;
+}
+else {
+if(data4 < 1 || isNaN(data4)){
+validate140.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -10367,7 +12551,7 @@ vErrors.push(err10);
 errors++;
 }
 else {
-if(!pattern77.test(data9)){
+if(!pattern36.test(data9)){
 const err11 = {instancePath:instancePath+"/exit/signal",schemaPath:"common.schema.json#/$defs/exit/oneOf/1/properties/signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"},message:"must match pattern \""+"^SIG[A-Z0-9+-]+$"+"\""};
 if(vErrors === null){
 vErrors = [err11];
@@ -10475,7 +12659,7 @@ if(data5.limit !== undefined){
 let data11 = data5.limit;
 const _errs34 = errors;
 if(!((((((data11 === "wall") || (data11 === "cpu")) || (data11 === "memory")) || (data11 === "disk")) || (data11 === "files")) || (data11 === "output"))){
-const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema222.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
+const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema107.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -10637,7 +12821,7 @@ else {
 vErrors.push(err25);
 }
 errors++;
-validate123.errors = vErrors;
+validate140.errors = vErrors;
 return false;
 }
 else {
@@ -10659,8 +12843,8 @@ var valid0 = true;
 if(valid0){
 if(data.manifest !== undefined){
 const _errs41 = errors;
-if(!(validate124(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+if(!(validate141(data.manifest, {instancePath:instancePath+"/manifest",parentData:data,parentDataProperty:"manifest",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs41 === errors;
@@ -10677,14 +12861,14 @@ if(errors === _errs43){
 if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
 let missing5;
 if(((((data15.wallSeconds === undefined) && (missing5 = "wallSeconds")) || ((data15.cpuSeconds === undefined) && (missing5 = "cpuSeconds"))) || ((data15.memoryMiB === undefined) && (missing5 = "memoryMiB"))) || ((data15.diskMiB === undefined) && (missing5 = "diskMiB"))){
-validate123.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
+validate140.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/required",keyword:"required",params:{missingProperty: missing5},message:"must have required property '"+missing5+"'"}];
 return false;
 }
 else {
 const _errs45 = errors;
 for(const key5 in data15){
 if(!((((key5 === "wallSeconds") || (key5 === "cpuSeconds")) || (key5 === "memoryMiB")) || (key5 === "diskMiB"))){
-validate123.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
+validate140.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -10696,18 +12880,18 @@ const _errs46 = errors;
 if(errors === _errs46){
 if((typeof data16 == "number") && (isFinite(data16))){
 if(data16 > 31536000 || isNaN(data16)){
-validate123.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
+validate140.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000},message:"must be <= 31536000"}];
 return false;
 }
 else {
 if(data16 < 0 || isNaN(data16)){
-validate123.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate140.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate140.errors = [{instancePath:instancePath+"/usage/wallSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/wallSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -10723,18 +12907,18 @@ const _errs48 = errors;
 if(errors === _errs48){
 if((typeof data17 == "number") && (isFinite(data17))){
 if(data17 > 3153600000 || isNaN(data17)){
-validate123.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
+validate140.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3153600000},message:"must be <= 3153600000"}];
 return false;
 }
 else {
 if(data17 < 0 || isNaN(data17)){
-validate123.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate140.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate140.errors = [{instancePath:instancePath+"/usage/cpuSeconds",schemaPath:"common.schema.json#/$defs/usage/properties/cpuSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -10750,18 +12934,18 @@ const _errs50 = errors;
 if(errors === _errs50){
 if((typeof data18 == "number") && (isFinite(data18))){
 if(data18 > 67108864 || isNaN(data18)){
-validate123.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
+validate140.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 67108864},message:"must be <= 67108864"}];
 return false;
 }
 else {
 if(data18 < 0 || isNaN(data18)){
-validate123.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate140.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate140.errors = [{instancePath:instancePath+"/usage/memoryMiB",schemaPath:"common.schema.json#/$defs/usage/properties/memoryMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -10777,18 +12961,18 @@ const _errs52 = errors;
 if(errors === _errs52){
 if((typeof data19 == "number") && (isFinite(data19))){
 if(data19 > 1073741824 || isNaN(data19)){
-validate123.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
+validate140.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1073741824},message:"must be <= 1073741824"}];
 return false;
 }
 else {
 if(data19 < 0 || isNaN(data19)){
-validate123.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate140.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate140.errors = [{instancePath:instancePath+"/usage/diskMiB",schemaPath:"common.schema.json#/$defs/usage/properties/diskMiB/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -10804,7 +12988,7 @@ var valid12 = true;
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate140.errors = [{instancePath:instancePath+"/usage",schemaPath:"common.schema.json#/$defs/usage/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -10821,12 +13005,12 @@ const _errs55 = errors;
 if(errors === _errs55){
 if(typeof data20 === "string"){
 if(func1(data20) > 2048){
-validate123.errors = [{instancePath:instancePath+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
+validate140.errors = [{instancePath:instancePath+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/maxLength",keyword:"maxLength",params:{limit: 2048},message:"must NOT have more than 2048 characters"}];
 return false;
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate140.errors = [{instancePath:instancePath+"/logTail",schemaPath:"common.schema.json#/$defs/logTail/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10843,18 +13027,18 @@ const _errs58 = errors;
 if(errors === _errs58){
 if(typeof data21 === "string"){
 if(func1(data21) > 86){
-validate123.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/maxLength",keyword:"maxLength",params:{limit: 86},message:"must NOT have more than 86 characters"}];
+validate140.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/maxLength",keyword:"maxLength",params:{limit: 86},message:"must NOT have more than 86 characters"}];
 return false;
 }
 else {
-if(!pattern78.test(data21)){
-validate123.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{86}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{86}$"+"\""}];
+if(!pattern91.test(data21)){
+validate140.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{86}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{86}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate140.errors = [{instancePath:instancePath+"/signature",schemaPath:"common.schema.json#/$defs/signature/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -10871,7 +13055,7 @@ const _errs61 = errors;
 if(errors === _errs61){
 if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
 if(Object.keys(data22).length > 64){
-validate123.errors = [{instancePath:instancePath+"/next",schemaPath:"common.schema.json#/$defs/hostAd/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"}];
+validate140.errors = [{instancePath:instancePath+"/next",schemaPath:"common.schema.json#/$defs/hostAd/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"}];
 return false;
 }
 else {
@@ -10890,7 +13074,7 @@ vErrors.push(err26);
 errors++;
 }
 else {
-if(!pattern79.test(key6)){
+if(!pattern92.test(key6)){
 const err27 = {instancePath:instancePath+"/next",schemaPath:"common.schema.json#/$defs/hostAd/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,63}$"+"\"",propertyName:key6};
 if(vErrors === null){
 vErrors = [err27];
@@ -10923,7 +13107,7 @@ else {
 vErrors.push(err29);
 }
 errors++;
-validate123.errors = vErrors;
+validate140.errors = vErrors;
 return false;
 break;
 }
@@ -11044,7 +13228,7 @@ else {
 vErrors.push(err36);
 }
 errors++;
-validate123.errors = vErrors;
+validate140.errors = vErrors;
 return false;
 }
 else {
@@ -11067,7 +13251,7 @@ break;
 }
 }
 else {
-validate123.errors = [{instancePath:instancePath+"/next",schemaPath:"common.schema.json#/$defs/hostAd/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate140.errors = [{instancePath:instancePath+"/next",schemaPath:"common.schema.json#/$defs/hostAd/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -11079,8 +13263,8 @@ var valid0 = true;
 if(valid0){
 if(data.seen !== undefined){
 const _errs74 = errors;
-if(!(validate127(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+if(!(validate144(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs74 === errors;
@@ -11103,22 +13287,22 @@ var valid0 = true;
 }
 }
 else {
-validate123.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate140.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate123.errors = vErrors;
+validate140.errors = vErrors;
 return errors === 0;
 }
-validate123.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate140.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isReported = validate130;
-const schema229 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
+export const isReported = validate147;
+const schema276 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
 
-function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate148(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate131.evaluated;
+const evaluated0 = validate148.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11129,14 +13313,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.queue === undefined) && (missing0 = "queue"))) || ((data.leaseSeconds === undefined) && (missing0 = "leaseSeconds"))) || ((data.firstRenewSeconds === undefined) && (missing0 = "firstRenewSeconds"))) || ((data.description === undefined) && (missing0 = "description"))) || ((data.capabilities === undefined) && (missing0 = "capabilities"))){
-validate131.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate148.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((((key0 === "job") || (key0 === "attempt")) || (key0 === "queue")) || (key0 === "leaseSeconds")) || (key0 === "firstRenewSeconds")) || (key0 === "description")) || (key0 === "capabilities"))){
-validate131.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate148.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -11149,18 +13333,18 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data0 === "string"){
 if(func1(data0) > 26){
-validate131.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate148.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data0)){
-validate131.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate148.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate148.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11175,18 +13359,18 @@ let data1 = data.attempt;
 const _errs5 = errors;
 const _errs6 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate131.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate148.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs6){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 1000000 || isNaN(data1)){
-validate131.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+validate148.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
 if(data1 < 1 || isNaN(data1)){
-validate131.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate148.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -11205,24 +13389,24 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(typeof data2 === "string"){
 if(func1(data2) > 64){
-validate131.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
+validate148.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/maxLength",keyword:"maxLength",params:{limit: 64},message:"must NOT have more than 64 characters"}];
 return false;
 }
 else {
 if(func1(data2) < 1){
-validate131.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
+validate148.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters"}];
 return false;
 }
 else {
 if(!pattern10.test(data2)){
-validate131.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
+validate148.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"+"\""}];
 return false;
 }
 }
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate148.errors = [{instancePath:instancePath+"/queue",schemaPath:"common.schema.json#/$defs/name/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11238,18 +13422,18 @@ const _errs11 = errors;
 if(errors === _errs11){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 604800 || isNaN(data3)){
-validate131.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+validate148.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
 return false;
 }
 else {
 if(data3 < 0.001 || isNaN(data3)){
-validate131.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
+validate148.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
 return false;
 }
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate148.errors = [{instancePath:instancePath+"/leaseSeconds",schemaPath:"#/properties/leaseSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -11265,18 +13449,18 @@ const _errs13 = errors;
 if(errors === _errs13){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 604800 || isNaN(data4)){
-validate131.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
+validate148.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 604800},message:"must be <= 604800"}];
 return false;
 }
 else {
 if(data4 < 0.001 || isNaN(data4)){
-validate131.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
+validate148.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0.001},message:"must be >= 0.001"}];
 return false;
 }
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
+validate148.errors = [{instancePath:instancePath+"/firstRenewSeconds",schemaPath:"#/properties/firstRenewSeconds/type",keyword:"type",params:{type: "number"},message:"must be number"}];
 return false;
 }
 }
@@ -11300,8 +13484,8 @@ var valid0 = true;
 if(valid0){
 if(data.capabilities !== undefined){
 const _errs16 = errors;
-if(!(validate36(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate36.errors : vErrors.concat(validate36.errors);
+if(!(validate42(data.capabilities, {instancePath:instancePath+"/capabilities",parentData:data,parentDataProperty:"capabilities",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate42.errors : vErrors.concat(validate42.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs16 === errors;
@@ -11319,20 +13503,20 @@ var valid0 = true;
 }
 }
 else {
-validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate148.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate131.errors = vErrors;
+validate148.errors = vErrors;
 return errors === 0;
 }
-validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate148.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate135(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate152(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate135.evaluated;
+const evaluated0 = validate152.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11342,7 +13526,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 64){
-validate135.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+validate152.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
 return false;
 }
 else {
@@ -11350,8 +13534,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -11362,21 +13546,21 @@ break;
 }
 }
 else {
-validate135.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate152.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-validate135.errors = vErrors;
+validate152.errors = vErrors;
 return errors === 0;
 }
-validate135.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+validate152.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate130(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="reported.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate130.evaluated;
+const evaluated0 = validate147.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11387,14 +13571,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.job === undefined) && (missing0 = "job"))) || ((data.attempt === undefined) && (missing0 = "attempt"))) || ((data.verdict === undefined) && (missing0 = "verdict"))) || ((data.reason === undefined) && (missing0 = "reason"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
-validate130.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate147.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema229.properties, key0))){
-validate130.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+if(!(func8.call(schema276.properties, key0))){
+validate147.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -11403,7 +13587,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("reported" !== data.kind){
-validate130.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "reported"},message:"must be equal to constant"}];
+validate147.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "reported"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -11417,18 +13601,18 @@ let data1 = data.slot;
 const _errs3 = errors;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate130.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate147.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 63 || isNaN(data1)){
-validate130.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+validate147.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate130.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate147.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -11445,18 +13629,18 @@ let data2 = data.counter;
 const _errs6 = errors;
 const _errs7 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate130.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate147.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs7){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate130.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate147.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data2 < 1 || isNaN(data2)){
-validate130.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate147.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -11475,18 +13659,18 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(typeof data3 === "string"){
 if(func1(data3) > 26){
-validate130.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate147.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data3)){
-validate130.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate147.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate130.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate147.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11501,18 +13685,18 @@ let data4 = data.attempt;
 const _errs12 = errors;
 const _errs13 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate130.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate147.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs13){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 1000000 || isNaN(data4)){
-validate130.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+validate147.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
 if(data4 < 1 || isNaN(data4)){
-validate130.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate147.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -11528,7 +13712,7 @@ if(data.verdict !== undefined){
 let data5 = data.verdict;
 const _errs15 = errors;
 if(!((((data5 === "verifying") || (data5 === "waiting")) || (data5 === "committed")) || (data5 === "refused"))){
-validate130.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema129.enum},message:"must be equal to one of the allowed values"}];
+validate147.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema167.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -11544,12 +13728,12 @@ const _errs18 = errors;
 if(errors === _errs18){
 if(typeof data6 === "string"){
 if(func1(data6) > 512){
-validate130.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
+validate147.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/maxLength",keyword:"maxLength",params:{limit: 512},message:"must NOT have more than 512 characters"}];
 return false;
 }
 }
 else {
-validate130.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate147.errors = [{instancePath:instancePath+"/reason",schemaPath:"common.schema.json#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -11566,8 +13750,8 @@ const _errs21 = errors;
 let valid7 = false;
 let passing0 = null;
 const _errs22 = errors;
-if(!(validate131(data7, {instancePath:instancePath+"/next",parentData:data,parentDataProperty:"next",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+if(!(validate148(data7, {instancePath:instancePath+"/next",parentData:data,parentDataProperty:"next",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs22 === errors;
@@ -11611,7 +13795,7 @@ if(data7.reason !== undefined){
 let data8 = data7.reason;
 const _errs27 = errors;
 if(!(((((((data8 === "no-work") || (data8 === "no-match")) || (data8 === "cooling-down")) || (data8 === "too-many-attempts")) || (data8 === "draining")) || (data8 === "busy")) || (data8 === "storage-unavailable"))){
-const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema173.properties.reason.enum},message:"must be equal to one of the allowed values"};
+const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema211.properties.reason.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -11708,7 +13892,7 @@ else {
 vErrors.push(err7);
 }
 errors++;
-validate130.errors = vErrors;
+validate147.errors = vErrors;
 return false;
 }
 else {
@@ -11730,8 +13914,8 @@ var valid0 = true;
 if(valid0){
 if(data.verdicts !== undefined){
 const _errs30 = errors;
-if(!(validate135(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
+if(!(validate152(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate152.errors : vErrors.concat(validate152.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs30 === errors;
@@ -11751,22 +13935,22 @@ var valid0 = true;
 }
 }
 else {
-validate130.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate147.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate130.errors = vErrors;
+validate147.errors = vErrors;
 return errors === 0;
 }
-validate130.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isRequest = validate138;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
+export const isRequest = validate155;
+const schema289 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
 
-function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate156(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate139.evaluated;
+const evaluated0 = validate156.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11776,7 +13960,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 64){
-validate139.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+validate156.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
 return false;
 }
 else {
@@ -11784,8 +13968,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate116(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
+if(!(validate133(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -11796,21 +13980,21 @@ break;
 }
 }
 else {
-validate139.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate156.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-validate139.errors = vErrors;
+validate156.errors = vErrors;
 return errors === 0;
 }
-validate139.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+validate156.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate155(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="request.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate138.evaluated;
+const evaluated0 = validate155.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11821,14 +14005,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.slot === undefined) && (missing0 = "slot"))) || ((data.counter === undefined) && (missing0 = "counter"))) || ((data.ad === undefined) && (missing0 = "ad"))) || ((data.seen === undefined) && (missing0 = "seen"))){
-validate138.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate155.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "kind") || (key0 === "slot")) || (key0 === "counter")) || (key0 === "ad")) || (key0 === "seen"))){
-validate138.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate155.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -11837,7 +14021,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("request" !== data.kind){
-validate138.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "request"},message:"must be equal to constant"}];
+validate155.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "request"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -11851,18 +14035,18 @@ let data1 = data.slot;
 const _errs3 = errors;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate138.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate155.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 63 || isNaN(data1)){
-validate138.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+validate155.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate138.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate155.errors = [{instancePath:instancePath+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -11879,18 +14063,18 @@ let data2 = data.counter;
 const _errs6 = errors;
 const _errs7 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate138.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate155.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs7){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate138.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate155.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data2 < 1 || isNaN(data2)){
-validate138.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate155.errors = [{instancePath:instancePath+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -11909,7 +14093,7 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(data3 && typeof data3 == "object" && !Array.isArray(data3)){
 if(Object.keys(data3).length > 64){
-validate138.errors = [{instancePath:instancePath+"/ad",schemaPath:"common.schema.json#/$defs/hostAd/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"}];
+validate155.errors = [{instancePath:instancePath+"/ad",schemaPath:"common.schema.json#/$defs/hostAd/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"}];
 return false;
 }
 else {
@@ -11928,7 +14112,7 @@ vErrors.push(err0);
 errors++;
 }
 else {
-if(!pattern79.test(key1)){
+if(!pattern92.test(key1)){
 const err1 = {instancePath:instancePath+"/ad",schemaPath:"common.schema.json#/$defs/hostAd/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,63}$"+"\"",propertyName:key1};
 if(vErrors === null){
 vErrors = [err1];
@@ -11961,7 +14145,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate138.errors = vErrors;
+validate155.errors = vErrors;
 return false;
 break;
 }
@@ -12082,7 +14266,7 @@ else {
 vErrors.push(err10);
 }
 errors++;
-validate138.errors = vErrors;
+validate155.errors = vErrors;
 return false;
 }
 else {
@@ -12105,7 +14289,7 @@ break;
 }
 }
 else {
-validate138.errors = [{instancePath:instancePath+"/ad",schemaPath:"common.schema.json#/$defs/hostAd/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate155.errors = [{instancePath:instancePath+"/ad",schemaPath:"common.schema.json#/$defs/hostAd/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -12117,8 +14301,8 @@ var valid0 = true;
 if(valid0){
 if(data.seen !== undefined){
 const _errs23 = errors;
-if(!(validate139(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
+if(!(validate156(data.seen, {instancePath:instancePath+"/seen",parentData:data,parentDataProperty:"seen",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate156.errors : vErrors.concat(validate156.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs23 === errors;
@@ -12134,23 +14318,23 @@ var valid0 = true;
 }
 }
 else {
-validate138.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate155.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate138.errors = vErrors;
+validate155.errors = vErrors;
 return errors === 0;
 }
-validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isServiceHello = validate142;
-const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
+export const isServiceHello = validate159;
+const schema294 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
 
-function validate142(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-hello.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate142.evaluated;
+const evaluated0 = validate159.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12161,14 +14345,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.kind === undefined) && (missing0 = "kind")) || ((data.session === undefined) && (missing0 = "session"))) || ((data.versions === undefined) && (missing0 = "versions"))) || ((data.start === undefined) && (missing0 = "start"))){
-validate142.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate159.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "kind") || (key0 === "session")) || (key0 === "versions")) || (key0 === "start"))){
-validate142.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate159.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12177,7 +14361,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("service-hello" !== data.kind){
-validate142.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "service-hello"},message:"must be equal to constant"}];
+validate159.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "service-hello"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -12193,18 +14377,18 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func1(data1) > 16){
-validate142.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
+validate159.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data1)){
-validate142.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
+validate159.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate142.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate159.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12220,12 +14404,12 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(Array.isArray(data2)){
 if(data2.length > 8){
-validate142.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
+validate159.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"}];
 return false;
 }
 else {
 if(data2.length < 1){
-validate142.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
+validate159.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"}];
 return false;
 }
 else {
@@ -12236,18 +14420,18 @@ let data3 = data2[i0];
 const _errs8 = errors;
 const _errs9 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate142.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate159.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs9){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 1000 || isNaN(data3)){
-validate142.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate159.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data3 < 1 || isNaN(data3)){
-validate142.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate159.errors = [{instancePath:instancePath+"/versions/" + i0,schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -12262,7 +14446,7 @@ break;
 }
 }
 else {
-validate142.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate159.errors = [{instancePath:instancePath+"/versions",schemaPath:"#/properties/versions/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12279,18 +14463,18 @@ const _errs12 = errors;
 if(errors === _errs12){
 if(typeof data4 === "string"){
 if(func1(data4) > 26){
-validate142.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate159.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data4)){
-validate142.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate159.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate142.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate159.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12306,23 +14490,23 @@ var valid0 = true;
 }
 }
 else {
-validate142.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate159.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate142.errors = vErrors;
+validate159.errors = vErrors;
 return errors === 0;
 }
-validate142.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate159.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isServiceWelcome = validate143;
-const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
+export const isServiceWelcome = validate160;
+const schema298 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
 
-function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-welcome.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate143.evaluated;
+const evaluated0 = validate160.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12333,14 +14517,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.kind === undefined) && (missing0 = "kind")) || ((data.session === undefined) && (missing0 = "session"))) || ((data.version === undefined) && (missing0 = "version"))) || ((data.start === undefined) && (missing0 = "start"))){
-validate143.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate160.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "kind") || (key0 === "session")) || (key0 === "version")) || (key0 === "start"))){
-validate143.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate160.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12349,7 +14533,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("service-welcome" !== data.kind){
-validate143.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "service-welcome"},message:"must be equal to constant"}];
+validate160.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "service-welcome"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -12365,18 +14549,18 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func1(data1) > 16){
-validate143.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
+validate160.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/maxLength",keyword:"maxLength",params:{limit: 16},message:"must NOT have more than 16 characters"}];
 return false;
 }
 else {
 if(!pattern5.test(data1)){
-validate143.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
+validate160.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}$"},message:"must match pattern \""+"^[0-9a-f]{16}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate143.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate160.errors = [{instancePath:instancePath+"/session",schemaPath:"common.schema.json#/$defs/sessionId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12391,18 +14575,18 @@ let data2 = data.version;
 const _errs6 = errors;
 const _errs7 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate143.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate160.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs7){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 1000 || isNaN(data2)){
-validate143.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
+validate160.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"}];
 return false;
 }
 else {
 if(data2 < 1 || isNaN(data2)){
-validate143.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate160.errors = [{instancePath:instancePath+"/version",schemaPath:"common.schema.json#/$defs/version/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -12421,18 +14605,18 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(typeof data3 === "string"){
 if(func1(data3) > 26){
-validate143.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate160.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data3)){
-validate143.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate160.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate143.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate160.errors = [{instancePath:instancePath+"/start",schemaPath:"common.schema.json#/$defs/startId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12448,22 +14632,22 @@ var valid0 = true;
 }
 }
 else {
-validate143.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate160.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate143.errors = vErrors;
+validate160.errors = vErrors;
 return errors === 0;
 }
-validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const isWelcome = validate144;
-const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
+export const isWelcome = validate161;
+const schema302 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
 
-function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate145.evaluated;
+const evaluated0 = validate162.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12474,14 +14658,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.job === undefined) && (missing0 = "job")) || ((data.attempt === undefined) && (missing0 = "attempt"))){
-validate145.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate162.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "job") || (key0 === "attempt"))){
-validate145.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate162.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12494,18 +14678,18 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data0 === "string"){
 if(func1(data0) > 26){
-validate145.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate162.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data0)){
-validate145.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate162.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate145.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate162.errors = [{instancePath:instancePath+"/job",schemaPath:"common.schema.json#/$defs/jobId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12520,18 +14704,18 @@ let data1 = data.attempt;
 const _errs5 = errors;
 const _errs6 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate145.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate162.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs6){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 1000000 || isNaN(data1)){
-validate145.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
+validate162.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000},message:"must be <= 1000000"}];
 return false;
 }
 else {
 if(data1 < 1 || isNaN(data1)){
-validate145.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate162.errors = [{instancePath:instancePath+"/attempt",schemaPath:"common.schema.json#/$defs/attemptNumber/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -12547,20 +14731,20 @@ var valid0 = true;
 }
 }
 else {
-validate145.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate162.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate145.errors = vErrors;
+validate162.errors = vErrors;
 return errors === 0;
 }
-validate145.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate147.evaluated;
+const evaluated0 = validate164.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12570,7 +14754,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 64){
-validate147.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+validate164.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
 return false;
 }
 else {
@@ -12578,8 +14762,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate82(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate82.errors : vErrors.concat(validate82.errors);
+if(!(validate96(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -12590,21 +14774,21 @@ break;
 }
 }
 else {
-validate147.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate164.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
-validate147.errors = vErrors;
+validate164.errors = vErrors;
 return errors === 0;
 }
-validate147.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+validate164.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="welcome.schema.json" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate144.evaluated;
+const evaluated0 = validate161.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12615,14 +14799,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.agent === undefined) && (missing0 = "agent"))) || ((data.slots === undefined) && (missing0 = "slots"))) || ((data.held === undefined) && (missing0 = "held"))) || ((data.verdicts === undefined) && (missing0 = "verdicts"))){
-validate144.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
+validate161.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "kind") || (key0 === "agent")) || (key0 === "slots")) || (key0 === "held")) || (key0 === "verdicts"))){
-validate144.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
+validate161.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12631,7 +14815,7 @@ if(_errs1 === errors){
 if(data.kind !== undefined){
 const _errs2 = errors;
 if("welcome" !== data.kind){
-validate144.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "welcome"},message:"must be equal to constant"}];
+validate161.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "welcome"},message:"must be equal to constant"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -12647,18 +14831,18 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func1(data1) > 26){
-validate144.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
+validate161.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/maxLength",keyword:"maxLength",params:{limit: 26},message:"must NOT have more than 26 characters"}];
 return false;
 }
 else {
 if(!pattern6.test(data1)){
-validate144.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
+validate161.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/pattern",keyword:"pattern",params:{pattern: "^[a-z2-7]{26}$"},message:"must match pattern \""+"^[a-z2-7]{26}$"+"\""}];
 return false;
 }
 }
 }
 else {
-validate144.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
+validate161.errors = [{instancePath:instancePath+"/agent",schemaPath:"common.schema.json#/$defs/agentId/type",keyword:"type",params:{type: "string"},message:"must be string"}];
 return false;
 }
 }
@@ -12674,7 +14858,7 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(Array.isArray(data2)){
 if(data2.length > 64){
-validate144.errors = [{instancePath:instancePath+"/slots",schemaPath:"#/properties/slots/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+validate161.errors = [{instancePath:instancePath+"/slots",schemaPath:"#/properties/slots/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
 return false;
 }
 else {
@@ -12687,14 +14871,14 @@ if(errors === _errs8){
 if(data3 && typeof data3 == "object" && !Array.isArray(data3)){
 let missing1;
 if(((data3.slot === undefined) && (missing1 = "slot")) || ((data3.counter === undefined) && (missing1 = "counter"))){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/required",keyword:"required",params:{missingProperty: missing1},message:"must have required property '"+missing1+"'"}];
 return false;
 }
 else {
 const _errs10 = errors;
 for(const key1 in data3){
 if(!((key1 === "slot") || (key1 === "counter"))){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"}];
 return false;
 break;
 }
@@ -12705,18 +14889,18 @@ let data4 = data3.slot;
 const _errs11 = errors;
 const _errs12 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs12){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 63 || isNaN(data4)){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/maximum",keyword:"maximum",params:{comparison: "<=", limit: 63},message:"must be <= 63"}];
 return false;
 }
 else {
 if(data4 < 0 || isNaN(data4)){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/slot",schemaPath:"common.schema.json#/$defs/slot/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"}];
 return false;
 }
 }
@@ -12733,18 +14917,18 @@ let data5 = data3.counter;
 const _errs14 = errors;
 const _errs15 = errors;
 if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/type",keyword:"type",params:{type: "integer"},message:"must be integer"}];
 return false;
 }
 if(errors === _errs15){
 if((typeof data5 == "number") && (isFinite(data5))){
 if(data5 > 9007199254740991 || isNaN(data5)){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"}];
 return false;
 }
 else {
 if(data5 < 1 || isNaN(data5)){
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0+"/counter",schemaPath:"common.schema.json#/$defs/counter/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"}];
 return false;
 }
 }
@@ -12760,7 +14944,7 @@ var valid3 = true;
 }
 }
 else {
-validate144.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate161.errors = [{instancePath:instancePath+"/slots/" + i0,schemaPath:"#/properties/slots/items/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
@@ -12772,7 +14956,7 @@ break;
 }
 }
 else {
-validate144.errors = [{instancePath:instancePath+"/slots",schemaPath:"#/properties/slots/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate161.errors = [{instancePath:instancePath+"/slots",schemaPath:"#/properties/slots/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12788,7 +14972,7 @@ const _errs17 = errors;
 if(errors === _errs17){
 if(Array.isArray(data6)){
 if(data6.length > 64){
-validate144.errors = [{instancePath:instancePath+"/held",schemaPath:"#/properties/held/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
+validate161.errors = [{instancePath:instancePath+"/held",schemaPath:"#/properties/held/maxItems",keyword:"maxItems",params:{limit: 64},message:"must NOT have more than 64 items"}];
 return false;
 }
 else {
@@ -12796,8 +14980,8 @@ var valid6 = true;
 const len1 = data6.length;
 for(let i1=0; i1<len1; i1++){
 const _errs19 = errors;
-if(!(validate145(data6[i1], {instancePath:instancePath+"/held/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate145.errors : vErrors.concat(validate145.errors);
+if(!(validate162(data6[i1], {instancePath:instancePath+"/held/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
 errors = vErrors.length;
 }
 var valid6 = _errs19 === errors;
@@ -12808,7 +14992,7 @@ break;
 }
 }
 else {
-validate144.errors = [{instancePath:instancePath+"/held",schemaPath:"#/properties/held/type",keyword:"type",params:{type: "array"},message:"must be array"}];
+validate161.errors = [{instancePath:instancePath+"/held",schemaPath:"#/properties/held/type",keyword:"type",params:{type: "array"},message:"must be array"}];
 return false;
 }
 }
@@ -12820,8 +15004,8 @@ var valid0 = true;
 if(valid0){
 if(data.verdicts !== undefined){
 const _errs20 = errors;
-if(!(validate147(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
+if(!(validate164(data.verdicts, {instancePath:instancePath+"/verdicts",parentData:data,parentDataProperty:"verdicts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate164.errors : vErrors.concat(validate164.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
@@ -12837,11 +15021,11 @@ var valid0 = true;
 }
 }
 else {
-validate144.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+validate161.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"}];
 return false;
 }
 }
-validate144.errors = vErrors;
+validate161.errors = vErrors;
 return errors === 0;
 }
-validate144.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate161.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};

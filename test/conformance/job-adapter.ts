@@ -132,43 +132,47 @@ export function jobAdapterConformance(name: string, open: () => Promise<JobAdapt
 
     it('follows a job through lost attempts to its result, whatever is repeated', async () => {
       const id = await oneAccepted();
-      await twice(() => fixture.adapter.started(id, 1, AGENT));
-      await fixture.adapter.renewed(id, 1, 0.5);
+      await twice(() => fixture.adapter.started(id, 1, AGENT, ''));
+      await fixture.adapter.renewed(id, 1, 0.5, '');
       expect(await fixture.state(id)).toBe('running');
-      await twice(() => fixture.adapter.released(id, 1, 'lost'));
+      await twice(() => fixture.adapter.released(id, 1, 'lost', ''));
       expect(await fixture.state(id)).toBe('accepted');
-      await fixture.adapter.started(id, 2, AGENT);
-      expect(await fixture.adapter.finished(id, 2, manifest, usage)).toBe('ok');
-      expect(await fixture.adapter.finished(id, 2, manifest, usage)).toBe('ok');
+      await fixture.adapter.started(id, 2, AGENT, '');
+      expect(await fixture.adapter.finished(id, 2, manifest, usage, '')).toBe('ok');
+      expect(await fixture.adapter.finished(id, 2, manifest, usage, '')).toBe('ok');
       expect(await fixture.state(id)).toBe('finished');
     });
 
     it('I3 keeps the first result against another attempt, a late failure and a cancellation', async () => {
       const id = await oneAccepted();
-      await fixture.adapter.finished(id, 2, manifest, usage);
-      expect(await fixture.adapter.finished(id, 3, manifest, usage)).toBe('refused');
-      await fixture.adapter.failed(id, 'failed', 'too late', []);
+      await fixture.adapter.finished(id, 2, manifest, usage, '');
+      expect(await fixture.adapter.finished(id, 3, manifest, usage, '')).toBe('refused');
+      await fixture.adapter.failed(id, 'failed', 'too late', [], '');
       await fixture.cancel(id);
       expect(await fixture.state(id)).toBe('finished');
     });
 
     it('never runs an old attempt again because old news come late', async () => {
       const id = await oneAccepted();
-      await fixture.adapter.released(id, 1, 'lost');
-      await fixture.adapter.started(id, 1, AGENT);
-      await fixture.adapter.renewed(id, 1, 0.9);
+      await fixture.adapter.released(id, 1, 'lost', '');
+      await fixture.adapter.started(id, 1, AGENT, '');
+      await fixture.adapter.renewed(id, 1, 0.9, '');
       expect(await fixture.state(id)).toBe('accepted');
-      await fixture.adapter.started(id, 3, AGENT);
-      await fixture.adapter.released(id, 2, 'late');
+      await fixture.adapter.started(id, 3, AGENT, '');
+      await fixture.adapter.released(id, 2, 'late', '');
       expect(await fixture.state(id)).toBe('running');
     });
 
     it('keeps a failed job failed', async () => {
       const id = await oneAccepted();
-      await fixture.adapter.failed(id, 'failed', 'exit 1', [
-        { attempt: 1, reason: 'exit 1', logTail: 'boom' },
-      ]);
-      expect(await fixture.adapter.finished(id, 2, manifest, usage)).toBe('refused');
+      await fixture.adapter.failed(
+        id,
+        'failed',
+        'exit 1',
+        [{ attempt: 1, reason: 'exit 1', logTail: 'boom' }],
+        '',
+      );
+      expect(await fixture.adapter.finished(id, 2, manifest, usage, '')).toBe('refused');
       expect(await fixture.state(id)).toBe('failed');
     });
 
@@ -200,10 +204,10 @@ export function jobAdapterConformance(name: string, open: () => Promise<JobAdapt
       const kill = { kind: 'kill', job: id, reason: expect.any(String) };
       expect(heard).toContainEqual(kill);
       heard.length = 0;
-      await fixture.adapter.renewed(id, 1, 0.1);
+      await fixture.adapter.renewed(id, 1, 0.1, '');
       await fixture.advance(1);
       expect(heard).toContainEqual(kill);
-      await fixture.adapter.failed(id, 'cancelled', 'as asked', []);
+      await fixture.adapter.failed(id, 'cancelled', 'as asked', [], '');
       expect(await fixture.state(id)).toBe('cancelled');
     });
 
@@ -219,16 +223,16 @@ export function jobAdapterConformance(name: string, open: () => Promise<JobAdapt
       expect(await fetchRefs(1, [id!])).toEqual([]);
       await fixture.advance(1);
       expect(heard).toContainEqual({ kind: 'kill', job: id, reason: expect.any(String) });
-      expect(await fixture.adapter.finished(id!, 1, manifest, usage)).toBe('refused');
+      expect(await fixture.adapter.finished(id!, 1, manifest, usage, '')).toBe('refused');
     });
 
     it('takes news of jobs it does not know without harm', async () => {
       const stranger = 'z'.repeat(26);
-      await fixture.adapter.started(stranger, 1, AGENT);
-      await fixture.adapter.renewed(stranger, 1, 0.5);
-      await fixture.adapter.released(stranger, 1, 'gone');
-      await fixture.adapter.failed(stranger, 'failed', 'gone', []);
-      expect(await fixture.adapter.finished(stranger, 1, manifest, usage)).toBe('refused');
+      await fixture.adapter.started(stranger, 1, AGENT, '');
+      await fixture.adapter.renewed(stranger, 1, 0.5, '');
+      await fixture.adapter.released(stranger, 1, 'gone', '');
+      await fixture.adapter.failed(stranger, 'failed', 'gone', [], '');
+      expect(await fixture.adapter.finished(stranger, 1, manifest, usage, '')).toBe('refused');
       expect(await fetchRefs(1, [stranger])).toEqual([]);
     });
 

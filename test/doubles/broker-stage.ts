@@ -1,4 +1,5 @@
 import { createAdapterHost } from '../../adapters/adapter-host.ts';
+import type { JobAdapter } from '../../adapters/jobs/job-adapter.ts';
 import { createMemoryJobAdapter, type MemoryJob, type MemoryJobAdapter } from '../../adapters/jobs/memory.ts';
 import { answerJobItem } from '../../adapters/jobs/serve.ts';
 import { createMemoryStorage, type MemoryStorage } from '../../adapters/storage/memory.ts';
@@ -32,6 +33,8 @@ export interface BrokerStageOptions {
   readonly evict?: Evict;
   /** Instead of the stage's own. */
   readonly keys?: Partial<BrokerConfiguration['keys']>;
+  /** Stands before the framework's adapter. */
+  readonly adapt?: (framework: JobAdapter) => JobAdapter;
   /** Stands between all parties. */
   readonly tap?: (network: MemoryNetwork) => MemoryNetwork;
   /** Stands before one program's cryptography, to see every plaintext. */
@@ -90,6 +93,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
     ceiling: { maxFileBytes: 1e9, maxAttemptBytes: 1e10, maxTotalBytes: 1e12, verbs: ['get', 'put'] },
   });
   const ledger = createMemoryLedger({ clock, store: createMemoryStore() });
+  const adapter = options.adapt?.(framework) ?? framework;
   const stops = await startAdapters();
   const broker = await startBroker();
   await clock.run(1_000);
@@ -97,7 +101,7 @@ export async function createBrokerStage(options: BrokerStageOptions): Promise<Br
   async function startAdapters(): Promise<readonly (() => Promise<void>)[]> {
     const jobs = createAdapterHost({
       ...hostParts('jobs', 1),
-      onAsk: (item) => answerJobItem(framework, item),
+      onAsk: (item) => answerJobItem(adapter, item),
       onBroker: () => jobs.tell({ op: 'available', queue: QUEUE, count: 1 }),
     });
     framework.onWork((work) =>

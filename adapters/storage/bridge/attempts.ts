@@ -1,5 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
-import type { Capability, File, Grant } from '../../../protocol/generated/types.ts';
+import type { Capability, File, Grant, StoredFile as FoundFile } from '../../../protocol/generated/types.ts';
 import type { Clock, Crypto, Log } from '../../../protocol/runtime/runtime.ts';
 import { capabilityEnd, requireWithin } from '../ceiling.ts';
 import type { Ceiling } from '../ceiling.ts';
@@ -147,11 +147,11 @@ async function removeAll(parts: AttemptParts, removed: readonly Removed[]): Prom
   }
 }
 
-function wholeFiles(tables: Tables, ref: AttemptRef): readonly File[] {
+function wholeFiles(tables: Tables, ref: AttemptRef): readonly FoundFile[] {
   return tables
     .files(ref)
     .filter((file) => file.isComplete)
-    .map(({ name, size, sha256 }) => ({ name, size, sha256 }));
+    .map(({ name, size, sha256, digests }) => ({ name, size, sha256, ...digests }));
 }
 
 function notLive(): CoPilotError {

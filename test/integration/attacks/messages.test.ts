@@ -141,8 +141,12 @@ describe('a sealed frame that holds', () => {
     ],
     ['a request in slot 0', { kind: 'request', slot: 0, ad: {}, seen: [] }, 'MALFORMED_MESSAGE'],
     ['a renewal in slot 1', { kind: 'renew', slot: 1, leases: [], seen: [] }, 'MALFORMED_MESSAGE'],
-    ['a call', { kind: 'call', ...LEASE, method: 'getJob', body: '' }, 'UNSUPPORTED'],
-    ['parts', { kind: 'parts', ...LEASE, verb: 'take', parts: [] }, 'UNSUPPORTED'],
+    [
+      'a call for an attempt it does not hold',
+      { kind: 'call', ...LEASE, method: 'getJob', body: '' },
+      'ATTEMPT_NOT_LIVE',
+    ],
+    ['parts of one', { kind: 'parts', ...LEASE, verb: 'take', parts: [] }, 'ATTEMPT_NOT_LIVE'],
   ])('%s is answered by its slot and counter', async (_what, message, code) => {
     expect(await agent.ask(message)).toMatchObject({ kind: 'error', code });
   });

@@ -6,6 +6,7 @@ import { afterEach, expect, it } from 'vitest';
 import { adler32 } from '../../../adapters/storage/bridge/adler32.ts';
 import { createPlaces } from '../../../adapters/storage/bridge/places.ts';
 import { openRegistry } from '../../../adapters/storage/bridge/registry.ts';
+import type { Verified } from '../../../adapters/storage/storage-adapter.ts';
 import { MIGRATIONS } from '../../../adapters/storage/bridge/tables.ts';
 import type { BridgeWorld, WorldOptions } from '../../doubles/bridge-world.ts';
 import {
@@ -29,6 +30,7 @@ const BOTH = { 'Want-Repr-Digest': 'md5=1, adler=1' };
 const base64 = (hex: string): string => `:${Buffer.from(hex, 'hex').toString('base64')}:`;
 
 let world: BridgeWorld;
+let verified: Verified;
 afterEach(() => world.close());
 
 async function withResult(
@@ -42,7 +44,7 @@ async function withResult(
     await world.restart();
   }
   if (pieces.length === 0) await world.agent.put(capability, bytes);
-  await world.bridge().adapter.verify(attemptOf(), [fileOf('a', bytes)]);
+  verified = await world.bridge().adapter.verify(attemptOf(), [fileOf('a', bytes)]);
   await world.bridge().adapter.finalise(attemptOf(), [fileOf('a', bytes)]);
   return `${world.url()}/v1/results/${JOB}/1`;
 }
@@ -58,6 +60,7 @@ it.each([
   ],
 ] as const)('digests the bridge is configured for are computed as bytes come: %s', async (_what, pieces) => {
   const url = await withResult({ digests: ['md5', 'adler32'] }, pieces);
+  expect(verified).toMatchObject({ files: [{ ...fileOf('a', bytes), md5, adler32: adler }] });
   const manifest = JSON.parse((await asOperator({ method: 'GET', url })).body.toString());
   expect(manifest.files).toEqual([{ ...fileOf('a', bytes), md5, adler32: adler }]);
   const head = await asOperator({ method: 'HEAD', url: `${url}/a`, headers: BOTH });

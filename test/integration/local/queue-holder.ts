@@ -32,11 +32,17 @@ for (let turn = 0; ; turn++) {
   await adapter.fetch('main', 1, accepted);
   process.stdout.write(`accepted ${accepted.join(' ')}\n`);
   const [first = ''] = accepted;
-  const outcome = await adapter.finished(first, 1, [], {
-    wallSeconds: 1,
-    cpuSeconds: 1,
-    memoryMiB: 1,
-    diskMiB: 1,
-  });
+  const outcome = await adapter.finished(
+    first,
+    1,
+    [],
+    {
+      wallSeconds: 1,
+      cpuSeconds: 1,
+      memoryMiB: 1,
+      diskMiB: 1,
+    },
+    '',
+  );
   process.stdout.write(`finished ${first} ${outcome}\n`);
 }

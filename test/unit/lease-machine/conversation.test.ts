@@ -71,6 +71,14 @@ describe('one job from its adapter to the framework', () => {
     expect(world.faults()).toEqual([]);
   });
 
+  it('T-24 what else storage computed of a file stays with the result', () => {
+    const world = leasedWorld();
+    const found = [{ ...FILE, adler32: '079a01d2', md5: 'ab'.repeat(16) }];
+    world.do(report('a', 'j1', 1, 2, { verification: { kind: 'verified', files: found } }));
+    answer(world, finalised('j1', 1));
+    expect(world.job('j1').attempts.at(-1)).toMatchObject({ state: 'committed', manifest: found });
+  });
+
   it('V-5 storage that has spoken against the report ends the attempt with it, and the agent hears why', () => {
     const world = leasedWorld();
     const verification = { kind: 'mismatch', reason: 'digest differs' } as const;

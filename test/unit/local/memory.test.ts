@@ -54,9 +54,9 @@ describe('faults of the memory job adapter', () => {
     const [id] = adapter.submit('main', [memoryJob(wanted('one'))]);
     adapter.setFaults({ lostReply: 1 });
     await expect(adapter.fetch('main', 1, [])).rejects.toMatchObject({ code: 'UNREACHABLE' });
-    await expect(adapter.finished(id!, 1, [], usage)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(adapter.finished(id!, 1, [], usage, '')).rejects.toMatchObject({ code: 'UNREACHABLE' });
     adapter.setFaults({ lostReply: 0 });
-    expect(await adapter.finished(id!, 1, [], usage)).toBe('ok');
+    expect(await adapter.finished(id!, 1, [], usage, '')).toBe('ok');
     expect(adapter.record(id!)).toMatchObject({ told: 2, progress: { state: 'finished' } });
     expect(clock.pending()).toBe(0);
   });
@@ -65,7 +65,7 @@ describe('faults of the memory job adapter', () => {
     const { adapter } = create();
     const [id] = adapter.submit('main', [memoryJob(wanted('one'))]);
     adapter.setFaults({ down: true });
-    await expect(adapter.finished(id!, 1, [], usage)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    await expect(adapter.finished(id!, 1, [], usage, '')).rejects.toMatchObject({ code: 'UNREACHABLE' });
     adapter.setFaults({ down: false });
     adapter.crash();
     await expect(adapter.fetch('main', 1, [])).rejects.toMatchObject({ code: 'UNREACHABLE' });
@@ -78,7 +78,7 @@ describe('faults of the memory job adapter', () => {
     const { adapter } = create();
     const [id] = adapter.submit('main', [memoryJob(wanted('one'))]);
     adapter.setFaults({ refuses: (job) => job === id });
-    expect(await adapter.finished(id!, 1, [], usage)).toBe('refused');
+    expect(await adapter.finished(id!, 1, [], usage, '')).toBe('refused');
     expect(adapter.record(id!)?.progress.state).toBe('pending');
   });
 

@@ -62,11 +62,11 @@ describe('items asked of a job adapter', () => {
     ]);
     expect(calls).toEqual([
       ['fetch', 'main', 64, [job]],
-      ['started', job, 1, job],
-      ['renewed', job, 1, 0.5],
-      ['released', job, 1, 'lost'],
-      ['finished', job, 2, [], usage],
-      ['failed', job, 'failed', 'why', []],
+      ['started', job, 1, job, ''],
+      ['renewed', job, 1, 0.5, ''],
+      ['released', job, 1, 'lost', ''],
+      ['finished', job, 2, [], usage, ''],
+      ['failed', job, 'failed', 'why', [], ''],
     ]);
   });
 
@@ -93,6 +93,8 @@ describe('items asked of a job adapter', () => {
   });
 
   it.each<AskItem>([
+    { op: 'call', item: 9, job, attempt: 1, method: 'getJob', body: '' },
+    { op: 'parts', item: 9, job, attempt: 1, verb: 'take', parts: [] },
     { op: 'grant', item: 9, grant: 'a.b.c' },
     { op: 'discard', item: 9, job, attempt: 1 },
     { op: 'available', item: 9, queue: 'main', count: 1 },

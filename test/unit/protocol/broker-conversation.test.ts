@@ -158,9 +158,9 @@ describe('errors', () => {
   it.each([
     { kind: 'call', slot: 1, counter: 1, job: UNKNOWN_JOB, attempt: 1, method: 'getJob', body: '' },
     { kind: 'parts', slot: 1, counter: 1, job: UNKNOWN_JOB, attempt: 1, verb: 'take', parts: [] },
-  ])('$kind is UNSUPPORTED', async (message) => {
+  ])('$kind of an attempt that is none is ATTEMPT_NOT_LIVE', async (message) => {
     agent.say(message);
-    expect(await agent.hear('error')).toMatchObject({ code: 'UNSUPPORTED', slot: 1, counter: 1 });
+    expect(await agent.hear('error')).toMatchObject({ code: 'ATTEMPT_NOT_LIVE', slot: 1, counter: 1 });
   });
 
   // proves: M-2, M-19
