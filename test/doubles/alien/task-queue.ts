@@ -1,5 +1,13 @@
 import type { Cancel, Clock, Random } from '../../../protocol/runtime/runtime.ts';
-import { jdlInteger, jdlList, jdlSeconds, jdlText, type Jdl, parseJdl, writeJdl } from '../../../protocol/jdl/index.ts';
+import {
+  jdlInteger,
+  jdlList,
+  jdlSeconds,
+  jdlText,
+  type Jdl,
+  parseJdl,
+  writeJdl,
+} from '../../../protocol/jdl/index.ts';
 import { endsToken, type Generation, isFinal, isLegal, isState } from './job-states.ts';
 import { lackingPackages, needsOf, type SiteAd } from './site-ad.ts';
 
@@ -119,8 +127,8 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
     return row;
   };
 
-  const move = (row: QueueRow, to: string): void => {
-    note(row, 'state', `Job state transition from ${row.status} to ${to}`);
+  const move = (row: QueueRow, to: string, fields = ''): void => {
+    note(row, 'state', `Job state transition from ${row.status} to ${to} |=| ${fields}`);
     row.status = to;
     row.heardMs = clock.monotonicMs();
     if (to === 'WAITING') row.waitingMs = clock.monotonicMs();
@@ -146,7 +154,8 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
   const insertAll = (): void => {
     for (const row of [...rows.values()]) {
       if (row.status !== 'INSERTING') continue;
-      const [, first = '', last = ''] = /^production:([0-9]+)-([0-9]+)$/.exec(jdlText(row.jdl, 'Split') ?? '') ?? [];
+      const [, first = '', last = ''] =
+        /^production:([0-9]+)-([0-9]+)$/.exec(jdlText(row.jdl, 'Split') ?? '') ?? [];
       if (first === '') move(row, 'WAITING');
       else splitUp(row, Number(first), Number(last));
     }
@@ -158,7 +167,10 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
         .filter(({ name }) => !/^split/i.test(name))
         .map((attribute) => ({ ...attribute, value: counted(attribute.value, number) }));
       const id = { kind: 'integer', value: BigInt(master.id) } as const;
-      move(insert(master.user, [...jdl, { name: 'MasterJobID', value: id }], master.priority, master.id), 'WAITING');
+      move(
+        insert(master.user, [...jdl, { name: 'MasterJobID', value: id }], master.priority, master.id),
+        'WAITING',
+      );
     }
     move(master, 'SPLIT');
   };
@@ -170,8 +182,13 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
       const silentMs = nowMs - row.heardMs;
       if (/^SAVED/.test(row.status)) finishSaved(row);
       else if (row.status === 'ZOMBIE' && silentMs >= SILENT_MS) move(row, 'EXPIRED');
-      else if (/^(?:ASSIGNED|STARTED|RUNNING|SAVING)$/.test(row.status) && silentMs >= SILENT_MS) move(row, 'ZOMBIE');
-      else if (row.status === 'WAITING' && row.maxWaitingMs !== undefined && nowMs - row.waitingMs > row.maxWaitingMs)
+      else if (/^(?:ASSIGNED|STARTED|RUNNING|SAVING)$/.test(row.status) && silentMs >= SILENT_MS)
+        move(row, 'ZOMBIE');
+      else if (
+        row.status === 'WAITING' &&
+        row.maxWaitingMs !== undefined &&
+        nowMs - row.waitingMs > row.maxWaitingMs
+      )
         move(row, 'ERROR_EW');
     }
     cancelTick = clock.schedule(OPTIMISE_MS, optimise);
@@ -204,9 +221,7 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
     if (node !== '') row.node = node;
     if (to === 'SAVING') row.error = error;
     if (/^SAVED|ERROR_V|STAGING|ERROR_E$|DONE/.test(to) && error !== '') row.resultsJdl = error;
-    const extra = error === '' ? '' : ` |=| ${to === 'SAVING' ? 'error' : 'resultsjdl'}: ${error}`;
-    note(row, 'state', `Job state transition from ${row.status} to ${to}${extra}`);
-    move(row, to);
+    move(row, to, error === '' ? '' : `${to === 'SAVING' ? 'error' : 'resultsjdl'}: ${error} `);
   };
 
   return {
