@@ -42,8 +42,7 @@ export async function createAlienAdapter(
   await rm(work, { recursive: true, force: true });
   const sealed = await openSealedState(join(directory, 'state.key'));
   const journal = await openMatchJournal(join(directory, 'matched'));
-  const centrals = await openCentrals(parts, options);
-  const central = centrals.any;
+  const central = await openCentral(parts, options);
   const catalogue = openCatalogue(options);
   const results = createResultReader(bridge);
   const inputs = createJobInputs({ clock, catalogue, store: createInputStore(bridge), directory: work });
@@ -76,7 +75,7 @@ export async function createAlienAdapter(
     clock,
     log,
     server: settings.url,
-    central: { ...central, match: (ad) => centrals.of(ceIn(ad)).match(ad) },
+    central,
     handed,
     journal,
     hosts,
@@ -193,7 +192,8 @@ interface Making {
 }
 
 async function newJob({ id, matched, known, options, sealed, inputs, parts }: Making): Promise<NewJob> {
-  const job = { id: matched.id, token: matched.token, user: matched.user };
+  const { id: number, token, user, ce } = matched;
+  const job: AlienJob = { id: number, token, user, ce };
   const described = describeJob(matched.jdl, job, known, options.requirements);
   const state = sealState(sealed, { job, outputs: described.outputs });
   const made: NewJob = {
@@ -228,42 +228,20 @@ function nameOf(text: string): string {
   return name.slice(0, 64).replace(/[^a-z0-9]+$/, '') || 'alien';
 }
 
-interface Centrals {
-  readonly any: Central;
-  of(ce: string): Central;
-}
-
-async function openCentrals(parts: FrameworkParts, options: AlienOptions): Promise<Centrals> {
+async function openCentral(parts: FrameworkParts, options: AlienOptions): Promise<Central> {
   const open = async (url: string | undefined): Promise<FrameworkHttp> =>
     url === undefined ? parts.http : parts.openHttp(url);
-  const [broker, manager, jobInfo] = [
-    await open(options.broker),
-    await open(options.manager),
-    await open(options.jobInfo),
-  ];
   const clusterMonitor =
     options.clusterMonitor === undefined ? undefined : await open(options.clusterMonitor);
-  const { clock } = parts;
-  const {
-    user,
-    hosts: { host },
-  } = options;
-  const of = (ce: string): Central =>
-    createClassicCentral({
-      clock,
-      broker,
-      manager,
-      jobInfo,
-      ...(clusterMonitor && { clusterMonitor }),
-      user,
-      host,
-      ce,
-    });
-  return { any: of(Object.values(parts.settings.queues)[0] ?? ''), of };
-}
-
-function ceIn(ad: string): string {
-  return /\n CE = "([^"]*)"/.exec(ad)?.[1] ?? '';
+  return createClassicCentral({
+    clock: parts.clock,
+    broker: await open(options.broker),
+    manager: await open(options.manager),
+    jobInfo: await open(options.jobInfo),
+    ...(clusterMonitor && { clusterMonitor }),
+    user: options.user,
+    host: options.hosts.host,
+  });
 }
 
 function openCatalogue(options: AlienOptions): Catalogue {

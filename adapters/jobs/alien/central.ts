@@ -6,6 +6,8 @@ export interface AlienJob {
   readonly token: string;
   /** Whose it is. */
   readonly user: string;
+  /** The computing element it was handed out to. */
+  readonly ce: string;
 }
 
 export type MatchAnswer =
@@ -38,7 +40,7 @@ export interface LogLine {
  */
 export interface Central {
   /** Asks for one job that fits the advertisement, once. */
-  match(siteAd: string): Promise<MatchAnswer>;
+  match(siteAd: string, ce: string): Promise<MatchAnswer>;
   setStatus(job: AlienJob, change: StatusChange): Promise<StatusAnswer>;
   /** Heartbeats and lines of job logs; a heartbeat brings a ZOMBIE back. */
   write(lines: readonly LogLine[]): Promise<void>;

@@ -14,14 +14,13 @@ export interface ClassicCentralOptions {
   readonly user: string;
   /** The host's name, as advertised. */
   readonly host: string;
-  readonly ce: string;
 }
 
 const DONE_STATES = /to (?:SAVED|SAVED_WARN|DONE|DONE_WARN)\b/;
 
 /** The central services of AliEn as they spoke from 2012 to 2016: broker, job manager, job information, by JSON-RPC. */
 export function createClassicCentral(options: ClassicCentralOptions): Central {
-  const { clock, broker, manager, jobInfo, clusterMonitor, user, host, ce } = options;
+  const { clock, broker, manager, jobInfo, clusterMonitor, user, host } = options;
 
   const bunch = async (lines: readonly LogLine[]): Promise<void> => {
     const timestamp = Math.floor(clock.wallMs() / 1000);
@@ -32,8 +31,8 @@ export function createClassicCentral(options: ClassicCentralOptions): Central {
 
   return {
     savedState: 'SAVED',
-    async match(siteAd) {
-      return matchIn(await callRpc(broker, 'getJobAgent', [user, host, siteAd, '']));
+    async match(siteAd, ce) {
+      return matchIn(await callRpc(broker, 'getJobAgent', [user, host, siteAd, '']), ce);
     },
     async setStatus(job, { from = '%', to, detail = '' }) {
       const result = await callRpc(manager, 'changeStatusCommand', [
@@ -41,7 +40,7 @@ export function createClassicCentral(options: ClassicCentralOptions): Central {
         job.token,
         from,
         to,
-        ce,
+        job.ce,
         detail,
         host,
         '',
@@ -66,7 +65,7 @@ export function createClassicCentral(options: ClassicCentralOptions): Central {
   };
 }
 
-function matchIn(result: unknown): MatchAnswer {
+function matchIn(result: unknown, ce: string): MatchAnswer {
   const execute =
     typeof result === 'object' && result !== null && 'execute' in result ? result.execute : undefined;
   if (!Array.isArray(execute)) throw notDone('getJobAgent');
@@ -80,11 +79,11 @@ function matchIn(result: unknown): MatchAnswer {
     case '0':
       return { kind: 'none', why: words[0] ?? 'no job' };
     default:
-      return jobIn(first);
+      return jobIn(first, ce);
   }
 }
 
-function jobIn(value: unknown): MatchAnswer {
+function jobIn(value: unknown, ce: string): MatchAnswer {
   if (typeof value !== 'object' || value === null) throw notDone('getJobAgent');
   const { queueid, token, jdl, user } = { queueid: '', token: '', jdl: '', user: '', ...value };
   const id = String(queueid);
@@ -96,7 +95,7 @@ function jobIn(value: unknown): MatchAnswer {
     typeof user === 'string' &&
     /^[A-Za-z0-9._-]{1,64}$/.test(user);
   if (!isJob) throw notDone('getJobAgent');
-  return { kind: 'job', job: { id, token, user }, jdl };
+  return { kind: 'job', job: { id, token, user, ce }, jdl };
 }
 
 /** A list that the service returns may come as the list or, of `(-1, text)`, as the text alone. */

@@ -73,7 +73,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
     if (known === undefined) return false;
     const ad = hostAd(known);
     if (isPaused(ad)) return false;
-    const answer = await central.match(ad);
+    const answer = await central.match(ad, known.ce);
     switch (answer.kind) {
       case 'job':
         await taken(queue, answer.job, answer.jdl);
@@ -122,7 +122,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
       return;
     }
     log.warn({ code: error.code, job: id, state }, `a job is given back: ${error.message}`);
-    const job = { id: waiting.matched.id, token: waiting.matched.token, user: waiting.matched.user };
+    const job = waiting.matched;
     await central.write([{ job, tag: 'error', text: `Co-Pilot: ${error.message.slice(0, 500)}` }]);
     await central.setStatus(job, { to: state });
     unready.delete(id);

@@ -10,7 +10,16 @@ export interface JobState {
 
 /** Throws `INVALID_REQUEST` where the outputs are more than a job can carry. */
 export function sealState(sealed: SealedState, { job, outputs }: JobState): string {
-  return sealed.seal([1, job.id, job.token, job.user, outputs.directory, outputs.outputs, outputs.onError]);
+  return sealed.seal([
+    1,
+    job.id,
+    job.token,
+    job.user,
+    job.ce,
+    outputs.directory,
+    outputs.outputs,
+    outputs.onError,
+  ]);
 }
 
 /** Undefined for what this adapter did not give. */
@@ -18,8 +27,9 @@ export function openState(sealed: SealedState, text: string): JobState | undefin
   const value = sealed.open(text);
   if (!Array.isArray(value) || value[0] !== 1) return undefined;
   // Sealed by us alone: what it holds is what `sealState` put there.
-  const [, id, token, user, directory, outputs, onError] = value as [
+  const [, id, token, user, ce, directory, outputs, onError] = value as [
     1,
+    string,
     string,
     string,
     string,
@@ -27,5 +37,5 @@ export function openState(sealed: SealedState, text: string): JobState | undefin
     readonly PlannedOutput[],
     readonly PlannedOutput[],
   ];
-  return { job: { id, token, user }, outputs: { directory, outputs, onError } };
+  return { job: { id, token, user, ce }, outputs: { directory, outputs, onError } };
 }

@@ -7,6 +7,7 @@ export interface MatchedJob {
   readonly id: string;
   readonly token: string;
   readonly user: string;
+  readonly ce: string;
   readonly jdl: string;
 }
 
@@ -74,8 +75,8 @@ async function entryOf(directory: string, name: string): Promise<JournalEntry | 
 function matchedIn(text: string): MatchedJob | undefined {
   try {
     const value = JSON.parse(text) as MatchedJob;
-    const { queue, id, token, user, jdl } = value;
-    return [queue, id, token, user, jdl].every((field) => typeof field === 'string') ? value : undefined;
+    const { queue, id, token, user, ce, jdl } = value;
+    return [queue, id, token, user, ce, jdl].every((field) => typeof field === 'string') ? value : undefined;
   } catch {
     // A file that a full disk cut short: the queue takes the job back by itself.
     return undefined;
