@@ -12,7 +12,7 @@ export const HAND_AGAIN_MS = 10_000;
 export interface HandedJobs {
   /**
    * Jobs that the framework has given, or still counts as given after a restart: due at once. One that is known, waiting or accepted,
-   * is passed over. Answers how many are new; what is over the bound is not taken.
+   * is passed over. Answers how many are new; what is over a bound is not taken.
    */
   offer(queue: string, jobs: readonly NewJob[]): number;
   /** Those that are due, the oldest first, at most `max` and what one message carries; they are due again after `HAND_AGAIN_MS`. */
@@ -31,6 +31,10 @@ export interface HandedJobs {
   /** Jobs of a queue that wait to be accepted. */
   waiting(queue: string): number;
   isKnown(id: string): boolean;
+  /** `end` was called: late news of it say nothing. */
+  isOver(id: string): boolean;
+  /** One that waits to be accepted. */
+  find(id: string): NewJob | undefined;
   /** Jobs that are with us: waiting or accepted, and not ended. */
   unfinished(): number;
 }
@@ -85,7 +89,7 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     offer(queue, jobs) {
       let taken = 0;
       for (const job of jobs) {
-        if (isKnown(job.job) || waiting.size >= maxWaiting) continue;
+        if (isKnown(job.job) || waiting.size >= maxWaiting || unfinished() >= maxUnfinished()) continue;
         waiting.set(job.job, { job, queue, handedMs: undefined });
         taken++;
       }
@@ -108,6 +112,8 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     },
     waiting: (queue) => inQueue(queue).length,
     isKnown,
+    isOver: (id) => known.get(id) === 'ended',
+    find: (id) => waiting.get(id)?.job,
     unfinished,
   };
 }
