@@ -5,6 +5,7 @@ import { createHandedJobs } from '../kit/handed-jobs.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createInputStore } from '../kit/input-store.ts';
+import { oneAtATime } from '../kit/one-at-a-time.ts';
 import { createResultReader } from '../kit/result-reader.ts';
 import type { FailedAttempt, NewJob, Work } from '../job-adapter.ts';
 import { type AlienOptions, alienOptions } from './alien-options.ts';
@@ -46,7 +47,8 @@ export async function createAlienAdapter(
   const catalogue = openCatalogue(options);
   const results = createResultReader(bridge);
   const inputs = createJobInputs({ clock, catalogue, store: createInputStore(bridge), directory: work });
-  const handed = createHandedJobs({ clock });
+  const handed = createHandedJobs({ clock, maxUnfinished: () => parts.ceiling.current().jobs });
+  const inTurn = oneAtATime();
   const over = new Set<string>();
   let handler: ((work: Work) => void) | undefined;
 
@@ -89,52 +91,60 @@ export async function createAlienAdapter(
     if ((await central.setStatus(known, { to })) === 'over') kill(job);
   };
 
+  /** The job as AliEn names it; nothing for one that is not ours, or of which late news come. */
+  const live = (job: string, state: string): AlienJob | undefined => {
+    const known = jobOf(state);
+    if (known === undefined || handed.isOver(job)) return undefined;
+    handed.accept([job]);
+    if (!over.has(job)) return known;
+    kill(job);
+    return undefined;
+  };
+  const end = async (job: string): Promise<void> => {
+    signs.ended(job, Number.MAX_SAFE_INTEGER);
+    handed.end(job);
+    over.delete(job);
+    await journal.remove(job);
+  };
+
   return {
-    async fetch(queue, max, accepted) {
-      handed.accept(accepted);
-      for (const job of accepted) await journal.accept(job);
-      const room = parts.ceiling.current().jobs - signs.size - handed.waiting(queue);
-      await source
-        .fill(queue, Math.min(handed.wanted(queue, max), Math.max(0, room)))
-        .catch((caught: unknown) => {
-          // What was handed out before is handed over all the same; without any, the broker hears why.
+    fetch: (queue, max, accepted) =>
+      inTurn(async () => {
+        handed.accept(accepted);
+        for (const job of accepted) await journal.accept(job);
+        await source.fill(queue, handed.wanted(queue, max)).catch((caught: unknown) => {
+          // What was taken before is handed over all the same; without any, the broker hears why.
           if (handed.waiting(queue) === 0) throw caught;
           log.warn({ code: toCoPilotError(caught).code }, 'the queue cannot be asked for now');
         });
-      return handed.take(queue, max);
-    },
+        return handed.take(queue, max);
+      }),
     async started(job, attempt, _agent, state) {
-      const known = jobOf(state);
+      const known = live(job, state);
       if (known === undefined) return;
-      if (over.has(job)) return kill(job);
       await advance(job, known, 'STARTED');
       await advance(job, known, 'RUNNING');
       signs.runs({ job, attempt, progress: 0, state });
       await journal.remove(job);
     },
     async renewed(job, attempt, progress, state) {
-      if (jobOf(state) === undefined) return;
-      if (over.has(job)) return kill(job);
-      signs.runs({ job, attempt, progress, state });
+      if (live(job, state) !== undefined) signs.runs({ job, attempt, progress, state });
     },
     async released(job, attempt, reason, state) {
-      const known = jobOf(state);
+      const known = live(job, state);
       if (known === undefined) return;
       signs.ended(job, attempt);
       signs.waits({ job, attempt, progress: 0, state });
-      const text = `Co-Pilot: attempt ${attempt} ended without a result (${reason.slice(0, 200)}); the job waits for another machine`;
+      const why = reason.slice(0, 200);
+      const text = `Co-Pilot: attempt ${attempt} ended without a result (${why}); the job waits for another machine`;
       await central.write([{ job: known, tag: 'trace', text }]);
     },
     async finished(job, attempt, manifest, _usage, state) {
       const known = openState(sealed, state);
       if (known === undefined) return 'refused';
-      const answer = await finishJob({ central, catalogue, results, directory: work }, known, {
-        job,
-        attempt,
-        manifest,
-      });
-      signs.ended(job, attempt);
-      await journal.remove(job);
+      const options = { central, catalogue, results, directory: work };
+      const answer = await finishJob(options, known, { job, attempt, manifest });
+      await end(job);
       return answer;
     },
     async failed(job, outcome, reason, attempts, state) {
@@ -142,17 +152,14 @@ export async function createAlienAdapter(
       if (known === undefined) return;
       const to = outcome === 'cancelled' ? 'KILLED' : errorOf(attempts);
       await central.write(failureLines(known, reason, attempts));
-      const answer = await central.setStatus(known, { to });
-      if (answer === 'refused')
+      if ((await central.setStatus(known, { to })) === 'refused')
         throw new CoPilotError('UNREACHABLE', `AliEn does not let the job go to ${to} for now`);
-      signs.ended(job, Number.MAX_SAFE_INTEGER);
-      over.delete(job);
-      await journal.remove(job);
+      await end(job);
     },
     onWork(next) {
       handler = next;
     },
-    unfinished: () => signs.size,
+    unfinished: () => handed.unfinished(),
     async stop() {
       await signs.stop();
       await catalogue.stop();

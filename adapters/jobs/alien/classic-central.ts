@@ -71,7 +71,7 @@ function matchIn(result: unknown, ce: string): MatchAnswer {
   if (!Array.isArray(execute)) throw notDone('getJobAgent');
   const [first, ...rest] = execute as readonly unknown[];
   const words = rest.filter((word) => typeof word === 'string').map((word) => word.slice(0, 200));
-  switch (String(first)) {
+  switch (typeof first === 'number' ? String(first) : first) {
     case '-3':
       return { kind: 'install', packages: words.slice(0, 64) };
     case '-2':

@@ -6,7 +6,7 @@ import { writeJdl } from '../../../protocol/jdl/index.ts';
 import type { ResultReader } from '../kit/result-reader.ts';
 import type { StoredFile } from '../job-adapter.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { AlienJob, Central } from './central.ts';
+import type { AlienJob, Central, StatusChange } from './central.ts';
 import { type JobStatus, jobStatusIn, OUTPUTS_NAME, STATUS_NAME } from './job-script.ts';
 import type { JobState } from './job-state.ts';
 import { type PlannedOutput, recycleDirectory } from './output-plan.ts';
@@ -28,6 +28,9 @@ export interface Result {
 
 const MOST_STATUS_BYTES = 8192;
 
+/** Changes nothing but a ZOMBIE, and shows whether the job is still ours. */
+const PROBE: StatusChange = { from: 'ZOMBIE', to: 'RUNNING' };
+
 /** How a job ends in AliEn, and what of it is stored where. */
 interface Verdict {
   readonly to: string;
@@ -46,9 +49,14 @@ export async function finishJob(
   result: Result,
 ): Promise<'ok' | 'refused'> {
   const marker = `Co-Pilot job ${result.job} attempt ${result.attempt}`;
-  const status = await statusOf(options, result);
+  const status = await statusOf(options, result).catch(async (caught: unknown) => {
+    // The bridge holds the committed attempt alone: of another one the queue may know the end all the same.
+    if ((await options.central.setStatus(job, PROBE)) === 'over') return 'over' as const;
+    throw caught;
+  });
+  if (status === 'over') return ended(options.central, job, marker);
   const saving = await options.central.setStatus(job, { to: 'SAVING', detail: String(status?.exit ?? 0) });
-  if (saving === 'over') return (await options.central.isSaved(job, marker)) ? 'ok' : 'refused';
+  if (saving === 'over') return ended(options.central, job, marker);
   const verdict = verdictOf(status, job, outputs, options.central.savedState);
   const stored = await storeAll(options, job, result, verdict);
   const to = endState(verdict, stored);
@@ -68,12 +76,17 @@ async function end(
   { to, marker, detail }: { readonly to: string; readonly marker: string; readonly detail: string },
 ): Promise<'ok' | 'refused'> {
   const answer = await central.setStatus(job, { to, detail });
-  if (answer === 'over') return (await central.isSaved(job, marker)) ? 'ok' : 'refused';
+  if (answer === 'over') return ended(central, job, marker);
   if (answer === 'refused')
     throw new CoPilotError('UNREACHABLE', `AliEn does not let the job go to ${to} for now`);
-  if (job.token !== '' && (await central.setStatus(job, { from: 'ZOMBIE', to: 'RUNNING' })) !== 'over')
+  if (job.token !== '' && (await central.setStatus(job, PROBE)) !== 'over')
     throw new CoPilotError('UNREACHABLE', `AliEn said yes to ${to} and did not do it`);
   return 'ok';
+}
+
+/** Whether this very result is what ended the job. */
+async function ended(central: Central, job: AlienJob, marker: string): Promise<'ok' | 'refused'> {
+  return (await central.isSaved(job, marker)) ? 'ok' : 'refused';
 }
 
 async function statusOf({ results }: FinishOptions, result: Result): Promise<JobStatus | undefined> {

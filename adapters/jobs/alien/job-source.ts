@@ -79,7 +79,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
         await taken(queue, answer.job, answer.jdl);
         return true;
       case 'install':
-        if (install(queue, known, answer.packages)) return true;
+        if (install(queue, known, answer.packages)) return takeOne(queue);
         pause(ad, `packages are missing: ${answer.packages.join(', ')}`);
         return false;
       case 'none':
