@@ -85,17 +85,21 @@ function matchIn(result: unknown, ce: string): MatchAnswer {
 
 function jobIn(value: unknown, ce: string): MatchAnswer {
   if (typeof value !== 'object' || value === null) throw notDone('getJobAgent');
-  const { queueid, token, jdl, user } = { queueid: '', token: '', jdl: '', user: '', ...value };
-  const id = String(queueid);
+  const fields = new Map<string, unknown>(Object.entries(value));
+  const number = fields.get('queueid');
+  const id = typeof number === 'number' ? String(number) : number;
+  const [token, jdl, user] = ['token', 'jdl', 'user'].map((name) => fields.get(name));
   const isJob =
-    /^[1-9][0-9]{0,18}$/.test(id) &&
-    typeof token === 'string' &&
-    /^[!-~]{1,256}$/.test(token) &&
-    typeof jdl === 'string' &&
-    typeof user === 'string' &&
-    /^[A-Za-z0-9._-]{1,64}$/.test(user);
+    isText(id, /^[1-9][0-9]{0,18}$/) &&
+    isText(token, /^[!-~]{1,256}$/) &&
+    isText(jdl, /^[^]{1,1048576}$/) &&
+    isText(user, /^[A-Za-z0-9._-]{1,64}$/);
   if (!isJob) throw notDone('getJobAgent');
   return { kind: 'job', job: { id, token, user, ce }, jdl };
+}
+
+function isText(value: unknown, pattern: RegExp): value is string {
+  return typeof value === 'string' && pattern.test(value);
 }
 
 /** A list that the service returns may come as the list or, of `(-1, text)`, as the text alone. */

@@ -76,3 +76,8 @@ export function isFinal(state: string): boolean {
 export function endsToken(state: string): boolean {
   return /^(?:ERROR_.*|SAVED_WARN|SAVED|KILLED|FAILED|EXPIRED|DONE|DONE_WARN)$/.test(state);
 }
+
+/** The state with a number of the central database; empty where there is none. */
+export function stateName(id: number): string {
+  return Object.entries(LEVELS).find(([, level]) => level.id === id)?.[0] ?? '';
+}
