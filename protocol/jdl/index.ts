@@ -1,9 +1,7 @@
-export { maxJdlAttributes, maxJdlLength } from './limits.ts';
-export { jdlFiles, jdlInteger, jdlList, jdlText, jdlValue, type NamedFile } from './look-up.ts';
+export { jdlFiles, jdlInteger, jdlList, jdlText, jdlValue } from './look-up.ts';
 export {
   defaultOutput,
   type OutputEntry,
-  type OutputOptions,
   parseOutputEntry,
   storageSpec,
 } from './output-entry.ts';

@@ -6,7 +6,7 @@ export const STATUS_NAME = 'co-pilot-status';
 export const PATTERNS_NAME = 'co-pilot-patterns';
 
 /** As long as a validation may take. */
-export const VALIDATION_SECONDS = 300;
+const VALIDATION_SECONDS = 300;
 
 /**
  * What runs in the virtual machine: the executable with its arguments, the validation after it, and one tar of what matches the patterns.

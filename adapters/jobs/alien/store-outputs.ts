@@ -119,7 +119,7 @@ function requireSome(members: readonly TarMember[], what: string): readonly TarM
 }
 
 /** Files that any of the patterns means, each once. */
-export function matching(members: readonly TarMember[], patterns: readonly string[]): readonly TarMember[] {
+function matching(members: readonly TarMember[], patterns: readonly string[]): readonly TarMember[] {
   return members.filter(({ name }) => patterns.some((pattern) => matchesPattern(name, pattern)));
 }
 

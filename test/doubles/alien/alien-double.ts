@@ -24,7 +24,7 @@ export interface WireFaults {
   readonly slowMs: number;
 }
 
-export const NO_FAULTS: WireFaults = {
+const NO_FAULTS: WireFaults = {
   down: false,
   lost: false,
   twice: false,

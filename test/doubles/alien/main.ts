@@ -10,7 +10,8 @@ const directory = values.directory ?? process.cwd();
 const catalogue = join(directory, 'catalogue');
 const bin = join(catalogue, 'alice/cern.ch/user/v/volunteer/bin');
 await mkdir(bin, { recursive: true });
-const script = '#!/bin/sh\necho "event $1"\nawk "BEGIN { srand($1); for (i = 0; i < 32; i++) print rand() }" >events.txt\n';
+const script =
+  '#!/bin/sh\necho "event $1"\nawk "BEGIN { srand($1); for (i = 0; i < 32; i++) print rand() }" >events.txt\n';
 await writeFile(join(bin, 'sim.sh'), script);
 await chmod(join(bin, 'sim.sh'), 0o755);
 const double = await startAlienDouble({ clock: nodeClock, random: nodeRandom });

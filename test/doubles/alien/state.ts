@@ -10,7 +10,9 @@ const file = join(values.directory ?? process.cwd(), SUBMITTED_FILE);
 const ids = JSON.parse(await readFile(file, 'utf8').catch(() => '[]')) as readonly number[];
 const jobs = [];
 for (const id of ids) {
-  const counts = (await rpcCall(values.url ?? '', 'getJobInfo', ['volunteer', id])) as Readonly<Record<string, number>>;
+  const counts = (await rpcCall(values.url ?? '', 'getJobInfo', ['volunteer', id])) as Readonly<
+    Record<string, number>
+  >;
   const state = stateName(Number(Object.keys(counts)[0] ?? 0));
   jobs.push({ id: String(id), state, final: isFinal(state), ok: state === 'DONE' || state === 'DONE_WARN' });
 }
