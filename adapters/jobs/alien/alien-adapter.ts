@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
@@ -14,8 +14,11 @@ import type { AlienJob, Central } from './central.ts';
 import { createClassicCentral } from './classic-central.ts';
 import { describeJob } from './describe-job.ts';
 import { createDirectoryCatalogue } from './directory-catalogue.ts';
+import { createFileTransfer } from './file-transfer.ts';
 import { finishJob } from './finish-job.ts';
 import type { HostClass } from './host-ad.ts';
+import { createJalienCatalogue } from './jalien-catalogue.ts';
+import { createJalienSession } from './jalien-session.ts';
 import { createJobInputs, type JobInputs } from './job-inputs.ts';
 import { OUTPUTS_NAME, SCRIPT_NAME, STATUS_NAME } from './job-script.ts';
 import { createJobSource } from './job-source.ts';
@@ -44,7 +47,7 @@ export async function createAlienAdapter(
   const sealed = await openSealedState(join(directory, 'state.key'));
   const journal = await openMatchJournal(join(directory, 'matched'));
   const central = await openCentral(parts, options);
-  const catalogue = openCatalogue(options);
+  const catalogue = await openCatalogue(parts, options);
   const results = createResultReader(bridge);
   const inputs = createJobInputs({ clock, catalogue, store: createInputStore(bridge), directory: work });
   const handed = createHandedJobs({ clock, maxUnfinished: () => parts.ceiling.current().jobs });
@@ -251,6 +254,16 @@ async function openCentral(parts: FrameworkParts, options: AlienOptions): Promis
   });
 }
 
-function openCatalogue(options: AlienOptions): Catalogue {
-  return createDirectoryCatalogue(options.catalogueDirectory ?? '');
+const COMMAND_MS = 120_000;
+const TRANSFER_MS = 3_600_000;
+
+async function openCatalogue(
+  { clock, credential, settings }: FrameworkParts,
+  { catalogueDirectory, jalien, xrdcp }: AlienOptions,
+): Promise<Catalogue> {
+  if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
+  const { caFile } = settings.credential;
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
+  return createJalienCatalogue(session, createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS }));
 }

@@ -10,6 +10,7 @@ import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.t
 import type { FrameworkSettings } from '../../../adapters/jobs/kit/framework-kind.ts';
 import { type AlienDouble, startAlienDouble } from '../../doubles/alien/alien-double.ts';
 import type { QueueRow } from '../../doubles/alien/task-queue.ts';
+import { type JalienDouble, startJalienDouble } from '../../doubles/jalien/jalien-double.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { type OperatorBridge, startOperatorBridge } from '../../doubles/operator-bridge.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
@@ -24,6 +25,8 @@ export interface AlienWorld {
   readonly clock: ManualClock;
   readonly double: AlienDouble;
   readonly bridge: OperatorBridge;
+  /** Where the catalogue is JAliEn's. */
+  readonly jalien: JalienDouble | undefined;
   readonly catalogue: string;
   readonly heard: Work[];
   adapter(): FrameworkAdapter;
@@ -39,7 +42,11 @@ export interface AlienWorld {
   close(): Promise<void>;
 }
 
-export async function alienWorld(options: FrameworkSettings['options'] = {}): Promise<AlienWorld> {
+export async function alienWorld({
+  hasJalien = false,
+}: {
+  readonly hasJalien?: boolean;
+} = {}): Promise<AlienWorld> {
   const clock = createManualClock();
   const random = createSeededRandom(7);
   const folder = await temporaryDirectory('alien');
@@ -47,6 +54,7 @@ export async function alienWorld(options: FrameworkSettings['options'] = {}): Pr
   await mkdir(catalogue);
   const double = await startAlienDouble({ clock, random });
   const bridge = await startOperatorBridge();
+  const jalien = hasJalien ? await startJalienDouble({ clock, random }) : undefined;
   const heard: Work[] = [];
   let adapter = await open();
 
@@ -67,8 +75,7 @@ export async function alienWorld(options: FrameworkSettings['options'] = {}): Pr
         partitions: ['volunteer'],
         packages: [PACKAGE],
         installedPackages: [],
-        catalogueDirectory: catalogue,
-        ...options,
+        ...(jalien === undefined ? { catalogueDirectory: catalogue } : { jalien: jalien.url }),
       },
     };
     const opened = await createAlienAdapter(
@@ -91,6 +98,14 @@ export async function alienWorld(options: FrameworkSettings['options'] = {}): Pr
   }
 
   const put = async (lfn: string, text: string): Promise<void> => {
+    if (jalien !== undefined) {
+      const pfn = `${jalien.storage.url}/niham${lfn}`;
+      jalien.storage.put(pfn, Buffer.from(text));
+      const md5 = jalien.storage.stored(pfn) ?? '';
+      const pfns = [{ se: 'ALICE::NIHAM::FILE', pfn }];
+      jalien.files.add(lfn, { size: String(text.length), md5, guid: 'a-guid', pfns });
+      return;
+    }
     await mkdir(dirname(join(catalogue, lfn)), { recursive: true });
     await writeFile(join(catalogue, lfn), text);
   };
@@ -103,6 +118,7 @@ export async function alienWorld(options: FrameworkSettings['options'] = {}): Pr
     clock,
     double,
     bridge,
+    jalien,
     catalogue,
     heard,
     adapter: () => adapter,
@@ -161,6 +177,7 @@ export async function alienWorld(options: FrameworkSettings['options'] = {}): Pr
       await adapter.stop();
       await double.stop();
       await bridge.stop();
+      await jalien?.stop();
       await removeDirectory(folder);
     },
   };
