@@ -14,7 +14,7 @@ import type {
   ProofPurpose,
   RenewedIdentity,
 } from '../protocol/enrolment.ts';
-import { CoPilotError } from '../protocol/errors.ts';
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
 import type { Crypto, PrivateKey } from '../protocol/runtime/runtime.ts';
 import type { EnrolmentWay } from './enrolment-way.ts';
 import type { PostJson } from './http-json.ts';
@@ -36,6 +36,8 @@ export interface Membership {
   /** The one that will follow it, as it said itself. */
   readonly nextCertifier?: string;
   readonly bus: readonly string[];
+  /** Where else the identity is renewed. */
+  readonly elsewhere?: readonly string[];
   readonly identity: string;
   readonly expiresInSeconds: number;
   /** When this identity was got, on this machine's wall clock. */
@@ -68,9 +70,10 @@ export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<M
   const { status, body } = await post(way.url + ENROLMENT_PATHS.enrol, request, signal);
   if (!isEnrolled(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, certifier);
-  const { identity, installation, bus, expiresInSeconds } = body;
+  const { identity, installation, bus, elsewhere, expiresInSeconds } = body;
   return {
     url: way.url,
+    ...(elsewhere && { elsewhere }),
     installation,
     ...certifiersAfter(body, { installation, certifier }, options),
     bus,
@@ -80,13 +83,33 @@ export async function enrol(way: EnrolmentWay, options: EnrolOptions): Promise<M
   };
 }
 
-/** Renews the identity by the proof that its keys are still ours. Rejects as `enrol` does. */
+/**
+ * Renews the identity by the proof that its keys are still ours: where it came from, and where nobody answers there at the next place that
+ * it was told of. Rejects as `enrol` does.
+ */
 export async function renewIdentity(membership: Membership, options: EnrolOptions): Promise<Membership> {
-  const challenge = await askChallenge(membership.url, options);
+  const places = placesOf(membership);
+  for (const place of places.slice(0, -1)) {
+    const renewed = await renewAt(place, membership, options).catch(unlessSilent);
+    if (renewed !== undefined) return renewed;
+  }
+  return renewAt(places.at(-1) ?? membership.url, membership, options);
+}
+
+function placesOf({ url, elsewhere = [] }: Membership): readonly string[] {
+  return [url, ...elsewhere];
+}
+
+function unlessSilent(caught: unknown): undefined {
+  if (toCoPilotError(caught).code !== 'UNREACHABLE') throw caught;
+}
+
+async function renewAt(url: string, membership: Membership, options: EnrolOptions): Promise<Membership> {
+  const challenge = await askChallenge(url, options);
   if (challenge.installation !== membership.installation)
     throw new CoPilotError('NOT_AUTHORIZED', 'the enrolment address serves another installation now');
   const { status, body } = await options.post(
-    membership.url + ENROLMENT_PATHS.renew,
+    url + ENROLMENT_PATHS.renew,
     {
       identity: membership.identity,
       challenge: challenge.challenge,
@@ -97,10 +120,11 @@ export async function renewIdentity(membership: Membership, options: EnrolOption
   if (!isRenewedIdentity(body)) throw refusalOf(status, body);
   checkCertifier(body.certifier, membership.certifier, membership.nextCertifier);
   const { identity, expiresInSeconds, bus = membership.bus } = body;
-  const { url, installation } = membership;
+  const others = body.elsewhere ?? placesOf(membership).filter((place) => place !== url);
   return {
     url,
-    installation,
+    ...(others.length > 0 && { elsewhere: others }),
+    installation: membership.installation,
     bus,
     ...certifiersAfter(body, membership, options),
     identity,

@@ -6,6 +6,8 @@ export const AGENT_EXIT = {
   drained: 0,
   /** A fault of this host, such as a directory that cannot be written. */
   failed: 70,
+  /** The site's own checks say that this host is unfit for jobs now. */
+  unfit: 71,
   enrolmentRefused: 69,
   /** The directory is another agent's, or a newer start of this one took over. */
   inUse: 75,
@@ -20,7 +22,10 @@ export interface Ended {
 }
 
 export function endedBy(end: AgentEnd): Ended {
-  if (end.kind === 'drained') return { code: AGENT_EXIT.drained, reason: 'drained' };
+  if (end.kind === 'drained')
+    return end.unfit === undefined
+      ? { code: AGENT_EXIT.drained, reason: 'drained' }
+      : { code: AGENT_EXIT.unfit, reason: `drained: ${end.unfit}` };
   const code =
     end.code === 'SUPERSEDED'
       ? AGENT_EXIT.inUse
@@ -42,6 +47,8 @@ export function exitCodeOf({ code }: CoPilotError): number {
       return AGENT_EXIT.revoked;
     case 'AGENT_IN_USE':
       return AGENT_EXIT.inUse;
+    case 'INVALID_CONFIGURATION':
+      return AGENT_EXIT.noIsolation;
     default:
       return AGENT_EXIT.failed;
   }

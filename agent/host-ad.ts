@@ -14,6 +14,10 @@ export interface HostAdRequest {
   readonly workDirectory: string;
   /** Path to the node binary jobs may run, where the agent shows them one. */
   readonly nodePath?: string;
+  /** Whether jobs see repositories of CVMFS. */
+  readonly hasCvmfs?: boolean;
+  /** Whether jobs in pilot mode can run. */
+  readonly hasPilotMode?: boolean;
 }
 
 const bytesPerMiB = 1_048_576;
@@ -46,8 +50,9 @@ export async function describeHost(request: HostAdRequest): Promise<HostAd> {
     CoPilotVersion: request.coPilotVersion,
     Cpus: availableParallelism(),
     DiskMiB: await diskMiB(request.workDirectory),
-    HasCvmfs: existsSync('/cvmfs'),
+    HasCvmfs: request.hasCvmfs ?? false,
     HasNode: request.nodePath !== undefined || hasProgram('node'),
+    HasPilotMode: request.hasPilotMode ?? false,
     HasPython3: hasProgram('python3'),
     Isolation: request.isolation,
     MemoryMiB: memoryMiB(),

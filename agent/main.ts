@@ -16,7 +16,12 @@ import type { EnrolmentWay } from './enrolment-way.ts';
 import { AGENT_EXIT, endedBy, exitCodeOf } from './exit-codes.ts';
 import type { Ended } from './exit-codes.ts';
 import { detectIsolation } from './executors/detect-isolation.ts';
-import type { IsolationMethod } from './executors/launcher.ts';
+import { type EnvironmentSettings, readEnvironment } from './environment/environment-file.ts';
+import { createJail } from './environment/jail.ts';
+import { NO_ENVIRONMENT } from './environment/job-environment.ts';
+import type { JobEnvironment } from './environment/job-environment.ts';
+import { openSiteEnvironment } from './environment/site-environment.ts';
+import type { IsolationMethod, Launcher } from './executors/launcher.ts';
 import { createProcessLauncher } from './executors/process-launcher.ts';
 import { enrolOptions, join } from './join.ts';
 import type { Labels } from './labels.ts';
@@ -26,6 +31,7 @@ import { createAgent } from './loop/agent.ts';
 import type { Agent, AgentEnd } from './loop/agent.ts';
 import type { JobSurroundings } from './loop/context.ts';
 import { createIdentityKeeper } from './loop/identity-keeper.ts';
+import { createPilotHost } from './pilot/pilot-desk.ts';
 import { lineOf, noIsolationText, sameCommand } from './present.ts';
 import type { PresentedEvent } from './present.ts';
 import { openKeys, saveMembership, secretFiles } from './store/agent-files.ts';
@@ -53,6 +59,8 @@ export interface RunAgentOptions {
   /** Whether events are JSON lines. */
   readonly json: boolean;
   readonly labels?: Labels;
+  /** A file that says what every job gets here, and what must be in order before one runs. */
+  readonly environmentFile?: string;
   /** Whether jobs may use the network; default `host`. */
   readonly network?: 'host' | 'none';
   readonly logLevel?: LogLevel;
@@ -120,6 +128,8 @@ async function runIn(
   say: (event: PresentedEvent) => void,
 ): Promise<Ended> {
   const surroundings = await surroundingsOf(directory, options);
+  const { environmentFile } = options;
+  const site = environmentFile === undefined ? undefined : await readEnvironment(environmentFile);
   const found = await detectIsolation(options.isolation, {
     clock: runtime.clock,
     directory,
@@ -141,12 +151,15 @@ async function runIn(
       nodePath: process.execPath,
       slots: options.slots,
       labels: options.labels ?? {},
+      hasPilotMode: runsPilots({ method: found.method, surroundings }),
+      hasCvmfs: site?.cvmfs !== undefined,
     },
     runtime.clock,
     runtime.log,
   );
   try {
-    const parts = { directory, runtime, keys, membership, hostAd, surroundings, method: found.method };
+    const { method } = found;
+    const parts = { directory, runtime, keys, membership, hostAd, surroundings, method, site };
     return endedBy(await serve(parts, options, say));
   } finally {
     hostAd.stop();
@@ -161,6 +174,8 @@ interface Parts {
   readonly hostAd: LiveHostAd;
   readonly surroundings: JobSurroundings;
   readonly method: IsolationMethod;
+  /** Undefined where its operator says nothing of it. */
+  readonly site: EnvironmentSettings | undefined;
 }
 
 /** As its membership has it, which was checked when it was got. */
@@ -176,6 +191,8 @@ async function serve(
 ): Promise<AgentEnd> {
   const { directory, runtime, keys, hostAd, surroundings } = parts;
   const { clock, random, crypto, log } = runtime;
+  const launcher = createProcessLauncher(parts.method, { clock });
+  const environment = await environmentOf(parts, launcher);
   const store = await openDiskStore({ directory, isPassable: isPassable() });
   const ending = new AbortController();
   let { membership } = parts;
@@ -226,10 +243,12 @@ async function serve(
     {
       runtime,
       bus,
-      launcher: createProcessLauncher(parts.method, { clock }),
+      launcher,
       transfers: createTransfers({ clock, crypto, key: keys.signing, log, random }),
       store,
       hostAd: hostAd.current,
+      environment,
+      ...(runsPilots(parts) && { pilot: createPilotHost({ clock, log }) }),
     },
     {
       keys,
@@ -258,6 +277,31 @@ async function serve(
   }
 }
 
+async function environmentOf(
+  { directory, runtime, surroundings, method, site }: Parts,
+  launcher: Launcher,
+): Promise<JobEnvironment> {
+  if (site === undefined) return NO_ENVIRONMENT;
+  const { clock, crypto, log } = runtime;
+  return openSiteEnvironment(site, {
+    jail: createJail({ launcher, directory, surroundings }),
+    network: cutsNetwork(method) ? 'none' : 'host',
+    clock,
+    crypto,
+    log,
+  });
+}
+
+/** Of the ways to keep jobs apart, those that can give one a network, and process ids, of its own. */
+function cutsNetwork(method: IsolationMethod): boolean {
+  return method === 'bubblewrap' || method === 'unshare';
+}
+
+/** A pilot gets process ids of its own, and reaches its end point over the loopback of this host. */
+function runsPilots({ method, surroundings }: Pick<Parts, 'method' | 'surroundings'>): boolean {
+  return cutsNetwork(method) && surroundings.network === 'host';
+}
+
 function drainOn(agent: Agent, { signal, hurry, drainSeconds }: RunAgentOptions): () => void {
   const drain = (): void => agent.drain(drainSeconds * 1000);
   const end = (): void => agent.drain(0);
@@ -277,6 +321,8 @@ async function surroundingsOf(directory: string, options: RunAgentOptions): Prom
     readOnly: nodeFolder.startsWith('/usr/') ? [] : [nodeFolder],
     hiddenPaths: [...secretFiles(directory), ...(options.ownersFiles ?? []), ...(options.hiddenFiles ?? [])],
     path: `${nodeFolder}:${SYSTEM_PATH}`,
+    variables: {},
+    wrap: [],
     network: options.network ?? 'host',
   };
 }

@@ -19,7 +19,7 @@ export function lineOf(event: PresentedEvent): string | undefined {
     case 'link':
       return event.state === 'up' ? 'connected to the broker' : 'connecting to the broker';
     case 'draining':
-      return 'taking no new work';
+      return event.reason === undefined ? 'taking no new work' : `taking no new work: ${plain(event.reason)}`;
     case 'ended':
       return event.reason;
     case 'attempt':

@@ -23,6 +23,8 @@ export interface AgentArguments {
   readonly boincHours?: number;
   /** Without a job for so long BOINC puts the machine away for an hour. */
   readonly boincIdleMinutes?: number;
+  /** A file that says what every job gets here. */
+  readonly environmentFile?: string;
   /** A file of authorities to trust beside the system's. */
   readonly authorities?: string;
   readonly slots: number;
@@ -52,6 +54,7 @@ export async function runAgentProgram(options: AgentArguments): Promise<number> 
       ...(await ownerOf(options)),
       ...(duty !== undefined && { onEvent: duty.onEvent }),
       directory: resolve(options.directory),
+      ...(options.environmentFile !== undefined && { environmentFile: resolve(options.environmentFile) }),
       slots: options.slots,
       drainSeconds: options.drainSeconds,
       json: options.json,
@@ -141,6 +144,7 @@ async function main(): Promise<void> {
       'boinc-hours': { type: 'string' },
       'boinc-idle': { type: 'string' },
       ca: { type: 'string' },
+      environment: { type: 'string' },
       slots: { type: 'string', default: '1' },
       isolation: { type: 'string' },
       drain: { type: 'string', default: '0' },
@@ -166,6 +170,7 @@ async function main(): Promise<void> {
     ...(values.context !== undefined && { context: values.context }),
     ...boincArguments(values['boinc-shared'], values['boinc-hours'], values['boinc-idle']),
     ...(values.ca !== undefined && { authorities: values.ca }),
+    ...(values.environment !== undefined && { environmentFile: values.environment }),
     ...(isolation !== undefined && { isolation }),
   });
 }

@@ -136,6 +136,7 @@ export async function startBroker(options: BrokerProgramOptions): Promise<Broker
     ...(configuration.enrolment && { methods: configuredMethods(configuration.enrolment, runtime) }),
     publicUrl: () => configuration.publicEnrolmentUrl ?? enrolmentUrl,
     busUrls: () => programBus.agentUrls(),
+    ...(configuration.enrolment?.elsewhere && { elsewhere: configuration.enrolment.elsewhere }),
     agent: (id) => ledger.agent(id),
     register: registrar(ledger, configuration.enrolment?.agentsPerOwner ?? DEFAULT_AGENTS_PER_OWNER),
     admit: (agent) => programBus.admit(agent),

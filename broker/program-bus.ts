@@ -138,6 +138,17 @@ function isShared({ ledger }: BrokerProgramConfiguration): boolean {
   return ledger !== undefined;
 }
 
+/** A server may share the brokers' name out without telling any of them that there are others. */
+function refuseOthers(configuration: BrokerProgramConfiguration): void {
+  const { instance, otherBrokers = [] } = configuration;
+  const other = otherBrokers.find((name) => name !== instance);
+  if (other === undefined || isShared(configuration)) return;
+  throw new CoPilotError(
+    'LEDGER_IN_USE',
+    `bus.brokers names ${other}; brokers that share a bus need names of their own and a ledger of kind postgres`,
+  );
+}
+
 function explainConflict(caught: unknown): never {
   const { code, message } = toCoPilotError(caught);
   if (code !== 'CONFLICT') throw caught;
@@ -202,12 +213,14 @@ async function xmppBus(
 ): Promise<ProgramBus> {
   const { createXmppBrokerBus } = await import('../protocol/bindings/xmpp-broker.ts');
   const { runtime, configuration } = options;
+  refuseOthers(configuration);
   const { instance, framesPerSecond } = configuration;
   const xmpp = createXmppBrokerBus({
     url: componentUrl,
     secret: password,
     instance,
     framesPerSecond,
+    isAlone: !isShared(configuration),
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => logClosed(runtime, agent, await xmpp.evict(agent));

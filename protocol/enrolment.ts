@@ -32,7 +32,7 @@ export const MAX_CHAIN = 8;
 const MAX_CERTIFICATE_LENGTH = 8 * 1024;
 const MAX_TOKEN_LENGTH = 8 * 1024;
 const MAX_URL_LENGTH = 512;
-const MAX_BUSES = 8;
+const MAX_URLS = 8;
 
 /** Where to enrol and whom to believe; no secret. */
 export interface InstallationPin {
@@ -96,6 +96,8 @@ export interface Enrolled {
   /** The certifier's raw key in base64url; equals the one the code pinned. */
   readonly certifier: string;
   readonly bus: readonly string[];
+  /** Other places that renew the identity. */
+  readonly elsewhere?: readonly string[];
   readonly expiresInSeconds: number;
   /** The certifier's signed word for the one that will follow it (protocol/endorsement.ts). */
   readonly endorsement?: string;
@@ -114,6 +116,7 @@ export interface RenewedIdentity {
   readonly certifier: string;
   /** Where the buses are now; where it is left out they are where they were. */
   readonly bus?: readonly string[];
+  readonly elsewhere?: readonly string[];
   readonly expiresInSeconds: number;
   readonly endorsement?: string;
 }
@@ -245,10 +248,13 @@ export function isEnrolled(value: unknown): value is Enrolled {
 }
 
 function isBusList(value: unknown): boolean {
+  return isUrlList(value) && value.length > 0;
+}
+
+function isUrlList(value: unknown): value is readonly unknown[] {
   return (
     Array.isArray(value) &&
-    value.length > 0 &&
-    value.length <= MAX_BUSES &&
+    value.length <= MAX_URLS &&
     value.every((url) => boundedString(url, MAX_URL_LENGTH) !== undefined)
   );
 }
@@ -262,9 +268,10 @@ export function isRenewalRequest(value: unknown): value is RenewalRequest {
 
 export function isRenewedIdentity(value: unknown): value is RenewedIdentity {
   if (!isRecord(value)) return false;
-  const { expiresInSeconds: seconds, bus } = value;
+  const { expiresInSeconds: seconds, bus, elsewhere } = value;
   return (
     (bus === undefined || isBusList(bus)) &&
+    (elsewhere === undefined || isUrlList(elsewhere)) &&
     isIdentityText(value['identity']) &&
     isMatch(value['certifier'], KEY) &&
     (value['endorsement'] === undefined || isIdentityText(value['endorsement'])) &&

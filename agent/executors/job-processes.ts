@@ -1,6 +1,7 @@
 import type { IsolationMethod, JobSignal } from './launcher.ts';
 import {
   descendants,
+  haveSocketOpen,
   isNamespaceInit,
   listProcesses,
   proportionalMiB,
@@ -27,6 +28,8 @@ export interface JobProcesses {
   signal(name: JobSignal): void;
   /** SIGKILL, in the order that leaves nothing behind. */
   kill(): void;
+  /** Whether one of them has the socket of this inode open. */
+  holdsSocket(inode: number): boolean;
   /** Whether anything of the job is still there once its outermost process has ended. */
   anyLeft(): boolean;
 }
@@ -54,6 +57,7 @@ const maxRemembered = 10_000;
 const noProcesses: JobProcesses = {
   measure: () => ({ cpuSeconds: 0, memoryMiB: 0 }),
   unnamedMiB: () => 0,
+  holdsSocket: () => false,
   signal: () => undefined,
   kill: () => undefined,
   anyLeft: () => false,
@@ -111,6 +115,13 @@ export function createJobProcesses(
       return { cpuSeconds, memoryMiB: found.reduce((sum, entry) => sum + proportionalMiB(entry.pid), 0) };
     },
     unnamedMiB: () => unnamedFilesMiB(remember(recentProcesses(outer)).map((entry) => entry.pid)),
+    holdsSocket(inode) {
+      const found = members();
+      return haveSocketOpen(
+        found.map((entry) => entry.pid),
+        inode,
+      );
+    },
     signal(name) {
       const found = members();
       const layers = new Set(inits(found).map((entry) => entry.pid));

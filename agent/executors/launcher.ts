@@ -70,6 +70,8 @@ export interface Running {
   /** To every process of the job; after the end a no-op. */
   signal(signal: JobSignal): void;
   usage(): Usage;
+  /** Whether a process of the job has the socket open that /proc names by this inode; false after the end. */
+  holdsSocket(inode: number): boolean;
 }
 
 /** Runs untrusted programs, each apart from everything else, under limits. */

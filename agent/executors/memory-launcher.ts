@@ -61,7 +61,7 @@ function createJob(clock: Clock, pid: number, spec: LaunchSpec, script: Scripted
   };
   timers.push(clock.schedule(script.afterMs, () => end(script.ending)));
   timers.push(clock.schedule(spec.limits.wallSeconds * 1000, overrun));
-  return { running: { pid, exited: promise, signal, usage }, drop };
+  return { running: { pid, exited: promise, signal, usage, holdsSocket: () => open }, drop };
 }
 
 /** Launches what `script` says for each spec. Deterministic given the clock; specs are checked as the real launcher checks them. */

@@ -106,6 +106,10 @@ class Job implements Running {
     return { ...this.#usage, wallSeconds: (this.#parts.clock.monotonicMs() - this.#startedMs) / 1000 };
   }
 
+  holdsSocket(inode: number): boolean {
+    return this.#state === 'running' && this.#parts.processes.holdsSocket(inode);
+  }
+
   #watch(): void {
     const { child, spec } = this.#parts;
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => this.#report.add(chunk));

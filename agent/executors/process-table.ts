@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync, statSync, type Stats } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync, type Stats } from 'node:fs';
 
 /** One process as /proc shows it. `startTicks` with `pid` names it for good: pids are used again. */
 export interface ProcessEntry {
@@ -129,6 +129,27 @@ export function unnamedFilesMiB(pids: readonly number[]): number {
     }
   }
   return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) / 1_048_576;
+}
+
+/** Whether one of them has the socket of this inode open; looks at no more descriptors than `unnamedFilesMiB` does. */
+export function haveSocketOpen(pids: readonly number[], inode: number): boolean {
+  const name = `socket:[${inode}]`;
+  let left = maxDescriptors;
+  for (const pid of pids) {
+    for (const descriptor of listDescriptors(pid).slice(0, left)) {
+      left -= 1;
+      if (linkOfDescriptor(`/proc/${pid}/fd/${descriptor}`) === name) return true;
+    }
+  }
+  return false;
+}
+
+function linkOfDescriptor(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined; // closed or ended meanwhile
+  }
 }
 
 function listDescriptors(pid: number): string[] {

@@ -10,7 +10,10 @@ import type {
   Welcome,
 } from '../../protocol/generated/types.ts';
 import type { Cancel, PrivateKey, PublicKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import { NO_ENVIRONMENT } from '../environment/job-environment.ts';
+import type { JobEnvironment } from '../environment/job-environment.ts';
 import type { Launcher } from '../executors/launcher.ts';
+import type { PilotHost } from '../pilot/pilot-host.ts';
 import type { Journal, Store } from '../store/store.ts';
 import { attemptKey } from '../store/store.ts';
 import type { Transfers } from '../transfers/transfers.ts';
@@ -32,6 +35,10 @@ export interface AgentPorts {
   readonly store: Store;
   /** What the machine offers now. */
   readonly hostAd: () => HostAd;
+  /** Serves jobs in pilot mode; without it they are refused. */
+  readonly pilot?: PilotHost;
+  /** What the site gives its jobs; nothing where it is left out. */
+  readonly environment?: JobEnvironment;
 }
 
 export interface AgentOptions {
@@ -58,7 +65,8 @@ export interface AgentOptions {
 
 /** Why an agent ended. */
 export type AgentEnd =
-  | { readonly kind: 'drained' }
+  /** `unfit`: why this host was not to take jobs any more, where that was the reason. */
+  | { readonly kind: 'drained'; readonly unfit?: string }
   /** The broker will not serve this start (any more). */
   | { readonly kind: 'dismissed'; readonly code: string; readonly message: string };
 
@@ -98,6 +106,7 @@ class RunningAgent implements Agent {
   #agentId = '';
   #isSettled = false;
   #isEnding = false;
+  #whyUnfit: string | undefined;
   #working: Promise<unknown> = Promise.resolve();
   readonly #timers: Cancel[] = [];
 
@@ -132,19 +141,32 @@ class RunningAgent implements Agent {
   drain(graceMs: number): void {
     if (!this.#draining.signal.aborted) {
       this.#draining.abort();
-      this.#emit({ kind: 'draining' });
+      this.#emit({
+        kind: 'draining',
+        ...(this.#whyUnfit !== undefined && { reason: this.#whyUnfit }),
+      });
     }
-    if (!this.#isSettled) void this.#finish({ kind: 'drained' });
+    if (!this.#isSettled) void this.#finish(this.#drained);
     if (graceMs === Number.POSITIVE_INFINITY || this.#isEnding) return;
     const { clock } = this.#ports.runtime;
     this.#timers.push(
       clock.schedule(graceMs, () => this.#giveBack()),
-      clock.schedule(graceMs + FAREWELL_MS, () => void this.#finish({ kind: 'drained' })),
+      clock.schedule(graceMs + FAREWELL_MS, () => void this.#finish(this.#drained)),
     );
   }
 
   identityRenewed(): void {
     this.#context.link.identityRenewed();
+  }
+
+  /** Jobs of other slots go on to their end. */
+  #unfit(reason: string): void {
+    this.#whyUnfit ??= reason;
+    this.drain(Number.POSITIVE_INFINITY);
+  }
+
+  get #drained(): AgentEnd {
+    return { kind: 'drained', ...(this.#whyUnfit !== undefined && { unfit: this.#whyUnfit }) };
   }
 
   #giveBack(): void {
@@ -156,7 +178,7 @@ class RunningAgent implements Agent {
   }
 
   #createContext(): Context {
-    const { runtime, launcher, transfers, store, hostAd } = this.#ports;
+    const { runtime, launcher, transfers, store, hostAd, pilot, environment } = this.#ports;
     const { keys, installation, surroundings } = this.#options;
     const verdicts = new Verdicts({
       maxUnresolved: this.#options.maxUnresolved ?? MAX_UNRESOLVED,
@@ -182,11 +204,14 @@ class RunningAgent implements Agent {
       renewals,
       verdicts,
       surroundings,
+      environment: environment ?? NO_ENVIRONMENT,
+      pilot,
       installation,
       signingKey: keys.signing,
       agentId: () => this.#agentId,
       emit: (event) => this.#emit(event),
       ended: (attempt, end, reason) => this.#count(attempt, end, reason),
+      unfit: (reason) => this.#unfit(reason),
       draining: this.#draining.signal,
       closing: this.#closing.signal,
     };
@@ -240,7 +265,7 @@ class RunningAgent implements Agent {
     }
     this.#isSettled = true;
     this.#working = this.#work(welcome);
-    void this.#working.then(() => this.#finish({ kind: 'drained' }));
+    void this.#working.then(() => this.#finish(this.#drained));
   }
 
   async #work(welcome: Welcome): Promise<void> {

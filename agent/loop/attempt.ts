@@ -129,7 +129,7 @@ async function report(run: Run, ending: Ending): Promise<Next> {
     ending.manifest.reduce((sum, { size }) => sum + size, 0),
   );
   const seen = context.verdicts.toName();
-  const wantsNext = !context.draining.aborted && context.verdicts.hasRoom;
+  const wantsNext = !context.draining.aborted && context.verdicts.hasRoom && !context.environment.examines;
   const answer = await context.link.report(
     slot,
     {

@@ -1,6 +1,8 @@
 import type { HostAd } from '../../protocol/generated/types.ts';
 import type { PrivateKey, Runtime } from '../../protocol/runtime/runtime.ts';
+import type { JobEnvironment } from '../environment/job-environment.ts';
 import type { Launcher } from '../executors/launcher.ts';
+import type { PilotHost } from '../pilot/pilot-host.ts';
 import type { Store } from '../store/store.ts';
 import type { Transfers } from '../transfers/transfers.ts';
 import type { AgentEvent } from './events.ts';
@@ -15,6 +17,10 @@ export interface JobSurroundings {
   readonly hiddenPaths: readonly string[];
   /** PATH of every job that does not set its own. */
   readonly path: string;
+  /** Variables of every job, whatever its description says. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** A program and its arguments that every job's command runs under; empty where it runs by itself. */
+  readonly wrap: readonly string[];
   readonly network: 'host' | 'none';
 }
 
@@ -29,6 +35,9 @@ export interface Context {
   readonly renewals: Renewals;
   readonly verdicts: Verdicts;
   readonly surroundings: JobSurroundings;
+  readonly environment: JobEnvironment;
+  /** For jobs in pilot mode; undefined where this agent runs none. */
+  readonly pilot: PilotHost | undefined;
   readonly installation: string;
   /** The agent's Ed25519 key. */
   readonly signingKey: PrivateKey;
@@ -40,6 +49,8 @@ export interface Context {
     end: 'lost' | 'cancelled' | 'released',
     reason: string,
   ) => void;
+  /** This host is unfit for jobs: the agent drains, and says why. */
+  readonly unfit: (reason: string) => void;
   /** Aborted when no new work is to be asked for. */
   readonly draining: AbortSignal;
   /** Aborted when the agent ends; nothing is awaited any more. */

@@ -33,4 +33,5 @@ export type AgentEvent =
       readonly reason: string;
       readonly counts: Counts;
     } & Attempt)
-  | { readonly kind: 'draining' };
+  /** `reason`: what is wrong with this host, where that is why. */
+  | { readonly kind: 'draining'; readonly reason?: string };

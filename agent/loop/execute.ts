@@ -6,8 +6,10 @@ import type { SlotPhase } from './events.ts';
 import { boundedUsage, exitOf, failed, NO_USAGE } from './exit.ts';
 import { fetchInputs } from './files.ts';
 import type { Run } from './files.ts';
-import { checkCommand, launchSpec } from './job-spec.ts';
+import { checkCommand, launchSpec, withVariables } from './job-spec.ts';
 import type { Measure } from './holding.ts';
+import { openDesk } from './pilot.ts';
+import type { PilotDesk } from '../pilot/pilot-host.ts';
 
 const MEBIBYTE = 1_048_576;
 /** How often the job's own word on its progress is read for people to see. */
@@ -28,9 +30,17 @@ export async function execute(run: Run): Promise<Ending> {
   const refused = await prepare(run);
   if (refused !== undefined) return failedEnding(refused);
   say(run, 'running', 0);
-  const exit = await runProcess(run);
-  if (typeof exit === 'string') return failedEnding(exit);
-  return collect(run, exit);
+  try {
+    const desk = await openDesk(run);
+    const exit = await runAt(desk, run);
+    if (typeof exit === 'string') return failedEnding(exit);
+    return await collect(run, exit, desk);
+  } catch (caught) {
+    throwIfStopped(run);
+    const error = toCoPilotError(caught);
+    if (error.code !== 'LAUNCH_REFUSED') throw error;
+    return failedEnding(wordsOf('the job was not launched', error));
+  }
 }
 
 export function say(run: Run, phase: SlotPhase, progress: number): void {
@@ -58,15 +68,27 @@ async function prepare(run: Run): Promise<string | undefined> {
   return undefined;
 }
 
+/** While the process runs its desk is open, and no longer: its slot is needed afterwards. */
+async function runAt(desk: PilotDesk, run: Run): Promise<ProcessExit | string> {
+  try {
+    throwIfStopped(run);
+    return await runProcess(run, desk);
+  } finally {
+    await desk.close();
+  }
+}
+
 /** The process to its end, or why it was not begun. */
-async function runProcess(run: Run): Promise<ProcessExit | string> {
+async function runProcess(run: Run, desk: PilotDesk): Promise<ProcessExit | string> {
   const { context, holding, place } = run;
   let running: Running;
   try {
-    running = context.launcher.launch(launchSpec(holding.lease, run.slot, place, context.surroundings));
+    const surroundings = withVariables(context.surroundings, desk.environment);
+    running = context.launcher.launch(launchSpec(holding.lease, run.slot, place, surroundings));
   } catch (caught) {
     return wordsOf('the job was not launched', toCoPilotError(caught));
   }
+  desk.admit(running);
   const kill = (): void => running.signal('SIGKILL');
   holding.signal.addEventListener('abort', kill, { once: true });
   holding.measure = () => measure(run, running);
@@ -106,12 +128,14 @@ function watchProgress(run: Run): () => void {
   };
 }
 
-async function collect(run: Run, process: ProcessExit): Promise<Ending> {
+async function collect(run: Run, process: ProcessExit, desk: PilotDesk): Promise<Ending> {
   const { description } = run.holding.lease;
   const logTail = await run.place.logTail(REPORT_TAIL);
   const usage = boundedUsage(process.usage);
   const exit = exitOf(process);
   if (exit.kind !== 'exited' || exit.code !== 0) return { exit, manifest: [], usage, logTail };
+  const lost = await desk.gather(description.outputs);
+  if (lost !== undefined) return { exit: failed(lost), manifest: [], usage, logTail };
   const collected = await run.place.collect(description.outputs, description.limits.diskMiB * MEBIBYTE);
   return collected.kind === 'collected'
     ? { exit, manifest: collected.files, usage, logTail }

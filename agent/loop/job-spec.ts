@@ -18,13 +18,15 @@ export function launchSpec(
   place: Workplace,
   surroundings: JobSurroundings,
 ): LaunchSpec {
-  const { command, environment, limits } = lease.description;
+  const { environment, limits } = lease.description;
+  const [command, ...words] = [...surroundings.wrap, lease.description.command];
   return {
     command,
-    arguments: lease.description.arguments,
+    arguments: [...words, ...lease.description.arguments],
     environment: {
       PATH: surroundings.path,
       ...plainEnvironment(environment),
+      ...surroundings.variables,
       COPILOT_JOB: lease.job,
       COPILOT_ATTEMPT: String(lease.attempt),
       COPILOT_SLOT: String(slot),
@@ -46,6 +48,14 @@ export function launchSpec(
     },
     network: surroundings.network,
   };
+}
+
+/** The same jail, with more variables in it. */
+export function withVariables(
+  surroundings: JobSurroundings,
+  variables: Readonly<Record<string, string>>,
+): JobSurroundings {
+  return { ...surroundings, variables: { ...surroundings.variables, ...variables } };
 }
 
 /** The input a job runs as its program, where the command names one. */

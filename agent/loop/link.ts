@@ -5,6 +5,8 @@ import { toCoPilotError } from '../../protocol/errors.ts';
 import type {
   Attempt,
   BrokerHello,
+  Call,
+  Called,
   Capabilities,
   Certificate,
   Job,
@@ -221,6 +223,17 @@ export class Link {
       slot,
       build: (counter) => ({ kind: 'release', slot, counter, ...body }),
       accept: (message) => (message.kind === 'released' && isFor(message, body) ? message : undefined),
+      signal,
+      resendMs: RESEND_MS,
+    });
+  }
+
+  /** Asks the adapter of a live attempt's job. */
+  call(slot: number, body: Body<Call>, signal: AbortSignal): Promise<Answer<Called>> {
+    return this.#asks.ask({
+      slot,
+      build: (counter) => ({ kind: 'call', slot, counter, ...body }),
+      accept: (message) => (message.kind === 'called' && isFor(message, body) ? message : undefined),
       signal,
       resendMs: RESEND_MS,
     });

@@ -3,6 +3,7 @@ import type { Answer } from './asks.ts';
 import { runAttempt } from './attempt.ts';
 import type { Next, Work } from './attempt.ts';
 import type { Context } from './context.ts';
+import { Seat } from './seat.ts';
 import { atLeast, backOffMs, sleep } from './wait.ts';
 
 /** Whatever the broker says, a slot does not ask faster than this. */
@@ -12,19 +13,24 @@ const LONGEST_REFUSAL_WAIT_MS = 60_000;
 
 /** One slot's life: take up what an earlier start left, then ask, work, report, until the agent drains. */
 export async function runSlot(context: Context, slot: number, kept: Work[]): Promise<void> {
+  const seat = new Seat(context, slot);
   let next: Next = { kind: 'ask' };
   let refusals = 0;
   while (!context.closing.aborted) {
     const work = next.kind === 'work' ? next.work : kept.shift();
+    // What has ended needs no host; what cannot begin here is given back as a draining agent does.
+    const isAdmitted = work?.kind === 'ended' || (await seat.take());
     if (work !== undefined) {
-      next = await runAttempt(context, slot, work);
+      next = await runAttempt(seat.context, slot, work);
+      seat.jobEnded();
       continue;
     }
-    if (context.draining.aborted) break;
+    if (!isAdmitted || context.draining.aborted) break;
     const asked = await askForWork(context, slot, next);
     refusals = asked.kind === 'refused' ? refusals + 1 : 0;
     next = await nextAfter(context, slot, asked, refusals);
   }
+  seat.leave();
   context.emit({ kind: 'slot', slot, phase: 'idle' });
 }
 

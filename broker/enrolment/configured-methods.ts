@@ -18,6 +18,8 @@ export interface EnrolmentConfiguration {
   readonly boinc?: BoincConfiguration;
   /** Agents of one owner whose identities are alive. */
   readonly agentsPerOwner?: number;
+  /** Where other brokers of the installation renew identities. */
+  readonly elsewhere?: readonly string[];
 }
 
 export const DEFAULT_AGENTS_PER_OWNER = 1_000;

@@ -35,6 +35,8 @@ export interface EnrolmentOptions {
   /** Where agents reach the enrolment, and the buses. */
   readonly publicUrl: () => string;
   readonly busUrls: () => readonly string[];
+  /** Where other brokers of the installation renew identities. */
+  readonly elsewhere?: readonly string[];
   readonly agent: (id: string) => Promise<AgentRow | undefined>;
   /** Gives the agent a place among those of its owner, or says that it has one; why not, where it does not. Nobody counts where it is left out. */
   readonly register?: (agent: string, terms: EnrolmentTerms) => Promise<Registration>;
@@ -85,6 +87,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const challenges = createChallenges(crypto, random, clock, options.challengeKey ?? random.bytes(32));
   const owners = new RateLimiter(options.ownerLimit ?? OWNER_LIMIT);
   const methods: EnrolmentMethods = { ...options.methods, code: createCodeMethod(codes, runtime) };
+  const elsewhere = options.elsewhere && { elsewhere: options.elsewhere };
   /** Whom an agent is to believe, now and next. */
   const certifiers = (): { readonly certifier: string; readonly endorsement?: string } => {
     const endorsement = options.endorsement?.();
@@ -195,6 +198,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         installation,
         ...certifiers(),
         bus: options.busUrls(),
+        ...elsewhere,
         expiresInSeconds: seconds,
       };
     },
@@ -213,6 +217,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         identity: identity(sig, kex, terms),
         ...certifiers(),
         bus: options.busUrls(),
+        ...elsewhere,
         expiresInSeconds: seconds,
       };
     },

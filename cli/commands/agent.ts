@@ -20,6 +20,7 @@ interface RunOptions {
   readonly boincHours?: string;
   readonly boincIdle?: string;
   readonly ca?: string;
+  readonly environment?: string;
   readonly slots: string;
   readonly isolation?: IsolationMethod;
   readonly drain: string;
@@ -62,6 +63,7 @@ export function addAgentCommands(program: Command): void {
     .option('--boinc-hours <hours>', 'when the task of BOINC is done; never where left out')
     .option('--boinc-idle <minutes>', 'without a job for so long BOINC puts the machine away', '30')
     .option('--ca <file>', 'authorities (PEM) to trust beside those that Node comes with')
+    .option('--environment <file>', 'what every job gets here, and what must be in order before one runs')
     .option('--slots <number>', 'jobs at once', '1')
     .option(
       '--isolation <method>',
@@ -105,6 +107,7 @@ async function run(options: RunOptions): Promise<number> {
     ...(context !== undefined && { context }),
     ...boincArguments(options.boincShared, options.boincHours, options.boincIdle),
     ...(ca !== undefined && { authorities: ca }),
+    ...(options.environment !== undefined && { environmentFile: options.environment }),
     ...(isolation !== undefined && { isolation }),
   });
 }

@@ -291,15 +291,15 @@ function limitFaults({ limits, bridge }: Settings): readonly CrossFault[] {
   ];
 }
 
-function queueFaults(
-  name: string,
-  queue: QueueSettings,
-  { frameworks }: Settings,
-): readonly CrossFault[] {
+function queueFaults(name: string, queue: QueueSettings, { frameworks }: Settings): readonly CrossFault[] {
   const path = (key: keyof QueueSettings): FieldPath => ['queues', name, key];
   return [
     ...atMost(queue.firstRenewMs, queue.leaseMs, path('firstRenewMs'), `queues.${name}.leaseMs`),
-    ...known(queue.jobAdapter, { what: 'adapter', names: [LOCAL_ADAPTER, ...Object.keys(frameworks)] }, path('jobAdapter')),
+    ...known(
+      queue.jobAdapter,
+      { what: 'adapter', names: [LOCAL_ADAPTER, ...Object.keys(frameworks)] },
+      path('jobAdapter'),
+    ),
     ...known(queue.storageAdapter, { what: 'adapter', names: STORAGE_ADAPTERS }, path('storageAdapter')),
   ];
 }
@@ -307,4 +307,3 @@ function queueFaults(
 function atMost(value: number, most: number, path: FieldPath, other: string): readonly CrossFault[] {
   return value <= most ? [] : [{ path, message: `is ${value}, more than ${other}, which is ${most}` }];
 }
-

@@ -83,6 +83,7 @@ export interface EnrolmentSettings {
     readonly caFile?: string;
   };
   readonly agentsPerOwner: number;
+  readonly elsewhere?: readonly string[];
 }
 
 /** Every effective value, as configuration.schema.json describes it. What has no default may be absent. */

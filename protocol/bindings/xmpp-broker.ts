@@ -1,3 +1,4 @@
+import { CoPilotError } from '../errors.ts';
 import { RateLimiter } from '../session/rate-limiter.ts';
 import { type Address, BROKER_ADDRESS, type Bus } from './bus.ts';
 import { SharedBound } from './inlet.ts';
@@ -19,6 +20,11 @@ export interface XmppBrokerOptions extends XmppOptions {
   readonly instance: string;
   /** Frames of one agent; what comes faster is dropped, as a network may. */
   readonly framesPerSecond: number;
+  /**
+   * No other broker may be on the bus: their ledgers would know nothing of one another. `start` rejects with `CONFLICT` where the shared
+   * name is another's; a server that shares it out among brokers does not tell.
+   */
+  readonly isAlone?: boolean;
 }
 
 /** A broker's bus. Frames come by its own name, and by the shared one while it holds that. */
@@ -35,10 +41,12 @@ export interface XmppBrokerBus extends Bus {
 }
 
 const WAITING_BYTES = 64 * 1024 * 1024;
+/** A broker that was killed has its names for as long as the server takes to notice. */
+const CONFLICT_MS = 5_000;
 
 /** `start` rejects with `NOT_AUTHORIZED` where the secret is refused, with `NOT_FOUND` where the server has no such component. */
 export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
-  const { url, secret, instance, framesPerSecond, clock, log } = options;
+  const { url, secret, instance, framesPerSecond, isAlone = false, clock, log } = options;
   const address = instanceAddress(instance);
   const place = componentPlace(url);
   const { domain } = place;
@@ -75,6 +83,15 @@ export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
     lost: () => presence.forget(sharedName),
   });
   let starting: Promise<void> | undefined;
+
+  async function begin(): Promise<void> {
+    await port.start();
+    await entrance.start();
+    if (!isAlone || (await entrance.isHeldWithin(CONFLICT_MS))) return;
+    await Promise.all([port.stop(), entrance.stop()]);
+    throw new CoPilotError('CONFLICT', 'another broker answers at the shared address');
+  }
+
   return {
     ...busOf(port),
     address,
@@ -83,7 +100,7 @@ export function createXmppBrokerBus(options: XmppBrokerOptions): XmppBrokerBus {
     },
     evict: async (agent) => closedBy(await port.ask((id) => evictionStanza(domain, agent, id))),
     start() {
-      starting ??= port.start().then(() => entrance.start());
+      starting ??= begin();
       return starting;
     },
     async stop() {

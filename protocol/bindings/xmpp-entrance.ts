@@ -32,6 +32,7 @@ export class Entrance {
   #connecting: Promise<void> = Promise.resolve();
   #held: Held | undefined;
   #cancelRetry: Cancel = () => undefined;
+  #settle: (isHeld: boolean) => void = () => undefined;
 
   constructor(options: EntranceOptions) {
     this.#options = options;
@@ -47,10 +48,23 @@ export class Entrance {
     return this.#connecting;
   }
 
+  /** Resolves as soon as it is held, and with false where it is not by then. */
+  isHeldWithin(ms: number): Promise<boolean> {
+    if (this.isHeld) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.schedule(ms, () => this.#settle(false));
+      this.#settle = (isHeld) => {
+        cancel();
+        resolve(isHeld);
+      };
+    });
+  }
+
   /** Takes nothing more, and resolves when what runs has ended; the name is held until `stop`, so that nobody is greeted twice. */
   async settled(): Promise<void> {
     this.#stop.abort();
     this.#cancelRetry();
+    this.#settle(false);
     await this.#connecting;
     this.#held?.inlet.close();
     await this.#held?.inlet.settled();
@@ -85,6 +99,7 @@ export class Entrance {
   #hold(held: Held): void {
     if (held.isLost) return;
     this.#held = held;
+    this.#settle(true);
     this.#options.log.info({}, 'this broker answers at the shared address');
   }
 

@@ -385,6 +385,7 @@ export interface Description {
    * A ClassAd expression over the host ad; empty: any host.
    */
   readonly requirements: string;
+  readonly pilot?: Pilot;
 }
 export interface DescriptionEnvironment {
   readonly [k: string]: string | undefined;
@@ -424,6 +425,15 @@ export interface Limits {
   readonly memoryMiB: number;
   readonly diskMiB: number;
   readonly processes?: number;
+}
+/**
+ * The job is a framework's own pilot: the agent answers it on the loopback and asks the adapter by call.
+ *
+ * This interface was referenced by `Bundle`'s JSON-Schema
+ * via the `definition` "Pilot".
+ */
+export interface Pilot {
+  readonly dialect: 'panda';
 }
 /**
  * This interface was referenced by `Bundle`'s JSON-Schema

@@ -337,9 +337,10 @@ const schema44 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[a-z0
 const func8 = Object.prototype.hasOwnProperty;
 const pattern9 = new RegExp("^[ -~]*$", "u");
 const pattern10 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$", "u");
-const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
+const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."},"pilot":{"$ref":"common.schema.json#/$defs/pilot"}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
 const schema48 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[A-Za-z_][A-Za-z0-9_]*$"};
 const schema56 = {"type":"object","description":"Bounds the agent enforces.","properties":{"wallSeconds":{"type":"integer","minimum":1,"maximum":2592000},"cpuSeconds":{"type":"integer","minimum":1,"maximum":31104000},"memoryMiB":{"type":"integer","minimum":16,"maximum":16777216},"diskMiB":{"type":"integer","minimum":1,"maximum":16777216},"processes":{"type":"integer","minimum":1,"maximum":65536}},"required":["wallSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+const schema57 = {"type":"object","description":"The job is a framework's own pilot: the agent answers it on the loopback and asks the adapter by call.","properties":{"dialect":{"enum":["panda"]}},"required":["dialect"],"additionalProperties":false};
 const pattern13 = new RegExp("^[^\\u0000-\\u001f]+$", "u");
 const pattern14 = new RegExp("^[^\\u0000]*$", "u");
 const pattern15 = new RegExp("^[A-Za-z_][A-Za-z0-9_]*$", "u");
@@ -632,7 +633,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((((key0 === "command") || (key0 === "arguments")) || (key0 === "environment")) || (key0 === "inputs")) || (key0 === "outputs")) || (key0 === "limits")) || (key0 === "requirements"))){
+if(!((((((((key0 === "command") || (key0 === "arguments")) || (key0 === "environment")) || (key0 === "inputs")) || (key0 === "outputs")) || (key0 === "limits")) || (key0 === "requirements")) || (key0 === "pilot"))){
 validate27.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -1105,6 +1106,48 @@ var valid0 = _errs36 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.pilot !== undefined){
+let data16 = data.pilot;
+const _errs38 = errors;
+const _errs39 = errors;
+if(errors === _errs39){
+if(data16 && typeof data16 == "object" && !Array.isArray(data16)){
+let missing2;
+if((data16.dialect === undefined) && (missing2 = "dialect")){
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/required",keyword:"required",params:{missingProperty: missing2},message:"must have required property '"+missing2+"'"}];
+return false;
+}
+else {
+const _errs41 = errors;
+for(const key4 in data16){
+if(!(key4 === "dialect")){
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties"}];
+return false;
+break;
+}
+}
+if(_errs41 === errors){
+if(data16.dialect !== undefined){
+if(!(data16.dialect === "panda")){
+validate27.errors = [{instancePath:instancePath+"/pilot/dialect",schemaPath:"common.schema.json#/$defs/pilot/properties/dialect/enum",keyword:"enum",params:{allowedValues: schema57.properties.dialect.enum},message:"must be equal to one of the allowed values"}];
+return false;
+}
+}
+}
+}
+}
+else {
+validate27.errors = [{instancePath:instancePath+"/pilot",schemaPath:"common.schema.json#/$defs/pilot/type",keyword:"type",params:{type: "object"},message:"must be object"}];
+return false;
+}
+}
+var valid0 = _errs38 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -1546,8 +1589,8 @@ return errors === 0;
 }
 validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema57 = {"type":"object","properties":{"result":{"const":"called"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["result","item","body"],"additionalProperties":false};
-const schema58 = {"type":"string","maxLength":24576,"description":"Opaque to the broker."};
+const schema58 = {"type":"object","properties":{"result":{"const":"called"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["result","item","body"],"additionalProperties":false};
+const schema59 = {"type":"string","maxLength":24576,"description":"Opaque to the broker."};
 
 function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1651,9 +1694,9 @@ return errors === 0;
 }
 validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema59 = {"type":"object","properties":{"result":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["result","item","parts"],"additionalProperties":false};
-const schema60 = {"type":"object","description":"A sub-unit of a job.","properties":{"id":{"$ref":"common.schema.json#/$defs/partId"},"body":{"type":"string","maxLength":1024,"description":"What the payload needs to know of it; opaque to the broker."}},"required":["id","body"],"additionalProperties":false};
-const schema61 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$","description":"The framework's own name of a sub-unit."};
+const schema60 = {"type":"object","properties":{"result":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["result","item","parts"],"additionalProperties":false};
+const schema61 = {"type":"object","description":"A sub-unit of a job.","properties":{"id":{"$ref":"common.schema.json#/$defs/partId"},"body":{"type":"string","maxLength":1024,"description":"What the payload needs to know of it; opaque to the broker."}},"required":["id","body"],"additionalProperties":false};
+const schema62 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[!-~]+$","description":"The framework's own name of a sub-unit."};
 const pattern20 = new RegExp("^[!-~]+$", "u");
 
 function validate38(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1868,11 +1911,11 @@ return errors === 0;
 }
 validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema62 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
-const schema63 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
-const schema64 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
-const schema66 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
-const schema67 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
+const schema63 = {"type":"object","properties":{"result":{"const":"capabilities"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["result","item","capabilities"],"additionalProperties":false};
+const schema64 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/capability"},"maxItems":32,"description":"Capabilities of one attempt."};
+const schema65 = {"type":"object","description":"The right to move one file, for the attempt's own key.","properties":{"verb":{"enum":["get","put"]},"name":{"$ref":"common.schema.json#/$defs/fileName"},"url":{"$ref":"common.schema.json#/$defs/url"},"token":{"$ref":"common.schema.json#/$defs/token"}},"required":["verb","name","url","token"],"additionalProperties":false};
+const schema67 = {"type":"string","minLength":8,"maxLength":512,"pattern":"^https?://[!-~]+$","description":"Where a file is put or fetched."};
+const schema68 = {"type":"string","minLength":1,"maxLength":2048,"pattern":"^[A-Za-z0-9._~+/=-]+$","description":"A compact token: base64url parts joined by dots."};
 const pattern22 = new RegExp("^https?://[!-~]+$", "u");
 const pattern23 = new RegExp("^[A-Za-z0-9._~+/=-]+$", "u");
 
@@ -1907,7 +1950,7 @@ if(data.verb !== undefined){
 let data0 = data.verb;
 const _errs2 = errors;
 if(!((data0 === "get") || (data0 === "put"))){
-validate43.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema64.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+validate43.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema65.properties.verb.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2169,11 +2212,11 @@ return errors === 0;
 }
 validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema68 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/storedManifest"}},"required":["result","item","files"],"additionalProperties":false};
-const schema69 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/storedFile"},"maxItems":64,"description":"Output files as storage found them."};
-const schema70 = {"type":"object","description":"One output file as storage found it; Adler-32 and MD5 where it computes them.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"},"adler32":{"$ref":"common.schema.json#/$defs/adler32"},"md5":{"$ref":"common.schema.json#/$defs/md5"}},"required":["name","size","sha256"],"additionalProperties":false};
-const schema74 = {"type":"string","maxLength":8,"pattern":"^[0-9a-f]{8}$","description":"Adler-32 (RFC 1950), eight lower-case hex digits."};
-const schema75 = {"type":"string","maxLength":32,"pattern":"^[0-9a-f]{32}$","description":"MD5 (RFC 1321) in lower-case hex."};
+const schema69 = {"type":"object","properties":{"result":{"const":"verified"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"files":{"$ref":"common.schema.json#/$defs/storedManifest"}},"required":["result","item","files"],"additionalProperties":false};
+const schema70 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/storedFile"},"maxItems":64,"description":"Output files as storage found them."};
+const schema71 = {"type":"object","description":"One output file as storage found it; Adler-32 and MD5 where it computes them.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"},"adler32":{"$ref":"common.schema.json#/$defs/adler32"},"md5":{"$ref":"common.schema.json#/$defs/md5"}},"required":["name","size","sha256"],"additionalProperties":false};
+const schema75 = {"type":"string","maxLength":8,"pattern":"^[0-9a-f]{8}$","description":"Adler-32 (RFC 1950), eight lower-case hex digits."};
+const schema76 = {"type":"string","maxLength":32,"pattern":"^[0-9a-f]{32}$","description":"MD5 (RFC 1321) in lower-case hex."};
 const pattern26 = new RegExp("^[0-9a-f]{8}$", "u");
 const pattern27 = new RegExp("^[0-9a-f]{32}$", "u");
 
@@ -2502,7 +2545,7 @@ return errors === 0;
 }
 validate47.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema76 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
+const schema77 = {"type":"object","properties":{"result":{"const":"mismatch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","reason"],"additionalProperties":false};
 
 function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2973,9 +3016,9 @@ return errors === 0;
 validate22.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isAsk = validate55;
-const schema78 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opCall"},{"$ref":"common.schema.json#/$defs/opParts"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
-const schema121 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
-const schema79 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
+const schema79 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"ask.schema.json","title":"Ask","description":"Trusted side: a batch of items, either way.","type":"object","properties":{"kind":{"const":"ask"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/opFetch"},{"$ref":"common.schema.json#/$defs/opStarted"},{"$ref":"common.schema.json#/$defs/opRenewed"},{"$ref":"common.schema.json#/$defs/opReleased"},{"$ref":"common.schema.json#/$defs/opFinished"},{"$ref":"common.schema.json#/$defs/opFailed"},{"$ref":"common.schema.json#/$defs/opCall"},{"$ref":"common.schema.json#/$defs/opParts"},{"$ref":"common.schema.json#/$defs/opGrant"},{"$ref":"common.schema.json#/$defs/opVerify"},{"$ref":"common.schema.json#/$defs/opFinalise"},{"$ref":"common.schema.json#/$defs/opDiscard"},{"$ref":"common.schema.json#/$defs/opAvailable"},{"$ref":"common.schema.json#/$defs/opKill"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
+const schema122 = {"type":"object","description":"Storage adapter: mint capabilities.","properties":{"op":{"const":"grant"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"grant":{"type":"string","minLength":1,"maxLength":16384,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS signed by the broker."}},"required":["op","item","grant"],"additionalProperties":false};
+const schema80 = {"type":"object","description":"Job adapter: hand over jobs.","properties":{"op":{"const":"fetch"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"max":{"type":"integer","minimum":1,"maximum":1024},"accepted":{"type":"array","items":{"$ref":"common.schema.json#/$defs/jobId"},"maxItems":512,"description":"Jobs of earlier answers that are in the ledger now."}},"required":["op","item","queue","max","accepted"],"additionalProperties":false};
 
 function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3172,10 +3215,10 @@ return errors === 0;
 }
 validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema82 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
-const schema84 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
-const schema85 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
-const schema86 = {"type":"string","maxLength":4096,"description":"What the adapter handed over with the job as its `state`; left out where that was nothing."};
+const schema83 = {"type":"object","description":"Job adapter: an attempt began.","properties":{"op":{"const":"started"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","agent"],"additionalProperties":false};
+const schema85 = {"type":"integer","minimum":1,"maximum":1000000,"description":"One try of a job; also the fencing token."};
+const schema86 = {"type":"string","maxLength":26,"pattern":"^[a-z2-7]{26}$","description":"An agent: 128 bits in lower-case base32."};
+const schema87 = {"type":"string","maxLength":4096,"description":"What the adapter handed over with the job as its `state`; left out where that was nothing."};
 
 function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3366,7 +3409,7 @@ return errors === 0;
 }
 validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema87 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
+const schema88 = {"type":"object","description":"Job adapter: an attempt is alive.","properties":{"op":{"const":"renewed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","progress"],"additionalProperties":false};
 
 function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3556,7 +3599,7 @@ return errors === 0;
 }
 validate60.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema91 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
+const schema92 = {"type":"object","description":"Job adapter: an attempt ended without a result; the job waits again.","properties":{"op":{"const":"released"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","reason"],"additionalProperties":false};
 
 function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3741,8 +3784,8 @@ return errors === 0;
 }
 validate62.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema96 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/storedManifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
-const schema99 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
+const schema97 = {"type":"object","description":"Job adapter: the job has its result.","properties":{"op":{"const":"finished"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/storedManifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","manifest","usage"],"additionalProperties":false};
+const schema100 = {"type":"object","description":"What the attempt used so far.","properties":{"wallSeconds":{"type":"number","minimum":0,"maximum":31536000},"cpuSeconds":{"type":"number","minimum":0,"maximum":3153600000},"memoryMiB":{"type":"number","minimum":0,"maximum":67108864},"diskMiB":{"type":"number","minimum":0,"maximum":1073741824}},"required":["wallSeconds","cpuSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
 
 function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4063,9 +4106,9 @@ return errors === 0;
 }
 validate64.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema101 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"exit":{"$ref":"common.schema.json#/$defs/exit"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
-const schema106 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
-const schema107 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
+const schema102 = {"type":"object","description":"Job adapter: the job will have no result.","properties":{"op":{"const":"failed"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"outcome":{"enum":["failed","cancelled"]},"reason":{"$ref":"common.schema.json#/$defs/text"},"attempts":{"type":"array","items":{"type":"object","properties":{"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"$ref":"common.schema.json#/$defs/text"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"exit":{"$ref":"common.schema.json#/$defs/exit"}},"required":["attempt","reason","logTail"],"additionalProperties":false},"maxItems":8,"description":"The last attempts."},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","outcome","reason","attempts"],"additionalProperties":false};
+const schema107 = {"type":"string","maxLength":2048,"description":"The last lines of the job's output."};
+const schema108 = {"description":"What became of the process.","oneOf":[{"type":"object","properties":{"kind":{"const":"exited"},"code":{"type":"integer","minimum":0,"maximum":255}},"required":["kind","code"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"signalled"},"signal":{"type":"string","maxLength":16,"pattern":"^SIG[A-Z0-9+-]+$"}},"required":["kind","signal"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"limit"},"limit":{"enum":["wall","cpu","memory","disk","files","output"]}},"required":["kind","limit"],"additionalProperties":false},{"type":"object","properties":{"kind":{"const":"failed"},"reason":{"type":"string","maxLength":256,"description":"Why the job could not be run or its files not be moved."}},"required":["kind","reason"],"additionalProperties":false}]};
 const pattern36 = new RegExp("^SIG[A-Z0-9+-]+$", "u");
 
 function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -4166,7 +4209,7 @@ if(data.outcome !== undefined){
 let data3 = data.outcome;
 const _errs8 = errors;
 if(!((data3 === "failed") || (data3 === "cancelled"))){
-validate67.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema101.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
+validate67.errors = [{instancePath:instancePath+"/outcome",schemaPath:"#/properties/outcome/enum",keyword:"enum",params:{allowedValues: schema102.properties.outcome.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -4592,7 +4635,7 @@ if(data10.limit !== undefined){
 let data16 = data10.limit;
 const _errs45 = errors;
 if(!((((((data16 === "wall") || (data16 === "cpu")) || (data16 === "memory")) || (data16 === "disk")) || (data16 === "files")) || (data16 === "output"))){
-const err17 = {instancePath:instancePath+"/attempts/" + i0+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema107.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
+const err17 = {instancePath:instancePath+"/attempts/" + i0+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema108.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -4842,8 +4885,8 @@ return errors === 0;
 }
 validate67.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema109 = {"type":"object","description":"Job adapter: a call of the live attempt's payload.","properties":{"op":{"const":"call"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","method","body"],"additionalProperties":false};
-const schema112 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$","description":"A method that the job's adapter allows."};
+const schema110 = {"type":"object","description":"Job adapter: a call of the live attempt's payload.","properties":{"op":{"const":"call"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","method","body"],"additionalProperties":false};
+const schema113 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Za-z][A-Za-z0-9_.-]*$","description":"A method that the job's adapter allows."};
 const pattern38 = new RegExp("^[A-Za-z][A-Za-z0-9_.-]*$", "u");
 
 function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -5064,8 +5107,8 @@ return errors === 0;
 }
 validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema115 = {"type":"object","description":"Job adapter: sub-units for the live attempt, or what became of some.","properties":{"op":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","verb","parts"],"additionalProperties":false};
-const schema118 = {"enum":["take","finish"],"description":"Whether sub-units are wanted or done."};
+const schema116 = {"type":"object","description":"Job adapter: sub-units for the live attempt, or what became of some.","properties":{"op":{"const":"parts"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64},"state":{"$ref":"common.schema.json#/$defs/adapterState"}},"required":["op","item","job","attempt","verb","parts"],"additionalProperties":false};
+const schema119 = {"enum":["take","finish"],"description":"Whether sub-units are wanted or done."};
 
 function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5193,7 +5236,7 @@ if(data.verb !== undefined){
 let data4 = data.verb;
 const _errs11 = errors;
 if(!((data4 === "take") || (data4 === "finish"))){
-validate71.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema118.enum},message:"must be equal to one of the allowed values"}];
+validate71.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema119.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs11 === errors;
@@ -5300,9 +5343,9 @@ return errors === 0;
 }
 validate71.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema122 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
-const schema125 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
-const schema126 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
+const schema123 = {"type":"object","description":"Storage adapter: compare what was uploaded.","properties":{"op":{"const":"verify"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
+const schema126 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"maxItems":64,"description":"Output files with size and digest."};
+const schema127 = {"type":"object","description":"One output file as the agent sees it.","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"size":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","size","sha256"],"additionalProperties":false};
 
 function validate75(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5629,7 +5672,7 @@ return errors === 0;
 }
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema130 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
+const schema131 = {"type":"object","description":"Storage adapter: register the attempt's files as the result.","properties":{"op":{"const":"finalise"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"}},"required":["op","item","job","attempt","manifest"],"additionalProperties":false};
 
 function validate79(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5781,7 +5824,7 @@ return errors === 0;
 }
 validate79.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema133 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
+const schema134 = {"type":"object","description":"Storage adapter: remove the attempt's files and never finalise it.","properties":{"op":{"const":"discard"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["op","item","job","attempt"],"additionalProperties":false};
 
 function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5920,7 +5963,7 @@ return errors === 0;
 }
 validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema136 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
+const schema137 = {"type":"object","description":"Jobs wait in a queue of the adapter.","properties":{"op":{"const":"available"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"queue":{"$ref":"common.schema.json#/$defs/name"},"count":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["op","item","queue","count"],"additionalProperties":false};
 
 function validate84(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6064,7 +6107,7 @@ return errors === 0;
 }
 validate84.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema138 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
+const schema139 = {"type":"object","description":"The framework ends a job.","properties":{"op":{"const":"kill"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"job":{"$ref":"common.schema.json#/$defs/jobId"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["op","item","job","reason"],"additionalProperties":false};
 
 function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6736,7 +6779,7 @@ return errors === 0;
 validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isBrokerHello = validate88;
-const schema141 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
+const schema142 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"broker-hello.schema.json","title":"BrokerHello","description":"Payload of handshake message 2 (XX): who this broker instance is.","type":"object","properties":{"kind":{"const":"broker-hello"},"certificate":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[A-Za-z0-9_.-]+$","description":"Compact JWS that binds the instance's session key to the installation."},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"maxSlots":{"type":"integer","minimum":1,"maximum":64}},"required":["kind","certificate","session","versions","maxSlots"],"additionalProperties":false};
 
 function validate88(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="broker-hello.schema.json" */;
@@ -6941,9 +6984,9 @@ return errors === 0;
 validate88.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCall = validate89;
-const schema144 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
-const schema145 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
-const schema146 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
+const schema145 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"call.schema.json","title":"Call","description":"An opaque call to the job's adapter; live attempt only.","type":"object","properties":{"kind":{"const":"call"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"method":{"$ref":"common.schema.json#/$defs/callMethod"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","method","body"],"additionalProperties":false};
+const schema146 = {"type":"integer","minimum":0,"maximum":63,"description":"Which of the agent's slots speaks; 0 is for renewals only."};
+const schema147 = {"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Rises with every new message of the slot; a resend carries the same value."};
 
 function validate89(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="call.schema.json" */;
@@ -7172,7 +7215,7 @@ return errors === 0;
 validate89.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCalled = validate90;
-const schema151 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"called.schema.json","title":"Called","description":"Answer to a call.","type":"object","properties":{"kind":{"const":"called"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","body"],"additionalProperties":false};
+const schema152 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"called.schema.json","title":"Called","description":"Answer to a call.","type":"object","properties":{"kind":{"const":"called"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"body":{"$ref":"common.schema.json#/$defs/callBody"}},"required":["kind","slot","counter","job","attempt","body"],"additionalProperties":false};
 
 function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="called.schema.json" */;
@@ -7366,7 +7409,7 @@ return errors === 0;
 validate90.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCapabilities = validate91;
-const schema157 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
+const schema158 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"capabilities.schema.json","title":"Capabilities","description":"Answer to outputs.","type":"object","properties":{"kind":{"const":"capabilities"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","capabilities","verdicts"],"additionalProperties":false};
 
 function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7410,9 +7453,9 @@ return errors === 0;
 }
 validate92.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema163 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
-const schema164 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
-const schema167 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
+const schema164 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/verdictItem"},"maxItems":64,"description":"Verdicts the agent has not named as seen, oldest first."};
+const schema165 = {"type":"object","description":"A verdict not yet named as seen.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"}},"required":["job","attempt","verdict","reason"],"additionalProperties":false};
+const schema168 = {"description":"What became of a report.","enum":["verifying","waiting","committed","refused"]};
 
 function validate96(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7501,7 +7544,7 @@ if(data.verdict !== undefined){
 let data2 = data.verdict;
 const _errs8 = errors;
 if(!((((data2 === "verifying") || (data2 === "waiting")) || (data2 === "committed")) || (data2 === "refused"))){
-validate96.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema167.enum},message:"must be equal to one of the allowed values"}];
+validate96.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema168.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -7786,8 +7829,8 @@ return errors === 0;
 validate91.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isCertificate = validate99;
-const schema169 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
-const schema172 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
+const schema170 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"certificate.schema.json","title":"Certificate","description":"Claims of a broker instance's certificate.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"instance":{"$ref":"common.schema.json#/$defs/name"},"kex":{"$ref":"common.schema.json#/$defs/key"},"address":{"type":"string","minLength":1,"maxLength":200,"pattern":"^[!-~]+$","description":"The instance's own bus address."},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","instance","kex","address","iat","exp"],"additionalProperties":false};
+const schema173 = {"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"A raw 32-byte public key in base64url."};
 const pattern58 = new RegExp("^[A-Za-z0-9_-]{43}$", "u");
 
 function validate99(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -8019,7 +8062,7 @@ return errors === 0;
 validate99.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isError = validate100;
-const schema173 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
+const schema174 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"error.schema.json","title":"Error","description":"The message changed nothing.","type":"object","properties":{"kind":{"const":"error"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","slot","counter","code","message"],"additionalProperties":false};
 
 function validate100(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="error.schema.json" */;
@@ -8190,7 +8233,7 @@ return errors === 0;
 validate100.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isFarewell = validate101;
-const schema178 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
+const schema179 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"farewell.schema.json","title":"Farewell","description":"The broker will not serve this agent; the reason is final for this start.","type":"object","properties":{"kind":{"const":"farewell"},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["kind","code","message"],"additionalProperties":false};
 
 function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="farewell.schema.json" */;
@@ -8303,7 +8346,7 @@ return errors === 0;
 validate101.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isGrant = validate102;
-const schema181 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
+const schema182 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"grant.schema.json","title":"Grant","description":"Claims of a grant: what the broker says one attempt may do with storage.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"jkt":{"type":"string","maxLength":43,"pattern":"^[A-Za-z0-9_-]{43}$","description":"RFC 7638 thumbprint of the agent's signing key."},"get":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"put":{"type":"array","items":{"type":"object","properties":{"name":{"$ref":"common.schema.json#/$defs/fileName"},"maxBytes":{"$ref":"common.schema.json#/$defs/size"},"sha256":{"$ref":"common.schema.json#/$defs/sha256"}},"required":["name","maxBytes"],"additionalProperties":false},"maxItems":16},"totalBytes":{"$ref":"common.schema.json#/$defs/size"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","job","attempt","jkt","get","put","totalBytes","iat","exp"],"additionalProperties":false};
 
 function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8471,7 +8514,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema181.properties, key0))){
+if(!(func8.call(schema182.properties, key0))){
 validate102.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -8883,7 +8926,7 @@ return errors === 0;
 validate102.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isIdentity = validate105;
-const schema193 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
+const schema194 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"identity.schema.json","title":"Identity","description":"Claims of an identity.","type":"object","properties":{"iss":{"$ref":"common.schema.json#/$defs/name"},"sub":{"$ref":"common.schema.json#/$defs/agentId"},"owner":{"$ref":"common.schema.json#/$defs/name"},"site":{"$ref":"common.schema.json#/$defs/name"},"tier":{"enum":["untrusted","semi-trusted","trusted"]},"sig":{"$ref":"common.schema.json#/$defs/key"},"kex":{"$ref":"common.schema.json#/$defs/key"},"iat":{"type":"integer","minimum":0,"maximum":9007199254740991},"exp":{"type":"integer","minimum":0,"maximum":9007199254740991}},"required":["iss","sub","owner","site","tier","sig","kex","iat","exp"],"additionalProperties":false};
 
 function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="identity.schema.json" */;
@@ -8906,7 +8949,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema193.properties, key0))){
+if(!(func8.call(schema194.properties, key0))){
 validate105.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -9047,7 +9090,7 @@ if(data.tier !== undefined){
 let data4 = data.tier;
 const _errs14 = errors;
 if(!(((data4 === "untrusted") || (data4 === "semi-trusted")) || (data4 === "trusted"))){
-validate105.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema193.properties.tier.enum},message:"must be equal to one of the allowed values"}];
+validate105.errors = [{instancePath:instancePath+"/tier",schemaPath:"#/properties/tier/enum",keyword:"enum",params:{allowedValues: schema194.properties.tier.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs14 === errors;
@@ -9187,8 +9230,8 @@ return errors === 0;
 validate105.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isJob = validate106;
-const schema200 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
-const schema203 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
+const schema201 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"job.schema.json","title":"Job","description":"Answer to a request: a lease.","type":"object","properties":{"kind":{"const":"job"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"lease":{"$ref":"common.schema.json#/$defs/lease"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","lease","verdicts"],"additionalProperties":false};
+const schema204 = {"type":"object","description":"The right to run one attempt until a deadline.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"queue":{"$ref":"common.schema.json#/$defs/name"},"leaseSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The lease runs this long from each renewal."},"firstRenewSeconds":{"type":"number","minimum":0.001,"maximum":604800,"description":"The first renewal is due within this time."},"description":{"$ref":"common.schema.json#/$defs/description"},"capabilities":{"$ref":"common.schema.json#/$defs/capabilities"}},"required":["job","attempt","queue","leaseSeconds","firstRenewSeconds","description","capabilities"],"additionalProperties":false};
 
 function validate107(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9584,8 +9627,8 @@ return errors === 0;
 validate106.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isNone = validate114;
-const schema208 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
-const schema211 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
+const schema209 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"none.schema.json","title":"None","description":"Answer to a request: no job now.","type":"object","properties":{"kind":{"const":"none"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"none":{"$ref":"common.schema.json#/$defs/noWork"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","none","verdicts"],"additionalProperties":false};
+const schema212 = {"type":"object","description":"Why there is no job now, and when to ask again.","properties":{"reason":{"enum":["no-work","no-match","cooling-down","too-many-attempts","draining","busy","storage-unavailable"]},"retryAfterSeconds":{"type":"number","minimum":0,"maximum":86400}},"required":["reason","retryAfterSeconds"],"additionalProperties":false};
 
 function validate115(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9751,7 +9794,7 @@ if(data3.reason !== undefined){
 let data4 = data3.reason;
 const _errs13 = errors;
 if(!(((((((data4 === "no-work") || (data4 === "no-match")) || (data4 === "cooling-down")) || (data4 === "too-many-attempts")) || (data4 === "draining")) || (data4 === "busy")) || (data4 === "storage-unavailable"))){
-validate114.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema211.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+validate114.errors = [{instancePath:instancePath+"/none/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema212.properties.reason.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid4 = _errs13 === errors;
@@ -9830,7 +9873,7 @@ return errors === 0;
 validate114.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isNotice = validate118;
-const schema213 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
+const schema214 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"notice.schema.json","title":"Notice","description":"Advisory push, no answer.","type":"object","properties":{"kind":{"const":"notice"},"command":{"enum":["renew-now","drain"]}},"required":["kind","command"],"additionalProperties":false};
 
 function validate118(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="notice.schema.json" */;
@@ -9876,7 +9919,7 @@ if(data.command !== undefined){
 let data1 = data.command;
 const _errs3 = errors;
 if(!((data1 === "renew-now") || (data1 === "drain"))){
-validate118.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema213.properties.command.enum},message:"must be equal to one of the allowed values"}];
+validate118.errors = [{instancePath:instancePath+"/command",schemaPath:"#/properties/command/enum",keyword:"enum",params:{allowedValues: schema214.properties.command.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -9899,7 +9942,7 @@ return errors === 0;
 validate118.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isOutputs = validate119;
-const schema214 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
+const schema215 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"outputs.schema.json","title":"Outputs","description":"Asks for upload capabilities of files that were not declared, or again after the first ones expired.","type":"object","properties":{"kind":{"const":"outputs"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"enum":["get","put"]},"files":{"type":"array","items":{"$ref":"common.schema.json#/$defs/file"},"minItems":1,"maxItems":16,"description":"At most 16 at a time."}},"required":["kind","slot","counter","job","attempt","verb","files"],"additionalProperties":false};
 
 function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -10189,7 +10232,7 @@ if(data.verb !== undefined){
 let data5 = data.verb;
 const _errs15 = errors;
 if(!((data5 === "get") || (data5 === "put"))){
-validate119.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema214.properties.verb.enum},message:"must be equal to one of the allowed values"}];
+validate119.errors = [{instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema215.properties.verb.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -10259,7 +10302,7 @@ return errors === 0;
 validate119.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isParted = validate122;
-const schema223 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parted.schema.json","title":"Parted","description":"Answer to parts: the sub-units taken; none where some were finished.","type":"object","properties":{"kind":{"const":"parted"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","parts"],"additionalProperties":false};
+const schema224 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parted.schema.json","title":"Parted","description":"Answer to parts: the sub-units taken; none where some were finished.","type":"object","properties":{"kind":{"const":"parted"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/part"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","parts"],"additionalProperties":false};
 
 function validate123(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -10563,7 +10606,7 @@ return errors === 0;
 validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isParts = validate125;
-const schema230 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
+const schema231 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"parts.schema.json","title":"Parts","description":"Takes or finishes sub-units under the attempt's fence.","type":"object","properties":{"kind":{"const":"parts"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verb":{"$ref":"common.schema.json#/$defs/partsVerb"},"parts":{"type":"array","items":{"$ref":"common.schema.json#/$defs/partId"},"maxItems":64}},"required":["kind","slot","counter","job","attempt","verb","parts"],"additionalProperties":false};
 
 function validate125(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="parts.schema.json" */;
@@ -10721,7 +10764,7 @@ if(data.verb !== undefined){
 let data5 = data.verb;
 const _errs15 = errors;
 if(!((data5 === "take") || (data5 === "finish"))){
-validate125.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema118.enum},message:"must be equal to one of the allowed values"}];
+validate125.errors = [{instancePath:instancePath+"/verb",schemaPath:"common.schema.json#/$defs/partsVerb/enum",keyword:"enum",params:{allowedValues: schema119.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -10807,7 +10850,7 @@ return errors === 0;
 validate125.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRelease = validate126;
-const schema237 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
+const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"release.schema.json","title":"Release","description":"Gives an attempt back.","type":"object","properties":{"kind":{"const":"release"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"reason":{"enum":["drain","lost","unable","shutdown"]}},"required":["kind","slot","counter","job","attempt","reason"],"additionalProperties":false};
 
 function validate126(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="release.schema.json" */;
@@ -10965,7 +11008,7 @@ if(data.reason !== undefined){
 let data5 = data.reason;
 const _errs15 = errors;
 if(!((((data5 === "drain") || (data5 === "lost")) || (data5 === "unable")) || (data5 === "shutdown"))){
-validate126.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema237.properties.reason.enum},message:"must be equal to one of the allowed values"}];
+validate126.errors = [{instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/enum",keyword:"enum",params:{allowedValues: schema238.properties.reason.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -10992,7 +11035,7 @@ return errors === 0;
 validate126.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReleased = validate127;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
+const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"released.schema.json","title":"Released","description":"Answer to a release.","type":"object","properties":{"kind":{"const":"released"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdicts"],"additionalProperties":false};
 
 function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11219,9 +11262,9 @@ return errors === 0;
 validate127.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRenew = validate131;
-const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
-const schema254 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
-const schema255 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
+const schema249 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renew.schema.json","title":"Renew","description":"Keeps leases alive.","type":"object","properties":{"kind":{"const":"renew"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"progress":{"type":"number","minimum":0,"maximum":1},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"type":"string","maxLength":256}},"required":["job","attempt","progress"],"additionalProperties":false},"maxItems":64},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","leases","seen"],"additionalProperties":false};
+const schema255 = {"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts whose verdict the agent has taken note of."};
+const schema256 = {"type":"object","description":"One attempt.","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"}},"required":["job","attempt"],"additionalProperties":false};
 
 function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11798,7 +11841,7 @@ return errors === 0;
 validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRenewed = validate136;
-const schema258 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
+const schema259 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"renewed.schema.json","title":"Renewed","description":"Answer to a renewal: how long each lease runs from now.","type":"object","properties":{"kind":{"const":"renewed"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"leases":{"type":"array","items":{"type":"object","properties":{"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"order":{"enum":["continue","cancel","drain"]},"leaseSeconds":{"type":"number","minimum":0,"maximum":604800}},"required":["job","attempt","order","leaseSeconds"],"additionalProperties":false},"maxItems":64},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","leases","verdicts"],"additionalProperties":false};
 
 function validate137(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -12031,7 +12074,7 @@ if(data4.order !== undefined){
 let data7 = data4.order;
 const _errs20 = errors;
 if(!(((data7 === "continue") || (data7 === "cancel")) || (data7 === "drain"))){
-validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema258.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
+validate136.errors = [{instancePath:instancePath+"/leases/" + i0+"/order",schemaPath:"#/properties/leases/items/properties/order/enum",keyword:"enum",params:{allowedValues: schema259.properties.leases.items.properties.order.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid4 = _errs20 === errors;
@@ -12124,9 +12167,9 @@ return errors === 0;
 validate136.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReport = validate140;
-const schema264 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
-const schema273 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
-const schema274 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
+const schema265 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"report.schema.json","title":"Report","description":"Says how the attempt ended, and may ask for the next job in the same message.","type":"object","properties":{"kind":{"const":"report"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"exit":{"$ref":"common.schema.json#/$defs/exit"},"manifest":{"$ref":"common.schema.json#/$defs/manifest"},"usage":{"$ref":"common.schema.json#/$defs/usage"},"logTail":{"$ref":"common.schema.json#/$defs/logTail"},"signature":{"$ref":"common.schema.json#/$defs/signature"},"next":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","job","attempt","exit","manifest","usage","logTail","signature","seen"],"additionalProperties":false};
+const schema274 = {"type":"string","maxLength":86,"pattern":"^[A-Za-z0-9_-]{86}$","description":"A 64-byte signature in base64url."};
+const schema275 = {"type":"object","description":"What the machine offers, literals only.","maxProperties":64,"propertyNames":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$","maxLength":64},"additionalProperties":{"oneOf":[{"type":"string","maxLength":256},{"type":"number","minimum":-9007199254740991,"maximum":9007199254740991},{"type":"boolean"}]}};
 const pattern91 = new RegExp("^[A-Za-z0-9_-]{86}$", "u");
 const pattern92 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,63}$", "u");
 
@@ -12237,7 +12280,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema264.properties, key0))){
+if(!(func8.call(schema265.properties, key0))){
 validate140.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -12659,7 +12702,7 @@ if(data5.limit !== undefined){
 let data11 = data5.limit;
 const _errs34 = errors;
 if(!((((((data11 === "wall") || (data11 === "cpu")) || (data11 === "memory")) || (data11 === "disk")) || (data11 === "files")) || (data11 === "output"))){
-const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema107.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
+const err17 = {instancePath:instancePath+"/exit/limit",schemaPath:"common.schema.json#/$defs/exit/oneOf/2/properties/limit/enum",keyword:"enum",params:{allowedValues: schema108.oneOf[2].properties.limit.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -13297,7 +13340,7 @@ return errors === 0;
 validate140.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isReported = validate147;
-const schema276 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
+const schema277 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"reported.schema.json","title":"Reported","description":"Answer to a report: the verdict as far as it is known, and the next lease if one was asked for.","type":"object","properties":{"kind":{"const":"reported"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"job":{"$ref":"common.schema.json#/$defs/jobId"},"attempt":{"$ref":"common.schema.json#/$defs/attemptNumber"},"verdict":{"$ref":"common.schema.json#/$defs/verdict"},"reason":{"$ref":"common.schema.json#/$defs/text"},"next":{"oneOf":[{"$ref":"common.schema.json#/$defs/lease"},{"$ref":"common.schema.json#/$defs/noWork"}]},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","slot","counter","job","attempt","verdict","reason","verdicts"],"additionalProperties":false};
 
 function validate148(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -13577,7 +13620,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!(func8.call(schema276.properties, key0))){
+if(!(func8.call(schema277.properties, key0))){
 validate147.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -13712,7 +13755,7 @@ if(data.verdict !== undefined){
 let data5 = data.verdict;
 const _errs15 = errors;
 if(!((((data5 === "verifying") || (data5 === "waiting")) || (data5 === "committed")) || (data5 === "refused"))){
-validate147.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema167.enum},message:"must be equal to one of the allowed values"}];
+validate147.errors = [{instancePath:instancePath+"/verdict",schemaPath:"common.schema.json#/$defs/verdict/enum",keyword:"enum",params:{allowedValues: schema168.enum},message:"must be equal to one of the allowed values"}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -13795,7 +13838,7 @@ if(data7.reason !== undefined){
 let data8 = data7.reason;
 const _errs27 = errors;
 if(!(((((((data8 === "no-work") || (data8 === "no-match")) || (data8 === "cooling-down")) || (data8 === "too-many-attempts")) || (data8 === "draining")) || (data8 === "busy")) || (data8 === "storage-unavailable"))){
-const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema211.properties.reason.enum},message:"must be equal to one of the allowed values"};
+const err2 = {instancePath:instancePath+"/next/reason",schemaPath:"common.schema.json#/$defs/noWork/properties/reason/enum",keyword:"enum",params:{allowedValues: schema212.properties.reason.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -13945,7 +13988,7 @@ return errors === 0;
 validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isRequest = validate155;
-const schema289 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
+const schema290 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"request.schema.json","title":"Request","description":"Asks for work in a slot; may be parked.","type":"object","properties":{"kind":{"const":"request"},"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"},"ad":{"$ref":"common.schema.json#/$defs/hostAd"},"seen":{"$ref":"common.schema.json#/$defs/seen"}},"required":["kind","slot","counter","ad","seen"],"additionalProperties":false};
 
 function validate156(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -14328,7 +14371,7 @@ return errors === 0;
 validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isServiceHello = validate159;
-const schema294 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
+const schema295 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-hello.schema.json","title":"ServiceHello","description":"Payload of handshake message 1 (IK): a broker opens a session to an adapter.","type":"object","properties":{"kind":{"const":"service-hello"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"versions":{"type":"array","items":{"$ref":"common.schema.json#/$defs/version"},"minItems":1,"maxItems":8,"description":"Versions served."},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","versions","start"],"additionalProperties":false};
 
 function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-hello.schema.json" */;
@@ -14500,7 +14543,7 @@ return errors === 0;
 validate159.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isServiceWelcome = validate160;
-const schema298 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
+const schema299 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"service-welcome.schema.json","title":"ServiceWelcome","description":"Payload of handshake message 2 (IK).","type":"object","properties":{"kind":{"const":"service-welcome"},"session":{"$ref":"common.schema.json#/$defs/sessionId"},"version":{"$ref":"common.schema.json#/$defs/version"},"start":{"$ref":"common.schema.json#/$defs/startId"}},"required":["kind","session","version","start"],"additionalProperties":false};
 
 function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="service-welcome.schema.json" */;
@@ -14642,7 +14685,7 @@ return errors === 0;
 validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isWelcome = validate161;
-const schema302 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
+const schema303 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"welcome.schema.json","title":"Welcome","description":"First frame of a session: where each slot stands.","type":"object","properties":{"kind":{"const":"welcome"},"agent":{"$ref":"common.schema.json#/$defs/agentId"},"slots":{"type":"array","items":{"type":"object","properties":{"slot":{"$ref":"common.schema.json#/$defs/slot"},"counter":{"$ref":"common.schema.json#/$defs/counter"}},"required":["slot","counter"],"additionalProperties":false},"maxItems":64,"description":"Last counter taken in each slot that was ever used."},"held":{"type":"array","items":{"$ref":"common.schema.json#/$defs/attempt"},"maxItems":64,"description":"Attempts the agent still holds live."},"verdicts":{"$ref":"common.schema.json#/$defs/verdicts"}},"required":["kind","agent","slots","held","verdicts"],"additionalProperties":false};
 
 function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

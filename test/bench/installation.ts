@@ -57,7 +57,7 @@ export async function startInstallation(options: InstallationOptions): Promise<B
   const { busUrl } = await broker.ask('start', { directory, stage, prefetch, server: server?.broker ?? {} });
   await adapters.ask('connect', { busUrl: server?.serviceUrl ?? busUrl, stage });
   if (server !== undefined) await server.admit(await agents.ask('enrol', { name, stage, count: crew }));
-  await agents.ask('connect', { name, url: busUrl, stage, count: crew });
+  await agents.ask('connect', { name, url: server?.url ?? busUrl, stage, count: crew });
   return {
     name,
     broker,

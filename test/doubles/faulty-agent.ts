@@ -232,7 +232,14 @@ async function main(): Promise<void> {
       identity: () => membership.identity,
       renewIdentity: () => Promise.resolve(),
       slots: 1,
-      surroundings: { readOnly: [], hiddenPaths: [], path: '/usr/local/bin:/usr/bin:/bin', network: 'host' },
+      surroundings: {
+        readOnly: [],
+        hiddenPaths: [],
+        path: '/usr/local/bin:/usr/bin:/bin',
+        variables: {},
+        wrap: [],
+        network: 'host',
+      },
     },
   );
   process.on('SIGTERM', () => agent.drain(0));

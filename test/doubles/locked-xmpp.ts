@@ -42,6 +42,7 @@ interface BrokerOptions {
   readonly secret: string;
   readonly instance: string;
   readonly framesPerSecond: number;
+  readonly isAlone: boolean;
 }
 
 interface AgentOptions {

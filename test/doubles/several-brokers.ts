@@ -14,17 +14,13 @@ import { askBroker } from '../../cli/connection.ts';
 import { type ControlClient, createControlClient } from '../../cli/control-client.ts';
 import { controlSocket, openInstallation, type Role, roleDirectory } from '../../cli/installation.ts';
 import { proveFromLedger } from '../../cli/ledger-proof.ts';
-import { serverFilesFor } from '../../cli/rabbitmq/installation-files.ts';
-import type { Credential } from '../../protocol/bindings/amqp-connect.ts';
-import { VIRTUAL_HOST } from '../../protocol/bindings/amqp-topology.ts';
 import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { startPostgres } from '../servers/postgres.ts';
-import { startRabbit } from '../servers/rabbitmq.ts';
 import { RunningCommand } from './co-pilot-command.ts';
 import { runCommand } from './command-in-process.ts';
 import { eventually } from './eventually.ts';
-import { freePort } from './free-port.ts';
 import { silentLog } from './silent-log.ts';
+import { stageServer, type StagedServerKind } from './staged-server.ts';
 import { removeDirectory, temporaryDirectory } from './temporary-directory.ts';
 
 /** A real agent in this process, which enrolled, and how it ends. */
@@ -35,7 +31,7 @@ export interface StagedAgent {
   readonly ended: Promise<number>;
 }
 
-/** Brokers as programs on one RabbitMQ and one PostgreSQL, with real adapters and agents in this process. */
+/** Brokers as programs on one bus server and one PostgreSQL, with real adapters and agents in this process. */
 export interface SeveralBrokers {
   /** The installation folder of a broker. */
   directoryOf(broker: string): string;
@@ -66,9 +62,6 @@ export interface SeveralBrokers {
 /** The broker that an installation begins with. */
 export const FIRST = 'broker-1';
 
-/** Who runs the bus. */
-export const OPERATOR: Credential = { user: 'operator', password: 'password of whoever runs the bus' };
-
 const READY_MS = 60_000;
 const SETTINGS = [
   'queues: { main: { leaseMs: 20000, firstRenewMs: 10000 } }',
@@ -77,23 +70,20 @@ const SETTINGS = [
   '',
 ];
 
-export async function openSeveralBrokers(): Promise<SeveralBrokers> {
+/** Names that brokers which are added may have. */
+export const OTHERS = ['broker-2', 'broker-3', 'broker-4'];
+
+export async function openSeveralBrokers(kind: StagedServerKind = 'rabbitmq'): Promise<SeveralBrokers> {
   const base = await temporaryDirectory('several');
   const databases = await temporaryDirectory('several-postgres');
   const directory = join(base, FIRST);
   const postgres = await startPostgres(databases);
-  const [bus, management] = [await freePort(), await freePort()];
-  const busUrl = `amqp://127.0.0.1:${bus}`;
+  const server = await stageServer(kind, [FIRST, ...OTHERS]);
   await mkdir(directory, { mode: 0o755 });
-  const settings = [
-    `bus: { kind: rabbitmq, url: "${busUrl}", managementUrl: "http://127.0.0.1:${management}" }`,
-    `ledger: { kind: postgres, url: "${postgres.url}" }`,
-    ...SETTINGS,
-  ];
+  const settings = [server.setting, `ledger: { kind: postgres, url: "${postgres.url}" }`, ...SETTINGS];
   await writeFile(join(directory, 'co-pilot.yaml'), settings.join('\n'), { mode: 0o600 });
   const installation = await openInstallation({ directory });
-  const node = join(base, 'node');
-  const rabbit = await startRabbit(node, () => withOperator(serverFilesFor(installation, node)), bus);
+  const bus = await server.start(installation, join(base, 'node'));
   const placeOf = (role: Role) => ({
     directory: roleDirectory(directory, role),
     controlSocket: controlSocket(directory, role),
@@ -142,7 +132,7 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
 
   return {
     directoryOf,
-    busUrl,
+    busUrl: server.url,
     run,
     begin,
     async add(broker) {
@@ -216,7 +206,7 @@ export async function openSeveralBrokers(): Promise<SeveralBrokers> {
       for (const program of all) await program.kill();
       await local.stop();
       await bridge.stop();
-      await rabbit.stop();
+      await bus.stop();
       await postgres.stop();
       await removeDirectory(base);
       await removeDirectory(databases);
@@ -237,22 +227,6 @@ async function follow(
       if (line.kind === 'change' && line.state === 'finished') finished.add(line.job);
   };
   return { end: note() };
-}
-
-/** The server's files with a user that may do everything on it. */
-function withOperator(files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const definitions = JSON.parse(files['definitions.json'] ?? '') as {
-    readonly users: readonly object[];
-    readonly permissions: readonly object[];
-  };
-  const { user, password } = OPERATOR;
-  const everything = { configure: '.*', write: '.*', read: '.*' };
-  const more = {
-    ...definitions,
-    users: [...definitions.users, { name: user, password, tags: ['administrator'] }],
-    permissions: [...definitions.permissions, { user, vhost: VIRTUAL_HOST, ...everything }],
-  };
-  return { ...files, 'definitions.json': JSON.stringify(more) };
 }
 
 /** Whose identity it is. */

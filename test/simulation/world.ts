@@ -320,7 +320,14 @@ export function createWorld(options: WorldOptions) {
         renewIdentity: async () => undefined,
         slots: 1 + (index % 2),
         ...(moving && { onSession: () => moving.served() }),
-        surroundings: { readOnly: [], hiddenPaths: [], path: '/bin', network: 'none' },
+        surroundings: {
+          readOnly: [],
+          hiddenPaths: [],
+          path: '/bin',
+          variables: {},
+          wrap: [],
+          network: 'none',
+        },
       },
     );
     await agent.start();

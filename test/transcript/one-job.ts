@@ -88,7 +88,7 @@ function agentOf(stage: BrokerStage, enrolled: Enrolled) {
       identity: () => enrolled.identity,
       renewIdentity: async () => undefined,
       slots: 1,
-      surroundings: { readOnly: [], hiddenPaths: [], path: '/bin', network: 'none' },
+      surroundings: { readOnly: [], hiddenPaths: [], path: '/bin', variables: {}, wrap: [], network: 'none' },
     },
   );
   return { start: () => agent.start(), drain: () => agent.drain(0), uploads };

@@ -8,7 +8,7 @@ import { jobIdOf } from '../kit/job-id.ts';
 import { oneAtATime } from '../kit/one-at-a-time.ts';
 import { repeatEvery } from '../kit/repeat-every.ts';
 import { translate } from './http-queue-job.ts';
-import { ANSWERS, askQueue, type QueueJob, type QueueRef, refOf } from './http-queue-wire.ts';
+import { ANSWERS, askQueue, type QueueJob, type QueueRef, beatsOf, refOf } from './http-queue-wire.ts';
 
 const LOOK_MS = 30_000;
 const BEAT_MS = 60_000;
@@ -45,13 +45,15 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
     }
   }
 
-  async function take(queue: string, max: number): Promise<void> {
+  /** Whether the queue gave all that was asked for, and so may have more. */
+  async function take(queue: string, max: number): Promise<boolean> {
     unsure.add(queue);
     const body = { queue: settings.queues[queue], max, worker: name };
     const { jobs } = await askQueue(http, { path: '/v1/take', body }, ANSWERS.taken);
     // More than was asked for stays with the queue, which lists it.
     await takeIn(queue, jobs.slice(0, max));
     if (jobs.length <= max) unsure.delete(queue);
+    return jobs.length >= max;
   }
 
   /** What the queue counts as with us and does not run, what it wants ended, and whether it has more. */
@@ -75,12 +77,7 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
   });
 
   async function beat(beats: readonly Beat[], waiting = false): Promise<void> {
-    const body = {
-      beats: beats.flatMap(({ state, attempt, progress }) => {
-        const ref = refOf(state);
-        return ref === undefined ? [] : [{ ...ref, attempt, progress, waiting }];
-      }),
-    };
+    const body = { beats: beatsOf(beats, waiting) };
     if (body.beats.length === 0) return;
     const { heard } = await askQueue(http, { path: '/v1/beat', body }, ANSWERS.heard);
     for (const ref of heard) {
@@ -118,8 +115,9 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
         handed.accept(accepted);
         if (unsure.has(queue)) await look(queue);
         const wanted = handed.wanted(queue, max);
-        if (wanted > 0) await take(queue, wanted);
-        return handed.take(queue, max);
+        const hasMore = wanted > 0 && (await take(queue, wanted));
+        const { jobs, more } = handed.take(queue, max);
+        return { jobs, more: more || hasMore };
       }),
     started: (job, attempt, _agent, state) => beat(alive(job, attempt, 0, state)),
     renewed: async (job, attempt, progress, state) => void alive(job, attempt, progress, state),

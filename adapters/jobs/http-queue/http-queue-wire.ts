@@ -1,5 +1,6 @@
 import { Ajv2020, type JSONSchemaType, type ValidateFunction } from 'ajv/dist/2020.js';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { Beat } from '../kit/heartbeats.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 
 /** What names a job in the queue: its id, and which of the queue's tries it is. */
@@ -90,4 +91,12 @@ function parse(text: string): unknown {
 /** What the state of a job names; undefined where the broker speaks of one that this adapter gave no state. */
 export function refOf(state: string): QueueRef | undefined {
   return state === '' ? undefined : (JSON.parse(state) as QueueRef); // written by us, kept by the broker
+}
+
+/** Beats as the queue takes them; `waiting` says that the attempt is lost and the job waits with us. */
+export function beatsOf(beats: readonly Beat[], waiting: boolean): readonly (QueueRef & object)[] {
+  return beats.flatMap(({ state, attempt, progress }) => {
+    const ref = refOf(state);
+    return ref === undefined ? [] : [{ ...ref, attempt, progress, waiting }];
+  });
 }

@@ -56,8 +56,12 @@ async function begin(
     if (expiresMs !== undefined)
       meter.set('copilot_framework_credential_seconds', (expiresMs - runtime.clock.wallMs()) / 1000);
   });
-  const adapter = await create(await partsOf(configuration, runtime, { credential, metrics, ends }));
-  ends.push(() => adapter.stop());
+  const opened: FrameworkHttp[] = [];
+  // Before the adapter is stopped, which waits for what is under way.
+  const hangUp = (): void => opened.forEach((http) => http.stop());
+  ends.push(hangUp);
+  const adapter = await create(await partsOf(configuration, runtime, { credential, metrics, ends, opened }));
+  ends.push(() => adapter.stop(), hangUp);
   const answer = around(meteredAnswers((item) => answerJobItem(adapter, item), metrics, runtime.clock));
   const onBroker = (): void => tellWaiting();
   const host: AdapterHost = await connectAdapter({ runtime, configuration, trust, onAsk: answer, onBroker });
@@ -79,12 +83,13 @@ interface Around {
   readonly credential: CredentialFiles;
   readonly metrics: Metrics<FrameworkMetric>;
   readonly ends: Ends;
+  readonly opened: FrameworkHttp[];
 }
 
 async function partsOf(
   { name, framework: settings, bridge }: FrameworkConfiguration,
   { clock, random, log }: Runtime,
-  { credential, metrics, ends }: Around,
+  { credential, metrics, ends, opened }: Around,
 ): Promise<FrameworkParts> {
   const ceiling = await openCeiling(settings.ceilingFile, { clock, log });
   ends.push(() => ceiling.stop());
@@ -102,7 +107,7 @@ async function partsOf(
         metrics.observe('copilot_framework_call_seconds', ms / 1000, method);
       },
     });
-    ends.push(() => http.stop());
+    opened.push(http);
     return http;
   };
   const http = await openHttp(settings.url);

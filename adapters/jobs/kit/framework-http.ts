@@ -43,6 +43,7 @@ export interface FrameworkHttp {
    * all the same.
    */
   send(request: FrameworkRequest): Promise<FrameworkAnswer>;
+  /** What is under way rejects, and so does whatever is sent afterwards. */
   stop(): void;
 }
 
@@ -79,6 +80,8 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
   const base = new URL(options.url);
   const prefix = base.pathname.replace(/\/+$/, '');
   const ca = options.caFile === undefined ? undefined : await readAuthorities(options.caFile);
+  const lines = new Set<Line>();
+  let isStopped = false;
   let line = openLine(options.credential?.current());
 
   function openLine(credential: Credential | undefined): Line {
@@ -89,7 +92,9 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
     const agent = isTls
       ? new TlsAgent({ ...common, ...(ca !== undefined && { ca }), ...credential?.tls() })
       : new PlainAgent(common);
-    return { version, agent, isTls, busy: 0, isOld: false };
+    const opened: Line = { version, agent, isTls, busy: 0, isOld: false };
+    lines.add(opened);
+    return opened;
   }
 
   /** A renewed credential is sent on new connections; what is under way on old ones ends there. */
@@ -103,7 +108,9 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
 
   function retire(old: Line): void {
     old.isOld = true;
-    if (old.busy === 0) old.agent.destroy();
+    if (old.busy > 0) return;
+    old.agent.destroy();
+    lines.delete(old);
   }
 
   function exchange(
@@ -145,6 +152,7 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
 
   return {
     async send(wanted) {
+      if (isStopped) throw new CoPilotError('UNREACHABLE', 'the adapter has stopped');
       const credential = options.credential?.current();
       const fromMs = clock.monotonicMs();
       const own = lineOf(credential);
@@ -161,7 +169,8 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
       }
     },
     stop() {
-      line.agent.destroy();
+      isStopped = true;
+      for (const { agent } of lines) agent.destroy();
     },
   };
 }

@@ -34,5 +34,5 @@ export interface FrameworkProgram {
 }
 
 export interface FrameworkKind {
-  startAdapter(options: FrameworkProgramOptions): Promise<FrameworkProgram>;
+  readonly startAdapter: (options: FrameworkProgramOptions) => Promise<FrameworkProgram>;
 }

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, readdir, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Description, Lease, Request } from '../../../protocol/generated/types.ts';
@@ -326,4 +326,26 @@ it('an identity that has ended is renewed and the agent comes back with it', asy
   await until(async () => JSON.parse(await readFile(path, 'utf8')).obtainedMs > before.obtainedMs);
   world.broker.manners.farewell = undefined;
   await world.hears('request', 40_000);
+});
+
+describe('what the site says', () => {
+  it('an environment file that is wrong ends it with 78, before it enrols', async () => {
+    const file = join(world.directory, 'environment.yaml');
+    await writeFile(file, 'squid: x\n');
+    const agent = await enrolled('--environment', file);
+    expect(await agent.ended).toBe(78);
+    expect(agent.events.at(-1)).toMatchObject({ kind: 'ended', reason: expect.stringContaining('squid') });
+    expect(agent.events.some(({ kind }) => kind === 'enrolled')).toBe(false);
+  });
+
+  it('a host that has not what it is to have asks for no work, and ends with 71 and the reason', async () => {
+    const file = join(world.directory, 'environment.yaml');
+    await writeFile(file, 'cvmfs: {repositories: [missing.example.org]}\n');
+    const agent = await enrolled('--environment', file);
+    expect(await agent.ended).toBe(71);
+    const reason = 'CVMFS: missing.example.org is not mounted';
+    expect(agent.events).toContainEqual({ kind: 'draining', reason });
+    expect(agent.events.at(-1)).toEqual({ kind: 'ended', code: 71, reason: `drained: ${reason}` });
+    expect(world.broker.inbox).toEqual([]);
+  });
 });

@@ -729,6 +729,13 @@ export function xmppAttacks(options: XmppAttackOptions): void {
     });
 
     if (options.names === 'held by one')
+      it('is no bus for a broker that must be alone while another answers there', async () => {
+        const other = server.broker({ instance: 'broker-2', isAlone: true });
+        await expect(other.start()).rejects.toEqual(code('CONFLICT'));
+        await expectServing();
+      });
+
+    if (options.names === 'held by one')
       it('finds a name of one instance held by one instance', async () => {
         const place = componentPlace(server.componentUrl);
         const events = { onBytes: () => undefined, onStanza: () => undefined, onLost: () => undefined };

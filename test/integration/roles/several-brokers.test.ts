@@ -11,11 +11,11 @@ import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import { LACKS_RABBIT } from '../../doubles/locked-rabbitmq.ts';
 import {
   FIRST,
-  OPERATOR,
   openSeveralBrokers,
   type SeveralBrokers,
   type StagedAgent,
 } from '../../doubles/several-brokers.ts';
+import { OPERATOR } from '../../doubles/staged-server.ts';
 
 const SECOND = 'broker-2';
 const WITHIN_MS = 60_000;

@@ -217,6 +217,42 @@ describe('renewing', () => {
     );
   });
 
+  it('goes to another broker where its own does not answer, and to none where it is refused', async () => {
+    const [second, third] = ['https://two.example.org', 'https://three.example.org'];
+    const known = { ...membership, elsewhere: [second, third] };
+    const renewed = { identity: 'd.e.f', certifier: ENROLLED.certifier, expiresInSeconds: 60 };
+    answers = [
+      { status: 503, body: undefined },
+      { status: 200, body: CHALLENGE },
+      { status: 200, body: renewed },
+    ];
+    expect(await renewIdentity(known, options)).toMatchObject({
+      url: second,
+      elsewhere: [CODE.url, third],
+      identity: 'd.e.f',
+    });
+    expect(asked.map(({ url }) => new URL(url).origin)).toEqual([CODE.url, second, second]);
+    answers = [
+      { status: 200, body: CHALLENGE },
+      { status: 403, body: { code: 'REVOKED', message: 'no' } },
+    ];
+    await expect(renewIdentity(known, options)).rejects.toMatchObject({ code: 'REVOKED' });
+    answers = [];
+    await expect(renewIdentity(known, options)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    expect(asked.slice(5).map(({ url }) => new URL(url).origin)).toEqual([CODE.url, second, third]);
+  });
+
+  it('believes no other broker that is of another installation, or has another certifier', async () => {
+    const known = { ...membership, elsewhere: ['https://two.example.org'] };
+    const silent = { status: 503, body: undefined };
+    answers = [silent, { status: 200, body: { ...CHALLENGE, installation: 'other' } }];
+    await expect(renewIdentity(known, options)).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });
+    const strange = base64url(crypto.generate('ed25519').publicKey.raw);
+    const renewed = { identity: 'd.e.f', certifier: strange, expiresInSeconds: 60 };
+    answers = [silent, { status: 200, body: CHALLENGE }, { status: 200, body: renewed }];
+    await expect(renewIdentity(known, options)).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' });
+  });
+
   it('takes the buses that are there now, and keeps those it knows where it is given none that can be', async () => {
     const renewed = { identity: 'd.e.f', certifier: ENROLLED.certifier, expiresInSeconds: 60 };
     const bus = ['amqps://one.example.org', 'wss://two.example.org/bus'];

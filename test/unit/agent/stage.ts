@@ -1,9 +1,11 @@
 import { createAgent } from '../../../agent/loop/agent.ts';
 import type { Agent, AgentEnd, AgentOptions } from '../../../agent/loop/agent.ts';
 import type { AgentEvent } from '../../../agent/loop/events.ts';
+import type { JobEnvironment } from '../../../agent/environment/job-environment.ts';
 import { createMemoryLauncher } from '../../../agent/executors/memory-launcher.ts';
 import type { MemoryLauncher, ScriptedJob } from '../../../agent/executors/memory-launcher.ts';
 import type { LaunchSpec } from '../../../agent/executors/launcher.ts';
+import type { PilotHost } from '../../../agent/pilot/pilot-host.ts';
 import { createMemoryStore } from '../../../agent/store/memory.ts';
 import type { MemoryStore } from '../../../agent/store/memory.ts';
 import { createMemoryTransfers } from '../../../agent/transfers/memory.ts';
@@ -85,6 +87,10 @@ export class Stage {
   /** Outputs that jobs do not leave. */
   readonly missing = new Set<string>();
   progress = 0.5;
+  /** Serves jobs in pilot mode; set before the start. */
+  pilot: PilotHost | undefined;
+  /** What the site gives its jobs; set before the start. */
+  environment: JobEnvironment | undefined;
   identityRenewals = 0;
   ends: AgentEnd[] = [];
   agent: Agent;
@@ -197,6 +203,8 @@ export class Stage {
         transfers: this.transfers,
         store: this.store,
         hostAd: () => AD,
+        ...(this.pilot !== undefined && { pilot: this.pilot }),
+        ...(this.environment !== undefined && { environment: this.environment }),
       },
       {
         keys: { session: cast.agentSession, signing: cast.agentSigning },
@@ -212,6 +220,8 @@ export class Stage {
           readOnly: ['/opt/node/bin'],
           hiddenPaths: [],
           path: '/opt/node/bin:/usr/bin:/bin',
+          variables: {},
+          wrap: [],
           network: 'host',
         },
         onEvent: (event) => this.events.push(event),

@@ -135,6 +135,20 @@ describe('HTTP to a framework', () => {
     await expect(http!.send({ method: 'GET', path: '/' })).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
 
+  it('rejects what is under way when it is stopped, and what is sent afterwards', async () => {
+    await open();
+    const arrived = new Promise<void>((resolve) => {
+      answer = () => resolve();
+    });
+    const hanging = expect(http!.send({ method: 'GET', path: '/' })).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+    });
+    await arrived;
+    http!.stop();
+    await hanging;
+    await expect(http!.send({ method: 'GET', path: '/' })).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  });
+
   it('sends the token of the moment, and opens new connections with a renewed credential', async () => {
     let version = 1;
     const credential: CredentialFiles = {
