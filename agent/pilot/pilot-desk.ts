@@ -39,11 +39,12 @@ async function open(options: PilotHostOptions, request: DeskRequest): Promise<Pi
   const questions = new Questions(options, request);
   const pilotEnvironment = request.isPilot ? await preparePilot(directory, store) : {};
   let caller: Caller | undefined;
-  const { port, close } = await openEndPoint({
+  const endPoint = await openEndPoint({
     log: options.log,
     isOurs: (inode) => caller?.holdsSocket(inode) ?? false,
     answer: (asked) => questions.answer(asked),
   });
+  const { port } = endPoint;
   const url = `http://127.0.0.1:${port}`;
   return {
     environment: {
@@ -56,7 +57,7 @@ async function open(options: PilotHostOptions, request: DeskRequest): Promise<Pi
     },
     async close() {
       questions.close();
-      await close();
+      await endPoint.close();
     },
     gather: async (outputs) => (request.isPilot ? gather(directory, store, outputs) : undefined),
   };
