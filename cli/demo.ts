@@ -114,6 +114,7 @@ class Demo {
       directory,
       flags,
       logBounds: configuration.settings.log,
+      frameworks: Object.keys(configuration.settings.frameworks),
       onLine: (_role, line) => this.#onBrokerLine(line),
       onRestart: (role, reason) => view.note(`the ${role} ended (${reason}); it is started again`),
     });

@@ -1,14 +1,26 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { syncDirectory, writeDurably } from '../agent/store/durable-file.ts';
+import type { FrameworkConfiguration } from '../adapters/jobs/kit/framework-kind.ts';
+import { TRUST_FILE } from '../adapters/trust.ts';
 import { CoPilotError } from '../protocol/errors.ts';
-import { generate, type Generated, unreadKeys } from './configuration/generated.ts';
+import { readIfThere } from '../protocol/runtime/read-if-there.ts';
+import {
+  generate,
+  generateFramework,
+  type Generated,
+  type GeneratedAdapter,
+  type GeneratedBroker,
+  publicKeyOf,
+  unreadKeys,
+} from './configuration/generated.ts';
 import { type Configuration, loadConfiguration } from './configuration/load.ts';
 import {
   bridgeOf,
   brokerOf,
+  frameworkOf,
   hasIntake,
   localOf,
   type RoleConfigurations,
@@ -22,6 +34,22 @@ import type { Settings } from './configuration/settings.ts';
 export type Role = 'broker' | 'local' | 'bridge';
 
 export const ROLES: readonly Role[] = ['broker', 'local', 'bridge'];
+
+/** The program of one framework's adapter. */
+export type FrameworkRole = `frameworks/${string}`;
+
+/** Any program of an installation. */
+export type ProgramRole = Role | FrameworkRole;
+
+export function frameworkRole(name: string): FrameworkRole {
+  return `frameworks/${name}`;
+}
+
+/** The frameworks' adapters that have a part in this directory. */
+export async function frameworkRolesIn(directory: string): Promise<readonly FrameworkRole[]> {
+  const found = await readdir(join(directory, 'frameworks'), { withFileTypes: true }).catch(() => []);
+  return found.filter((entry) => entry.isDirectory()).map(({ name }) => frameworkRole(name));
+}
 
 /** Where everything of an installation on one machine lies. */
 export interface Installation {
@@ -41,7 +69,7 @@ export interface InstallationOptions {
 const MAX_SOCKET_PATH = 100;
 
 /** Directory of one role: 0700, entered by nobody but its program. */
-export function roleDirectory(directory: string, role: Role): string {
+export function roleDirectory(directory: string, role: ProgramRole): string {
   return join(directory, role);
 }
 
@@ -58,19 +86,24 @@ export async function openInstallation(options: InstallationOptions): Promise<In
   const directory = resolve(options.directory);
   const configuration = options.configuration ?? (await configured(directory));
   const known = await readInstallation(directory, configuration);
-  if (known !== undefined) return withPort(known, options.port);
-  await makeDirectory(directory, 0o755);
-  const generated = await generate(configuration.settings, options.port);
-  for (const role of ROLES) await writeGenerated(directory, role, generated[role]);
+  if (known !== undefined) {
+    requirePort(known, options.port);
+    if (!(await makeFrameworkParts(directory, configuration.settings))) return known;
+  } else {
+    await makeDirectory(directory, 0o755);
+    const generated = await generate(configuration.settings, options.port);
+    for (const role of ROLES) await writeGenerated(directory, role, generated[role]);
+    await makeFrameworkParts(directory, configuration.settings);
+  }
   const made = await readInstallation(directory, configuration);
   if (made === undefined) throw new CoPilotError('INTERNAL', `what was written to ${directory} is gone`);
   return made;
 }
 
 /** Agents that enrolled know where the bus is: an installation keeps the ports it was made with. */
-function withPort(known: Installation, port: number | undefined): Installation {
+function requirePort(known: Installation, port: number | undefined): void {
   const { busPort } = known.configurations.broker;
-  if (port === undefined || port === busPort) return known;
+  if (port === undefined || port === busPort) return;
   throw new CoPilotError(
     'INVALID_REQUEST',
     `the installation in ${known.directory} has its ports already, from ${busPort} on; start another with --data, or leave --port out`,
@@ -130,6 +163,73 @@ export async function unreadSettings(directory: string): Promise<ReadonlyMap<str
   return new Map(found.filter(([, keys]) => keys.length > 0));
 }
 
+/** What the adapter of a framework runs with; undefined where it has no part here, or nobody has configured it. */
+export async function readFramework(
+  directory: string,
+  name: string,
+  { settings }: Configuration,
+): Promise<FrameworkConfiguration | undefined> {
+  const generated = await readGeneratedFramework(directory, name);
+  const entry = settings.frameworks[name];
+  if (generated === undefined || entry === undefined) return undefined;
+  const bridge = await readNeighbour(directory);
+  return frameworkOf(generated, settings, await secretsOfFrameworks(settings), bridge);
+}
+
+async function secretsOfFrameworks(settings: Settings): Promise<Secrets> {
+  const { operatorToken: reference } = settings.secrets;
+  if (reference === undefined) return {};
+  return { operatorToken: await readSecret('operatorToken', reference, process.env) };
+}
+
+/**
+ * Makes key and secret of each configured framework's adapter that has none, and has the broker admit it. Answers whether anything was
+ * made. The adapter's part is written first: one that the broker does not know yet is told to it at the next start.
+ */
+async function makeFrameworkParts(directory: string, settings: Settings): Promise<boolean> {
+  const broker = await readGenerated(directory, 'broker');
+  if (broker === undefined) return false;
+  let services: GeneratedBroker['services'] = broker.services;
+  for (const name of Object.keys(settings.frameworks)) {
+    const part = await partOfFramework(directory, name, { ...broker, services });
+    services = withService(services, part);
+  }
+  if (JSON.stringify(services) === JSON.stringify(broker.services)) return false;
+  await writePart(directory, 'broker', { ...broker, services });
+  return true;
+}
+
+async function partOfFramework(
+  directory: string,
+  name: string,
+  broker: GeneratedBroker,
+): Promise<GeneratedAdapter> {
+  const known = await readGeneratedFramework(directory, name);
+  if (known !== undefined) return known;
+  const keyId = 1 + Math.max(0, ...broker.services.map((service) => service.keyId));
+  const part = generateFramework(broker, name, keyId);
+  await writePart(directory, frameworkRole(name), part);
+  await trustAsOthers(directory, frameworkRole(name));
+  return part;
+}
+
+/** The same list where the broker knows it already. */
+function withService(
+  services: GeneratedBroker['services'],
+  part: GeneratedAdapter,
+): GeneratedBroker['services'] {
+  const { name, keyId, busSecret: secret } = part;
+  const service = { name, key: publicKeyOf(part), keyId, secret };
+  const at = services.findIndex((other) => other.name === name);
+  return at < 0 ? [...services, service] : services.with(at, service);
+}
+
+/** Keys that were rolled, and brokers that were added, before this adapter was there. */
+async function trustAsOthers(directory: string, role: FrameworkRole): Promise<void> {
+  const text = await readIfThere(join(roleDirectory(directory, 'broker'), TRUST_FILE));
+  if (text !== undefined) await writeDurably(join(roleDirectory(directory, role), TRUST_FILE), text);
+}
+
 type Assemble = {
   readonly [R in Role]: (
     generated: Generated[R],
@@ -157,9 +257,20 @@ export async function readGenerated<R extends Role>(
   directory: string,
   role: R,
 ): Promise<Generated[R] | undefined> {
-  const path = generatedFile(directory, role);
+  return readPart<Generated[R]>(generatedFile(directory, role));
+}
+
+/** What was made for the adapter of a framework; undefined where it is not there. */
+export async function readGeneratedFramework(
+  directory: string,
+  name: string,
+): Promise<GeneratedAdapter | undefined> {
+  return readPart<GeneratedAdapter>(generatedFile(directory, frameworkRole(name)));
+}
+
+async function readPart<Part>(path: string): Promise<Part | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Generated[R]; // written by us, readable by this user alone
+    return JSON.parse(await readFile(path, 'utf8')) as Part; // written by us, readable by this user alone
   } catch (caught) {
     if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
     throw new CoPilotError(
@@ -173,15 +284,20 @@ export async function readGenerated<R extends Role>(
 }
 
 /** Where the keys and secrets of a role lie. */
-export function generatedFile(directory: string, role: Role): string {
+export function generatedFile(directory: string, role: ProgramRole): string {
   return join(roleDirectory(directory, role), 'config.json');
 }
 
 /** Writes what was made for a role, in a directory that it makes where it is not there. */
 export async function writeGenerated(directory: string, role: Role, generated: object): Promise<void> {
+  await writePart(directory, role, generated);
+  await makeDirectory(dirname(controlSocket(directory, role)), 0o700);
+}
+
+/** As `writeGenerated`, for any program; those of frameworks have no control socket. */
+export async function writePart(directory: string, role: ProgramRole, generated: object): Promise<void> {
   await makeDirectory(roleDirectory(directory, role), 0o700);
   await writeDurably(generatedFile(directory, role), `${JSON.stringify(generated, null, 2)}\n`);
-  await makeDirectory(dirname(controlSocket(directory, role)), 0o700);
 }
 
 /** With its parents; what it made is there after a power cut too. */

@@ -1,12 +1,13 @@
-import { toCoPilotError } from '../protocol/errors.ts';
 import { EXIT, exitCodeOf } from './command-line.ts';
-import { startRole } from './role.ts';
+import { startFramework, startRole } from './role.ts';
 import { loadConfiguration } from './configuration/load.ts';
-import type { Role } from './installation.ts';
+import { CoPilotError, toCoPilotError } from '../protocol/errors.ts';
+import { ROLES } from './installation.ts';
 
 export interface RoleProgramOptions {
   readonly directory: string;
-  readonly role: Role;
+  /** One of an installation's programs, or the name of a framework that is configured. */
+  readonly role: string;
   /** What was set on the command line. */
   readonly flags: readonly string[];
   /** End when standard input does. */
@@ -31,7 +32,13 @@ export async function runRole({ directory, role, flags, withParent }: RoleProgra
       endNow();
     };
     const configuration = await loadConfiguration({ directory, environment: process.env, flags });
-    const program = await startRole({ directory, role, configuration, onEvent: say, onFatal });
+    const options = { directory, configuration, onEvent: say };
+    const own = ROLES.find((known) => known === role);
+    if (own === undefined) requireFramework(role, Object.keys(configuration.settings.frameworks));
+    const program =
+      own === undefined
+        ? await startFramework(role, options)
+        : await startRole({ ...options, role: own, onFatal });
     await ended;
     await program.stop();
     return fatal.signal.aborted ? EXIT.internal : EXIT.ok;
@@ -44,4 +51,10 @@ export async function runRole({ directory, role, flags, withParent }: RoleProgra
   } finally {
     process.stdin.destroy();
   }
+}
+
+function requireFramework(role: string, frameworks: readonly string[]): void {
+  if (frameworks.includes(role)) return;
+  const known = [...ROLES, ...frameworks].join(', ');
+  throw new CoPilotError('INVALID_REQUEST', `--role is one of ${known}`);
 }

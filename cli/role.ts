@@ -3,7 +3,15 @@ import { createLog, type LogConfiguration } from '../protocol/runtime/log.ts';
 import { outcomeEvents } from './broker-events.ts';
 import { type Configuration } from './configuration/load.ts';
 import type { RoleConfigurations } from './configuration/role-configurations.ts';
-import { controlSocket, readConfiguration, type Role, roleDirectory } from './installation.ts';
+import { FRAMEWORK_KINDS } from './framework-kinds.ts';
+import {
+  controlSocket,
+  frameworkRole,
+  readConfiguration,
+  readFramework,
+  type Role,
+  roleDirectory,
+} from './installation.ts';
 
 export interface RoleOptions {
   readonly directory: string;
@@ -55,13 +63,35 @@ export async function startRole({
   }
 }
 
+/** Starts the adapter of one framework in this process. */
+export async function startFramework(
+  name: string,
+  { directory, configuration: own, onEvent }: Omit<RoleOptions, 'role' | 'onFatal'>,
+): Promise<{ stop(): Promise<void> }> {
+  const configuration = (await readFramework(directory, name, own)) ?? noInstallation(directory);
+  const load = FRAMEWORK_KINDS[configuration.framework.kind];
+  if (load === undefined)
+    throw new CoPilotError('INVALID_CONFIGURATION', `frameworks.${name}.kind is none that is known`);
+  const { startAdapter } = await load();
+  const program = await startAdapter({
+    directory: roleDirectory(directory, frameworkRole(name)),
+    configuration,
+    log: createLog(name, { level: 'info', ...configuration.log }),
+  });
+  onEvent({ event: 'ready', role: frameworkRole(name) });
+  return program;
+}
+
 async function configured<R extends Role>(
   directory: string,
   role: R,
   own: Configuration,
 ): Promise<RoleConfigurations[R]> {
   const configuration = await readConfiguration(directory, role, own);
-  if (configuration !== undefined) return configuration;
+  return configuration ?? noInstallation(directory);
+}
+
+function noInstallation(directory: string): never {
   throw new CoPilotError(
     'INVALID_CONFIGURATION',
     `there is no installation in ${directory}; \`co-pilot up --data ${directory}\` makes one`,

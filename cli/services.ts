@@ -3,16 +3,18 @@ import { dirname, join } from 'node:path';
 import { CoPilotError, type ErrorCode } from '../protocol/errors.ts';
 import { BROKER_FLAGS } from '../broker/node-flags.ts';
 import { type ChildProgram, type Line, startChild } from './child-program.ts';
-import { type Role, ROLES, roleDirectory } from './installation.ts';
+import { frameworkRole, type ProgramRole, ROLES, roleDirectory } from './installation.ts';
 import { DEFAULT_LOG_BOUNDS, type LogBounds, rotateLog } from './rotate-log.ts';
 
 export interface ServicesOptions {
   readonly directory: string;
   /** What was set on the command line, for every role. */
   readonly flags?: readonly string[];
-  readonly onLine: (role: Role, line: Line) => void;
+  /** Names of the frameworks whose adapters run too. */
+  readonly frameworks?: readonly string[];
+  readonly onLine: (role: ProgramRole, line: Line) => void;
   /** A role ended though nobody asked it to; it is started again. */
-  readonly onRestart: (role: Role, reason: string) => void;
+  readonly onRestart: (role: ProgramRole, reason: string) => void;
   /** Of the log of each role. */
   readonly logBounds?: LogBounds;
 }
@@ -28,9 +30,10 @@ const MAX_FAILED_STARTS = 3;
 /** Broker and adapters as processes of their own, started again when one ends unasked. */
 export class Services {
   readonly #options: ServicesOptions;
-  readonly #programs = new Map<Role, ChildProgram>();
-  readonly #failedStarts = new Map<Role, number>();
-  readonly #held = new Set<Role>();
+  readonly #programs = new Map<ProgramRole, ChildProgram>();
+  readonly #failedStarts = new Map<ProgramRole, number>();
+  readonly #held = new Set<ProgramRole>();
+  readonly #roles: readonly ProgramRole[];
   #looking: NodeJS.Timeout | undefined;
   #isStopping = false;
   /** Rejects when a role cannot be kept running. */
@@ -39,6 +42,7 @@ export class Services {
 
   constructor(options: ServicesOptions) {
     this.#options = options;
+    this.#roles = [...ROLES, ...(options.frameworks ?? []).map(frameworkRole)];
     this.broken = new Promise((_, reject) => {
       this.#break = reject;
     });
@@ -49,21 +53,21 @@ export class Services {
     this.#rotateLogs();
     this.#looking = setInterval(() => this.#rotateLogs(), LOOK_MS);
     await this.#start('broker');
-    await Promise.all(ROLES.filter((role) => role !== 'broker').map((role) => this.#start(role)));
+    await Promise.all(this.#roles.filter((role) => role !== 'broker').map((role) => this.#start(role)));
   }
 
   /** Ends a role as a power cut does; it is started again like any that ends. */
-  kill(role: Role): void {
+  kill(role: ProgramRole): void {
     this.#programs.get(role)?.signal('SIGKILL');
   }
 
   /** Ends a role and leaves it ended until `resume`. */
-  async hold(role: Role): Promise<void> {
+  async hold(role: ProgramRole): Promise<void> {
     this.#held.add(role);
     await this.#programs.get(role)?.stop(STOP_MS);
   }
 
-  async resume(role: Role): Promise<void> {
+  async resume(role: ProgramRole): Promise<void> {
     this.#held.delete(role);
     await this.#start(role);
   }
@@ -72,17 +76,17 @@ export class Services {
     this.#isStopping = true;
     clearInterval(this.#looking);
     // Adapters first: the broker then has nothing more to ask anybody.
-    for (const role of ROLES.toReversed()) await this.#programs.get(role)?.stop(STOP_MS);
+    for (const role of this.#roles.toReversed()) await this.#programs.get(role)?.stop(STOP_MS);
   }
 
-  async #start(role: Role): Promise<void> {
+  async #start(role: ProgramRole): Promise<void> {
     const log = await open(join(roleDirectory(this.#options.directory, role), 'log'), 'a', 0o600);
     const args = [
       ...(role === 'broker' ? BROKER_FLAGS : []),
       join(ROOT, 'co-pilot.ts'),
       'up',
       '--role',
-      role,
+      role.replace('frameworks/', ''),
       '--data',
       this.#options.directory,
       ...(this.#options.flags ?? []).flatMap((flag) => ['--set', flag]),
@@ -102,7 +106,7 @@ export class Services {
 
   /** A log that cannot be moved aside is no reason to end what works. */
   #rotateLogs(): void {
-    for (const role of ROLES) {
+    for (const role of this.#roles) {
       try {
         rotateLog(this.logOf(role), this.#options.logBounds ?? DEFAULT_LOG_BOUNDS);
       } catch (caught) {
@@ -111,7 +115,7 @@ export class Services {
     }
   }
 
-  #onExit(role: Role, reason: string): void {
+  #onExit(role: ProgramRole, reason: string): void {
     if (this.#isStopping || this.#held.has(role)) return;
     const failures = (this.#failedStarts.get(role) ?? 0) + 1;
     this.#failedStarts.set(role, failures);
@@ -126,7 +130,7 @@ export class Services {
     });
   }
 
-  logOf(role: Role): string {
+  logOf(role: ProgramRole): string {
     return join(roleDirectory(this.#options.directory, role), 'log');
   }
 }

@@ -54,7 +54,7 @@ const DEFAULT_PORT = { xmpp: 5222, xmpps: 5223, webSocket: 5280 } as const;
  * installation has another bus.
  */
 export function xmppServerFor(
-  { configurations: { broker, local, bridge } }: Installation,
+  { configurations: { broker } }: Installation,
   directory: string,
   kind: string,
 ): XmppServerOptions {
@@ -73,7 +73,7 @@ export function xmppServerFor(
     decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
     brokerSecret: busServer.password,
     brokers: [instance, ...otherBrokers.filter((name) => name !== instance)],
-    serviceSecrets: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
+    serviceSecrets: Object.fromEntries(broker.services.map(({ name, secret }) => [name, secret])),
   };
 }
 

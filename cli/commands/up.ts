@@ -8,7 +8,7 @@ import { startBusFor } from '../bus-for-up.ts';
 import { BUS_SERVERS } from '../bus-servers.ts';
 import { EXIT } from '../command-line.ts';
 import { loadConfiguration } from '../configuration/load.ts';
-import { type Role, ROLES } from '../installation.ts';
+import { ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
 import { runRole } from '../role-program.ts';
 import { createView } from '../view.ts';
@@ -22,7 +22,7 @@ interface UpOptions extends CommonOptions {
   readonly port?: string;
   /** False with `--no-demo`. */
   readonly demo: boolean;
-  readonly role?: Role;
+  readonly role?: string;
   readonly set: readonly string[];
   readonly withParent?: boolean;
   readonly bus?: string;
@@ -51,7 +51,10 @@ export function addUpCommand(program: Command): void {
     )
     .option('--bus <server>', `run over a server of your own, started for this: ${BUS_SERVERS.join(', ')}`)
     .option('--no-demo', 'run no campaign unless one is named')
-    .option('--role <role>', `only one program of the installation: ${ROLES.join(', ')}`)
+    .option(
+      '--role <role>',
+      `only one program of the installation: ${ROLES.join(', ')}, or a framework’s name`,
+    )
     .option('--set <key=value>', 'a setting for this run alone, such as broker.sweepMs=500', collect, [])
     .option('--with-parent', 'end when standard input does')
     .action(action(up));
@@ -60,7 +63,7 @@ export function addUpCommand(program: Command): void {
 async function up(file: string | undefined, options: UpOptions): Promise<number> {
   const directory = resolve(options.data);
   if (options.role !== undefined) {
-    const role = roleOf(options.role);
+    const { role } = options;
     return runRole({ directory, role, flags: options.set, withParent: options.withParent === true });
   }
   const stop = new AbortController();
@@ -146,12 +149,6 @@ async function isolation(
 function sameCommand(): string {
   const words = process.argv.slice(3).filter((word) => word !== '--isolation');
   return ['npm start --', ...words, '--isolation none'].join(' ');
-}
-
-function roleOf(text: string): Role {
-  const role = ROLES.find((entry) => entry === text);
-  if (role === undefined) throw new CoPilotError('INVALID_REQUEST', `--role is one of ${ROLES.join(', ')}`);
-  return role;
 }
 
 function wholeNumber(text: string, option: string, most: number): number {

@@ -1,16 +1,12 @@
-import { nearestName } from '../campaign/nearest-name.ts';
 import type { FieldPath } from '../campaign/problem.ts';
+import { type CrossFault, known } from './cross-fault.ts';
+import { frameworkFaults } from './framework-faults.ts';
+import { isLoopback, isSafe } from './safe-address.ts';
 import { busesOf, isList, type PlacedBus } from './buses.ts';
 import type { BusKind, BusSettings, EnrolmentSettings, QueueSettings, Settings } from './settings.ts';
 
-/** A fault that no single value shows. */
-export interface CrossFault {
-  readonly path: FieldPath;
-  readonly message: string;
-}
-
 const DAY_MS = 86_400_000;
-const JOB_ADAPTERS = ['local'];
+const LOCAL_ADAPTER = 'local';
 const STORAGE_ADAPTERS = ['bridge'];
 /** What owners' names of other ways to enrol begin with. */
 const OTHER_REALMS = ['boinc', 'x509'];
@@ -29,7 +25,8 @@ export function crossFaults(settings: Settings): readonly CrossFault[] {
     ...certificateFaults(settings.enrolment),
     ...ledgerFaults(settings),
     ...limitFaults(settings),
-    ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue)),
+    ...frameworkFaults(settings),
+    ...Object.entries(settings.queues).flatMap(([name, queue]) => queueFaults(name, queue, settings)),
   ];
 }
 
@@ -41,12 +38,15 @@ export interface NamedPort {
 
 /** Every port that is set. */
 export function settingPorts(settings: Settings): readonly NamedPort[] {
-  const { ports, metrics, intake } = settings;
+  const { ports, metrics, intake, frameworks } = settings;
   const named = [
     ...Object.entries(ports).map(([name, port]) => [['ports', name], port] as const),
     ...busesOf(settings).map(({ path, accessPort }) => [[...path, 'accessPort'], accessPort] as const),
     [['intake', 'http', 'port'], intake.http.port] as const,
     ...Object.entries(metrics).map(([name, port]) => [['metrics', name], port] as const),
+    ...Object.entries(frameworks).map(
+      ([name, { metricsPort }]) => [['frameworks', name, 'metricsPort'], metricsPort] as const,
+    ),
   ];
   return named.flatMap(([path, port]) => (port === undefined ? [] : [{ path, port }]));
 }
@@ -291,32 +291,19 @@ function limitFaults({ limits, bridge }: Settings): readonly CrossFault[] {
   ];
 }
 
-function queueFaults(name: string, queue: QueueSettings): readonly CrossFault[] {
+function queueFaults(name: string, queue: QueueSettings, { frameworks }: Settings): readonly CrossFault[] {
   const path = (key: keyof QueueSettings): FieldPath => ['queues', name, key];
   return [
     ...atMost(queue.firstRenewMs, queue.leaseMs, path('firstRenewMs'), `queues.${name}.leaseMs`),
-    ...known(queue.jobAdapter, JOB_ADAPTERS, path('jobAdapter')),
-    ...known(queue.storageAdapter, STORAGE_ADAPTERS, path('storageAdapter')),
+    ...known(
+      queue.jobAdapter,
+      { what: 'adapter', names: [LOCAL_ADAPTER, ...Object.keys(frameworks)] },
+      path('jobAdapter'),
+    ),
+    ...known(queue.storageAdapter, { what: 'adapter', names: STORAGE_ADAPTERS }, path('storageAdapter')),
   ];
 }
 
 function atMost(value: number, most: number, path: FieldPath, other: string): readonly CrossFault[] {
   return value <= most ? [] : [{ path, message: `is ${value}, more than ${other}, which is ${most}` }];
-}
-
-function known(name: string, adapters: readonly string[], path: FieldPath): readonly CrossFault[] {
-  if (adapters.includes(name)) return [];
-  const nearest = nearestName(name, adapters);
-  const right = nearest === undefined ? `known are ${adapters.join(', ')}` : `did you mean ${nearest}?`;
-  return [{ path, message: `there is no adapter ${name}; ${right}` }];
-}
-
-function isSafe(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  // An XMPP server off this machine is asked for TLS before a login.
-  return ['https:', 'wss:', 'amqps:', 'xmpps:', 'xmpp:'].includes(protocol) || isLoopback(hostname);
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(?:\.[0-9]{1,3}){3}$/.test(host);
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { base64url, hex } from '../../protocol/encoding.ts';
-import { type StoredKey, storeKey } from '../../protocol/runtime/key-file.ts';
+import { loadKey, type StoredKey, storeKey } from '../../protocol/runtime/key-file.ts';
 import { createCrypto, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
 import type { Settings } from './settings.ts';
@@ -130,6 +130,30 @@ export async function generate({ host, ports }: Settings, firstPort: number | un
       operatorToken: secret(),
     },
   };
+}
+
+/** Key and secret of the adapter of a framework, for a broker that is there. */
+export function generateFramework(
+  { installation, busPort, pseudonymKey, keys }: GeneratedBroker,
+  name: string,
+  keyId: number,
+): GeneratedAdapter {
+  const crypto = createCrypto();
+  return {
+    installation,
+    name,
+    key: storeKey(crypto, crypto.generate('x25519')),
+    keyId,
+    brokers: [hex(loadKey(crypto, keys.session).publicKey.raw)],
+    busUrl: `ws://127.0.0.1:${busPort}/bus`,
+    busSecret: secret(),
+    pseudonymKey,
+  };
+}
+
+/** The public half of an adapter's key, as the broker knows it. */
+export function publicKeyOf({ key }: Pick<GeneratedAdapter, 'key'>): string {
+  return hex(loadKey(createCrypto(), key).publicKey.raw);
 }
 
 function secret(): string {

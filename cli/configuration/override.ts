@@ -97,6 +97,8 @@ function valueOf(key: SettingKey | undefined, text: string): unknown {
       return text.split(',').map((part) => part.trim());
     case 'weights':
       return weightsOf(text) ?? text;
+    case 'mapping':
+      return mappingOf(text) ?? text;
     default:
       return text;
   }
@@ -109,6 +111,15 @@ function weightsOf(text: string): Readonly<Record<string, number>> | undefined {
     entry === null ? [] : [[entry[1] ?? '', Number(entry[2])] as const],
   );
   return named.length === entries.length ? Object.fromEntries(named) : undefined;
+}
+
+/** JSON; undefined where it is none. */
+function mappingOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined; // the schema says what is right
+  }
 }
 
 function keyAt(path: readonly string[]): SettingKey | undefined {

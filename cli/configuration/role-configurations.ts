@@ -3,6 +3,7 @@ import type {
   BridgeAccess,
   IntakeConfiguration,
 } from '../../adapters/jobs/local/intake/intake-configuration.ts';
+import type { FrameworkConfiguration } from '../../adapters/jobs/kit/framework-kind.ts';
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
@@ -48,7 +49,7 @@ export function brokerOf(
   settings: Settings,
   secrets: Secrets,
 ): BrokerProgramConfiguration {
-  const { host, ports, publicUrls, broker, limits, queues, metrics, retention } = settings;
+  const { host, ports, publicUrls, broker, limits, queues, frameworks, metrics, retention } = settings;
   const chosen: Readonly<Record<string, string | undefined>> = {
     local: secrets.localBus,
     bridge: secrets.bridgeBus,
@@ -65,10 +66,9 @@ export function brokerOf(
     enrolment: enrolmentOf(settings, secrets),
     keys: generated.keys,
     ...(generated.keyRing !== undefined && { keyRing: generated.keyRing }),
-    services: generated.services.map((service) => ({
-      ...service,
-      secret: chosen[service.name] ?? service.secret,
-    })),
+    services: generated.services
+      .filter(({ name }) => Object.hasOwn(chosen, name) || Object.hasOwn(frameworks, name))
+      .map((service) => ({ ...service, secret: chosen[service.name] ?? service.secret })),
     queues: Object.entries(queues).map(([name, queue]) => ({ name, ...queue })),
     limits,
     log: logOf(settings, generated.pseudonymKey),
@@ -206,6 +206,37 @@ export function bridgeOf(
     ...(digests && { digests }),
     retention: retention.bridge,
     ...metricsOf(metrics.bridgePort),
+  };
+}
+
+/** What is not said of a framework. */
+export const FRAMEWORK_DEFAULTS = { attempts: 1, options: {} } as const;
+
+/** Of a framework that a person has configured under the part's name. */
+export function frameworkOf(
+  generated: GeneratedAdapter,
+  settings: Settings,
+  secrets: Secrets,
+  bridge: GeneratedBridge | undefined,
+): FrameworkConfiguration {
+  const entry = settings.frameworks[generated.name];
+  if (entry === undefined)
+    throw new CoPilotError('INVALID_CONFIGURATION', `frameworks.${generated.name} is not configured`);
+  const { kind, url, queues, ceilingFile, metricsPort, attempts, options, ...credential } = entry;
+  const access = bridgeAccess(settings, secrets, bridge);
+  return {
+    ...adapterOf(generated, settings, undefined),
+    framework: {
+      kind,
+      url,
+      queues,
+      credential,
+      attempts: attempts ?? FRAMEWORK_DEFAULTS.attempts,
+      options: options ?? FRAMEWORK_DEFAULTS.options,
+      ...(ceilingFile !== undefined && { ceilingFile }),
+    },
+    ...(access && { bridge: access }),
+    ...metricsOf(metricsPort),
   };
 }
 

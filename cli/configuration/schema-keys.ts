@@ -4,7 +4,7 @@ import schema from './configuration.schema.json' with { type: 'json' };
 export interface SettingKey {
   /** From the top; `*` stands for the name of a queue. */
   readonly path: readonly string[];
-  readonly type: 'integer' | 'boolean' | 'list' | 'weights' | 'text';
+  readonly type: 'integer' | 'boolean' | 'list' | 'weights' | 'mapping' | 'text';
   readonly description: string;
   /** What is a right value, in words. */
   readonly form: string;
@@ -18,6 +18,9 @@ export const ANY = '*';
 
 /** The section that has a mapping for each name a person chooses. */
 export const QUEUES = 'queues';
+
+/** The section that is one setting as a whole. */
+export const FRAMEWORKS = 'frameworks';
 
 type Part = Readonly<Record<string, unknown>>;
 
@@ -61,7 +64,7 @@ function keysBelow(path: readonly string[], written: Part): readonly SettingKey[
 function keyOf(path: readonly string[], part: Part, isSecret: boolean): SettingKey {
   return {
     path,
-    type: typeOf(part['type']),
+    type: path[0] === FRAMEWORKS ? 'mapping' : typeOf(part['type']),
     description: String(part['description']),
     form: String(part['title']),
     fallback: part['default'],

@@ -11,6 +11,7 @@ import type { TlsFiles } from '../../broker/http/tls-files.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
 import type { LogLevel } from '../../protocol/runtime/log.ts';
+import type { FrameworkSettings } from '../../adapters/jobs/kit/framework-kind.ts';
 import type { LogBounds } from '../rotate-log.ts';
 
 /** Names another file than the installation's `co-pilot.yaml`. */
@@ -58,6 +59,18 @@ export interface IntakeSettings {
   readonly bridge: { readonly url?: string };
 }
 
+/** One framework as it stands in the file. */
+export interface FrameworkEntry
+  extends Pick<FrameworkSettings, 'kind' | 'url' | 'queues' | 'ceilingFile'>,
+    Partial<Pick<FrameworkSettings, 'attempts' | 'options'>> {
+  readonly certificateFile?: string;
+  readonly keyFile?: string;
+  readonly proxyFile?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly metricsPort?: number;
+}
+
 /** Ways to enrol beside one-use codes; one that says nothing is not offered. */
 export interface EnrolmentSettings {
   readonly tls: Partial<TlsFiles>;
@@ -92,6 +105,8 @@ export interface Settings {
   readonly enrolment: EnrolmentSettings;
   readonly limits: Limits;
   readonly queues: Readonly<Record<string, QueueSettings>>;
+  /** By the name of the adapter. */
+  readonly frameworks: Readonly<Record<string, FrameworkEntry>>;
   readonly intake: IntakeSettings;
   readonly bridge: Required<Ceiling> & { readonly digests?: readonly ExtraAlgorithm[] };
   readonly ledger: {

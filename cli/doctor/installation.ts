@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { DATABASES } from '../backup/role-snapshot.ts';
-import { isLoopback } from '../configuration/cross-checks.ts';
+import { isLoopback } from '../configuration/safe-address.ts';
 import { askRole } from '../connection.ts';
 import {
   generatedFile,

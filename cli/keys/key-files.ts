@@ -8,7 +8,7 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import { loadKey } from '../../protocol/runtime/key-file.ts';
 import type { Crypto } from '../../protocol/runtime/runtime.ts';
 import type { GeneratedBroker } from '../configuration/generated.ts';
-import { readGenerated, roleDirectory, ROLES } from '../installation.ts';
+import { frameworkRolesIn, readGenerated, roleDirectory, ROLES } from '../installation.ts';
 import { readIfThere } from '../../protocol/runtime/read-if-there.ts';
 
 /** What was made for the broker of an installation. Throws `UNREACHABLE` where there is none. */
@@ -58,7 +58,8 @@ export function grantKeysOf(ring: KeyRing, crypto: Crypto, nowMs: number): Trust
 
 /** Beside the broker, for copying, and for every adapter whose directory is here. Answers where. */
 export async function writeTrust(directory: string, trust: TrustedKeys): Promise<readonly string[]> {
-  const paths = ROLES.map((role) => roleDirectory(directory, role))
+  const paths = [...ROLES, ...(await frameworkRolesIn(directory))]
+    .map((role) => roleDirectory(directory, role))
     .filter((path) => existsSync(path))
     .map((path) => join(path, TRUST_FILE));
   for (const path of paths) await writeDurably(path, `${JSON.stringify(trust, null, 2)}\n`);

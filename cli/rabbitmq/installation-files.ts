@@ -18,7 +18,7 @@ export interface CertificatePaths {
  * installation has no bus server.
  */
 export function serverFilesFor(
-  { configurations: { broker, local, bridge } }: Installation,
+  { configurations: { broker } }: Installation,
   directory: string,
   paths?: CertificatePaths,
 ): Readonly<Record<string, string>> {
@@ -35,7 +35,7 @@ export function serverFilesFor(
     decisionsUrl: `http://127.0.0.1:${busServer.accessPort ?? busPort}`,
     managementPort: managementPortOf(new URL(busServer.managementUrl)),
     brokerPassword: busServer.password,
-    servicePasswords: { [local.name]: local.busSecret, [bridge.name]: bridge.busSecret },
+    servicePasswords: Object.fromEntries(broker.services.map(({ name, secret }) => [name, secret])),
     connections: CONNECTIONS,
   });
 }

@@ -1,0 +1,119 @@
+import type { Clock } from '../../../protocol/runtime/runtime.ts';
+import { fitting, MAX_FETCH_JOBS } from '../fetch-bound.ts';
+import type { Fetched, NewJob } from '../job-adapter.ts';
+
+/** How long a job that was handed over waits to be named as accepted before it is handed over again. */
+export const HAND_AGAIN_MS = 10_000;
+
+/**
+ * Jobs that were taken from a framework and that no broker has named as accepted, and how many are with us in all. Lives in memory:
+ * after a restart the framework lists the former, and the broker speaks of the latter.
+ */
+export interface HandedJobs {
+  /**
+   * Jobs that the framework has given, or still counts as given after a restart: due at once. One that is known, waiting or accepted,
+   * is passed over. Answers how many are new; what is over a bound is not taken.
+   */
+  offer(queue: string, jobs: readonly NewJob[]): number;
+  /** Those that are due, the oldest first, at most `max` and what one message carries; they are due again after `HAND_AGAIN_MS`. */
+  take(queue: string, max: number): Fetched;
+  /** A broker has named them or speaks of them: they are never handed over again by this process. Unknown ids are taken in. */
+  accept(ids: readonly string[]): void;
+  /** It is over, whether a broker had it or not; it is not taken in again. */
+  end(id: string): void;
+  /** Its framework has taken it back, and may give it again. */
+  drop(id: string): void;
+  /**
+   * How many jobs to take from the framework for a fetch of `max`: never so many that more than `max` wait to be accepted, nor more
+   * than either bound leaves.
+   */
+  wanted(queue: string, max: number): number;
+  /** Jobs of a queue that wait to be accepted. */
+  waiting(queue: string): number;
+  isKnown(id: string): boolean;
+  /** `end` was called: late news of it say nothing. */
+  isOver(id: string): boolean;
+  /** One that waits to be accepted. */
+  find(id: string): NewJob | undefined;
+  /** Jobs that are with us: waiting or accepted, and not ended. */
+  unfinished(): number;
+}
+
+export interface HandedJobsOptions {
+  readonly clock: Clock;
+  /** Jobs of all queues that may wait to be accepted. */
+  readonly maxWaiting?: number;
+  /** Jobs that may be with us: the adapter's ceiling. */
+  readonly maxUnfinished?: () => number;
+  /** Ids that are remembered beside those that wait; the one mentioned longest ago is forgotten first, and would be handed over again at most. */
+  readonly maxKnown?: number;
+}
+
+const MAX_WAITING = 1024;
+const MAX_KNOWN = 200_000;
+
+interface Waiting {
+  readonly job: NewJob;
+  readonly queue: string;
+  /** Undefined where it is due. */
+  handedMs: number | undefined;
+}
+
+export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
+  const { clock, maxWaiting = MAX_WAITING, maxKnown = MAX_KNOWN, maxUnfinished = () => Infinity } = options;
+  const waiting = new Map<string, Waiting>();
+  const known = new Map<string, 'accepted' | 'ended'>();
+  let accepted = 0;
+
+  const inQueue = (queue: string): readonly Waiting[] =>
+    [...waiting.values()].filter((entry) => entry.queue === queue);
+  const isKnown = (id: string): boolean => waiting.has(id) || known.has(id);
+  const isDue = ({ handedMs }: Waiting): boolean =>
+    handedMs === undefined || clock.monotonicMs() - handedMs >= HAND_AGAIN_MS;
+  const forget = (id: string): void => {
+    if (known.get(id) === 'accepted') accepted--;
+    known.delete(id);
+    waiting.delete(id);
+  };
+  const remember = (id: string, as: 'accepted' | 'ended'): void => {
+    // Deleted and set again, so that the map's order is that of the last mention.
+    forget(id);
+    known.set(id, as);
+    if (as === 'accepted') accepted++;
+    const [oldest] = known.keys();
+    if (known.size > maxKnown && oldest !== undefined) forget(oldest);
+  };
+  const unfinished = (): number => waiting.size + accepted;
+
+  return {
+    offer(queue, jobs) {
+      let taken = 0;
+      for (const job of jobs) {
+        if (isKnown(job.job) || waiting.size >= maxWaiting || unfinished() >= maxUnfinished()) continue;
+        waiting.set(job.job, { job, queue, handedMs: undefined });
+        taken++;
+      }
+      return taken;
+    },
+    take(queue, max) {
+      const due = inQueue(queue).filter(isDue);
+      const jobs = fitting(due.slice(0, Math.min(max, MAX_FETCH_JOBS)).map(({ job }) => job));
+      for (const entry of due.slice(0, jobs.length)) entry.handedMs = clock.monotonicMs();
+      return { jobs, more: jobs.length < due.length };
+    },
+    accept(ids) {
+      for (const id of ids) if (known.get(id) !== 'ended') remember(id, 'accepted');
+    },
+    end: (id) => remember(id, 'ended'),
+    drop: forget,
+    wanted(queue, max) {
+      const lacking = Math.min(max, MAX_FETCH_JOBS) - inQueue(queue).length;
+      return Math.max(0, Math.min(lacking, maxWaiting - waiting.size, maxUnfinished() - unfinished()));
+    },
+    waiting: (queue) => inQueue(queue).length,
+    isKnown,
+    isOver: (id) => known.get(id) === 'ended',
+    find: (id) => waiting.get(id)?.job,
+    unfinished,
+  };
+}

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { CoPilotError } from '../../../protocol/errors.ts';
+import type { BridgeAccess } from './bridge-access.ts';
+import { callBridge } from './bridge-call.ts';
+
+/** What becomes an input of jobs. */
+export type InputContent =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** As a job's description names it. */
+export interface StoredInput {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** Where inputs go before the jobs that name them: the Data Bridge. */
+export interface InputStore {
+  /**
+   * Resolves once the content is there under its digest; content that is there already costs one request. Rejects with
+   * `UNREACHABLE`, or `DIGEST_MISMATCH` where a file changed meanwhile.
+   */
+  put(content: InputContent): Promise<StoredInput>;
+}
+
+export function createInputStore(bridge: BridgeAccess): InputStore {
+  return {
+    async put(content) {
+      const stored = await measured(content);
+      const answer = await callBridge(bridge, {
+        method: 'PUT',
+        path: `/v1/inputs/${stored.sha256}`,
+        headers: { 'content-length': stored.size },
+        body: streamOf(content),
+      });
+      answer.resume();
+      const status = answer.statusCode ?? 500;
+      if (status < 300) return stored;
+      if (status === 400) throw new CoPilotError('DIGEST_MISMATCH', 'the input changed while it was sent');
+      throw new CoPilotError('UNREACHABLE', `the Data Bridge refused the input with ${status}`);
+    },
+  };
+}
+
+function streamOf(content: InputContent): Readable {
+  return content.kind === 'file'
+    ? createReadStream(content.path)
+    : Readable.from([Buffer.from(content.bytes)]);
+}
+
+async function measured(content: InputContent): Promise<StoredInput> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const chunks: AsyncIterable<Uint8Array> = streamOf(content);
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { size, sha256: hash.digest('hex') };
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CoPilotError } from '../../../protocol/errors.ts';
+import type { BridgeAccess } from './bridge-access.ts';
+import { callBridge } from './bridge-call.ts';
+
+/** Which file of which committed result; size and digest are those of the manifest. */
+export interface ResultFile {
+  readonly job: string;
+  readonly attempt: number;
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** Reads files of committed results from the Data Bridge; every byte is held against the digest of the manifest. */
+export interface ResultReader {
+  /** Rejects with `QUOTA_EXCEEDED` where the file is larger, `DIGEST_MISMATCH`, `NOT_FOUND`, or `UNREACHABLE`. */
+  bytes(file: ResultFile, maxBytes: number): Promise<Uint8Array>;
+  /** The file has its name at `path` once it is whole and right; otherwise nothing is there. Rejects as `bytes`. */
+  save(file: ResultFile, path: string): Promise<void>;
+}
+
+export function createResultReader(bridge: BridgeAccess): ResultReader {
+  const open = async ({ job, attempt, name }: ResultFile): Promise<IncomingMessage> => {
+    const path = name.split('/').map(encodeURIComponent).join('/');
+    const answer = await callBridge(bridge, { method: 'GET', path: `/v1/results/${job}/${attempt}/${path}` });
+    const status = answer.statusCode ?? 500;
+    if (status === 200) return answer;
+    answer.resume();
+    if (status === 404) throw new CoPilotError('NOT_FOUND', `the Data Bridge has no ${name} of job ${job}`);
+    throw new CoPilotError('UNREACHABLE', `the Data Bridge refused ${name} of job ${job} with ${status}`);
+  };
+  return {
+    async bytes(file, maxBytes) {
+      if (file.size > maxBytes)
+        throw new CoPilotError('QUOTA_EXCEEDED', `${file.name} of job ${file.job} is over ${maxBytes} bytes`);
+      const chunks: Uint8Array[] = [];
+      await pipeline(await open(file), checked(file), async (bytes: AsyncIterable<Uint8Array>) => {
+        for await (const chunk of bytes) chunks.push(chunk);
+      }).catch(cut);
+      return Buffer.concat(chunks);
+    },
+    async save(file, path) {
+      const part = `${path}.part`;
+      try {
+        await pipeline(await open(file), checked(file), createWriteStream(part, { mode: 0o600 })).catch(cut);
+        await rename(part, path);
+      } catch (caught) {
+        await rm(part, { force: true });
+        throw caught;
+      }
+    },
+  };
+}
+
+/** Passes at most the size that the manifest names, and fails at the end where the digest is another. */
+function checked({ job, name, size, sha256 }: ResultFile): Transform {
+  const hash = createHash('sha256');
+  let left = size;
+  const wrong = (): CoPilotError =>
+    new CoPilotError('DIGEST_MISMATCH', `${name} of job ${job} is not what was committed`);
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      left -= chunk.length;
+      if (left < 0) done(wrong());
+      else done(null, chunk);
+    },
+    flush(done) {
+      done(left === 0 && hash.digest('hex') === sha256 ? null : wrong());
+    },
+  });
+}
+
+function cut(caught: unknown): never {
+  if (caught instanceof CoPilotError) throw caught;
+  throw new CoPilotError('UNREACHABLE', 'a result could not be read whole from the Data Bridge', {
+    cause: caught,
+  });
+}

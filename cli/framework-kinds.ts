@@ -1,0 +1,6 @@
+import type { FrameworkKind } from '../adapters/jobs/kit/framework-kind.ts';
+
+/** Every kind of framework, loaded where it is used. */
+export const FRAMEWORK_KINDS: Readonly<Record<string, () => Promise<FrameworkKind>>> = {
+  'http-queue': () => import('../adapters/jobs/http-queue/main.ts'),
+};
