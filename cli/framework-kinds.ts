@@ -3,4 +3,5 @@ import type { FrameworkKind } from '../adapters/jobs/kit/framework-kind.ts';
 /** Every kind of framework, loaded where it is used. */
 export const FRAMEWORK_KINDS: Readonly<Record<string, () => Promise<FrameworkKind>>> = {
   'http-queue': () => import('../adapters/jobs/http-queue/main.ts'),
+  panda: () => import('../adapters/jobs/panda/main.ts'),
 };
