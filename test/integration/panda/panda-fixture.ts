@@ -26,8 +26,9 @@ import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-dir
 
 const QUEUE = 'main';
 const HOUR_MS = 3_600_000;
-const STEP_MS = 1_000;
-const MOST_STEPS = 60;
+/** Shorter than a call may take, so that none is given up while the clock turns. */
+const LONGEST_STEP_MS = 30_000;
+const STEPS = 60;
 const MONTH_SECONDS = 30 * 86_400;
 
 /** What the suite's broker reports as a result. */
@@ -202,7 +203,7 @@ export async function openPandaFixture({
       }
     },
     async advance(ms) {
-      const step = Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS));
+      const step = Math.min(LONGEST_STEP_MS, Math.max(1_000, Math.ceil(ms / STEPS)));
       await quiet();
       for (let left = ms; left > 0; left -= step) {
         clock.advance(Math.min(step, left));
