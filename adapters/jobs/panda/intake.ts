@@ -161,7 +161,9 @@ export function createIntake(parts: IntakeOptions): Intake {
         { panda: job.id, job: id, err: caught },
         'the inputs of a job could not be stored; tried again',
       );
-      return new Promise((resolve) => again(() => void prepare(coming).then(resolve)));
+      return new Promise((resolve) => {
+        again(() => void prepare(coming).then(resolve));
+      });
     }
   }
 
@@ -194,7 +196,7 @@ export function createIntake(parts: IntakeOptions): Intake {
       void begin(coming);
       takeOn(coming);
     }
-    await Promise.all(read.map((one) => (one.kind === 'refused' ? refuseUnread(queue, one) : undefined)));
+    for (const one of read) if (one.kind === 'refused') await refuseUnread(queue, one);
     return values.length;
   }
 

@@ -21,6 +21,7 @@ import { createCountingClock } from '../../doubles/counting-clock.ts';
 import { createManualClock } from '../../doubles/manual-clock.ts';
 import type { PandaFaults } from '../../doubles/panda/faults.ts';
 import type { WantedJob } from '../../doubles/panda/job-spec.ts';
+import { pythonText } from '../../doubles/panda/python-values.ts';
 import { startPanda } from '../../doubles/panda/panda-server.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
@@ -183,7 +184,7 @@ export async function openPandaFixture({
     submitHostile: async (which) => submitted({ ...GOOD, ...HOSTILE[which] }),
     submitHuge: async () => submitted({ ...GOOD, maxWallSeconds: 7200 }),
     state: async (ref) => STATES[panda.job(Number(ref)).state] ?? 'waiting',
-    reason: async (ref) => String(panda.job(Number(ref)).fields['pilot_error_diag'] ?? ''),
+    reason: async (ref) => pythonText(panda.job(Number(ref)).fields['pilot_error_diag']),
     taken: async () =>
       panda.table.jobs().filter(({ state }) => ['taken', 'running'].includes(STATES[state] ?? '')).length,
     kill: async (ref) => void panda.table.kill(Number(ref)),

@@ -11,7 +11,7 @@ afterEach(async () => {
 interface Pilot extends World {
   readonly id: number;
   readonly job: NewJob;
-  call(method: string, fields: object): Promise<string>;
+  readonly call: (method: string, fields: object) => Promise<string>;
 }
 
 async function pilot(): Promise<Pilot> {
