@@ -74,6 +74,19 @@ module.exports = {
       to: { path: '^adapters/(jobs|storage)/', pathNot: '^adapters/$1/' },
     },
     {
+      name: 'frameworks-apart',
+      comment: 'The adapter of one framework is the kit’s user, never another adapter’s.',
+      severity: 'error',
+      from: { path: '^adapters/jobs/([^/]+)/', pathNot: '^adapters/jobs/kit/' },
+      to: { path: '^adapters/jobs/[^/]+/', pathNot: '^adapters/jobs/(?:$1|kit)/' },
+    },
+    {
+      name: 'the-kit-knows-no-framework',
+      severity: 'error',
+      from: { path: '^adapters/jobs/kit/' },
+      to: { path: '^adapters/jobs/[^/]+/', pathNot: '^adapters/jobs/kit/' },
+    },
+    {
       name: 'no-development-packages-at-run-time',
       comment: '`npm start` installs run-time packages only.',
       severity: 'error',
