@@ -154,7 +154,8 @@ export function createIntake(parts: IntakeOptions): Intake {
     const mapped = mapJob(job, { options, site, queue, id, retries: parts.retries });
     if (mapped.kind === 'refused') return refuse(coming, mapped.error, mapped.reason);
     try {
-      return await offer(coming, await filled(mapped.plan));
+      await offer(coming, await filled(mapped.plan));
+      return undefined;
     } catch (caught) {
       if (caught instanceof InputUnavailable) return refuse(coming, caught.error, caught.message);
       log.warn(
