@@ -48,7 +48,7 @@ module.exports = {
       name: 'transports-only-in-bindings',
       comment: 'A bus library is the business of the binding that wraps it.',
       severity: 'error',
-      from: { path: ours, pathNot: '^(protocol/bindings|test)/' },
+      from: { path: ours, pathNot: '^(protocol/bindings|test)/|^adapters/jobs/alien/jalien-socket[.]ts$' },
       to: { path: '(^|node_modules/)(ws|amqplib|@xmpp/[^/]+|@types/ws)(/|$)' },
     },
     {
@@ -72,6 +72,19 @@ module.exports = {
       severity: 'error',
       from: { path: '^adapters/(jobs|storage)/' },
       to: { path: '^adapters/(jobs|storage)/', pathNot: '^adapters/$1/' },
+    },
+    {
+      name: 'frameworks-apart',
+      comment: 'The adapter of one framework is the kit’s user, never another adapter’s.',
+      severity: 'error',
+      from: { path: '^adapters/jobs/([^/]+)/', pathNot: '^adapters/jobs/kit/' },
+      to: { path: '^adapters/jobs/[^/]+/', pathNot: '^adapters/jobs/(?:$1|kit)/' },
+    },
+    {
+      name: 'the-kit-knows-no-framework',
+      severity: 'error',
+      from: { path: '^adapters/jobs/kit/' },
+      to: { path: '^adapters/jobs/[^/]+/', pathNot: '^adapters/jobs/kit/' },
     },
     {
       name: 'no-development-packages-at-run-time',

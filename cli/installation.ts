@@ -295,7 +295,7 @@ export async function writeGenerated(directory: string, role: Role, generated: o
 }
 
 /** As `writeGenerated`, for any program; those of frameworks have no control socket. */
-export async function writePart(directory: string, role: ProgramRole, generated: object): Promise<void> {
+async function writePart(directory: string, role: ProgramRole, generated: object): Promise<void> {
   await makeDirectory(roleDirectory(directory, role), 0o700);
   await writeDurably(generatedFile(directory, role), `${JSON.stringify(generated, null, 2)}\n`);
 }

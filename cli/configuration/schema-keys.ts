@@ -20,7 +20,7 @@ export const ANY = '*';
 export const QUEUES = 'queues';
 
 /** The section that is one setting as a whole. */
-export const FRAMEWORKS = 'frameworks';
+const FRAMEWORKS = 'frameworks';
 
 type Part = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@ import { fitting, MAX_FETCH_JOBS } from '../fetch-bound.ts';
 import type { Fetched, NewJob } from '../job-adapter.ts';
 
 /** How long a job that was handed over waits to be named as accepted before it is handed over again. */
-export const HAND_AGAIN_MS = 10_000;
+const HAND_AGAIN_MS = 10_000;
 
 /**
  * Jobs that were taken from a framework and that no broker has named as accepted, and how many are with us in all. Lives in memory:
