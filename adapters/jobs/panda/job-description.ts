@@ -98,6 +98,7 @@ function planOf(job: PandaJob, mapping: Mapping): JobPlan {
   const { options } = mapping;
   checkOutputs(job);
   const isPilot = options.mode === 'pilot';
+  const hasParts = options.takesEvents && isOn(job.members['eventService']);
   const run = isPilot ? pilotRun(options) : payloadRun(job, options);
   const newJob = {
     job: mapping.id,
@@ -119,8 +120,9 @@ function planOf(job: PandaJob, mapping: Mapping): JobPlan {
       ...((isOptional || isPilot) && { optional: true }),
     })),
     limits: limitsOf(job),
-    requirements: isPilot ? `HasPilotMode && ${requirementsOf(job)}` : requirementsOf(job),
+    requirements: isPilot || hasParts ? `HasPilotMode && ${requirementsOf(job)}` : requirementsOf(job),
     ...(isPilot && { pilot: { dialect: 'panda' as const } }),
+    ...(hasParts && { parts: true as const }),
   };
   return { job, inputs: run.inputs, newJob, description };
 }

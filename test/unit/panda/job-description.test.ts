@@ -103,6 +103,13 @@ describe('a job of PanDA in our words', () => {
     });
   });
 
+  it('has parts where it is of the event service, and an agent that serves them', () => {
+    const { description } = plan({ eventService: 'True', swRelease: 'NULL' }, { takesEvents: true });
+    expect(description.parts).toBe(true);
+    expect(description.requirements).toMatch(/^HasPilotMode && /u);
+    expect(plan({}, { takesEvents: true }).description).not.toHaveProperty('parts');
+  });
+
   it('has limits of ours where PanDA has none', () => {
     const { description } = plan({
       maxWalltime: 'NULL',
