@@ -32,7 +32,9 @@ const PATHS: Readonly<Record<FaultPlace, string>> = {
   all: '/v1/',
 };
 const STEP_MS = 1_000;
-const MOST_STEPS = 60;
+const STEPS = 20;
+/** Far below the deadline of a call, which would end before its answer could come. */
+const MOST_STEP_MS = 15_000;
 
 /** An adapter of the plain HTTP queue over its double: real sockets and files, a clock that the test turns. */
 export async function openHttpQueueFixture(
@@ -92,7 +94,7 @@ export async function openHttpQueueFixture(
 
   const quiet = (): Promise<void> => untilQuiet(() => http.open <= server.stuck);
   const advance = async (ms: number): Promise<void> => {
-    const step = Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS));
+    const step = Math.min(MOST_STEP_MS, Math.max(STEP_MS, Math.ceil(ms / STEPS)));
     await quiet();
     for (let left = ms; left > 0; left -= step) {
       clock.advance(Math.min(step, left));
