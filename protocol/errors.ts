@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'INVALID_CONTEXT'
   | 'INVALID_HISTOGRAM'
   | 'INVALID_REQUEST'
+  | 'JDL_SYNTAX'
   | 'LAUNCH_REFUSED'
   | 'LEDGER_CORRUPT'
   | 'LEDGER_FULL'

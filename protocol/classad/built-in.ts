@@ -1,5 +1,5 @@
 import type { Budget } from './budget.ts';
-import type { Value } from './value.ts';
+import type { Value, World } from './value.ts';
 
 /** A function of the language: how many parameters it takes, and what it makes of their values. */
 export interface BuiltIn {
@@ -7,7 +7,7 @@ export interface BuiltIn {
   readonly fewest: number;
   readonly most: number;
   /** Gets between `fewest` and `most` values. Never throws; pays for work that grows with its input from the budget. */
-  apply(values: readonly Value[], budget: Budget): Value;
+  apply(values: readonly Value[], budget: Budget, world: World | undefined): Value;
 }
 
 /** A function of exactly one parameter. */

@@ -1,4 +1,4 @@
-import { type Budget, exhaust, spend } from './budget.ts';
+import { type Budget, exhaust, spend, spendCharacters } from './budget.ts';
 import type {
   Ad,
   Attribute,
@@ -9,20 +9,25 @@ import type {
 } from './expression.ts';
 import { callFunction } from './functions.ts';
 import { lowerCase } from './letter-case.ts';
-import { defaultSteps, maxDepth, maxItems } from './limits.ts';
+import { defaultSteps, maxDepth, maxItems, maxSourceLength } from './limits.ts';
+import { toText } from './functions-conversion.ts';
+import { parseExpression } from './parser.ts';
 import { applyStrict, applyUnary, truthOf } from './operators.ts';
-import { booleanValue, errorValue, type Scalar, undefinedValue } from './scalar.ts';
-import type { Scope, Value } from './value.ts';
+import { booleanValue, errorValue, type Scalar, stringValue, undefinedValue } from './scalar.ts';
+import { unparse } from './unparse.ts';
+import type { Scope, Value, World } from './value.ts';
 
-/** The ads an expression is evaluated between, and the steps it may take (`defaultSteps` unless given). */
+/** The ads an expression is evaluated between, the steps it may take (`defaultSteps` unless given), and what else it may see. */
 export interface EvaluationContext {
   readonly my: Ad;
   readonly target?: Ad;
   readonly budget?: number;
+  readonly world?: World;
 }
 
 interface Evaluation {
   readonly budget: Budget;
+  readonly world: World | undefined;
   /** Attributes being evaluated: meeting one again is a circular reference. */
   readonly active: Set<Attribute>;
   depth: number;
@@ -36,7 +41,11 @@ interface Evaluation {
 export function evaluate(expression: Expression, context: EvaluationContext): Value {
   const budget: Budget = { stepsLeft: context.budget ?? defaultSteps, exhausted: false };
   const scope: Scope = { ad: context.my, parent: undefined, target: context.target };
-  const value = evaluateNode({ budget, active: new Set(), depth: 0 }, expression, scope);
+  const value = evaluateNode(
+    { budget, world: context.world, active: new Set(), depth: 0 },
+    expression,
+    scope,
+  );
   return budget.exhausted ? errorValue : value;
 }
 
@@ -91,17 +100,18 @@ function evaluateReference(
   attribute: string,
   scope: Scope,
 ): Value {
-  if (name === undefined) return evaluateBareName(evaluation, attribute, scope);
-  const side = name === 'my' || name === 'self' ? outermost(scope) : otherSide(scope);
-  return side === undefined ? undefinedValue : evaluateAttribute(evaluation, attribute, side);
+  const place = placeOf(name, attribute, scope);
+  return place === undefined ? undefinedValue : evaluateAttribute(evaluation, attribute, place);
 }
 
-function evaluateBareName(evaluation: Evaluation, attribute: string, scope: Scope): Value {
+/** Where a name is looked up: without a scope, in the own ad and those it stands in, then in the other. */
+function placeOf(name: ScopeName | undefined, attribute: string, scope: Scope): Scope | undefined {
+  if (name === 'my' || name === 'self') return outermost(scope);
+  if (name !== undefined) return otherSide(scope);
   for (let place: Scope | undefined = scope; place !== undefined; place = place.parent) {
-    if (place.ad.attributes.has(attribute)) return evaluateAttribute(evaluation, attribute, place);
+    if (place.ad.attributes.has(attribute)) return place;
   }
-  const other = otherSide(scope);
-  return other === undefined ? undefinedValue : evaluateAttribute(evaluation, attribute, other);
+  return otherSide(scope);
 }
 
 function evaluateAttribute(evaluation: Evaluation, name: string, place: Scope): Value {
@@ -152,18 +162,59 @@ function evaluateCall(
   parameters: readonly Expression[],
   scope: Scope,
 ): Value {
-  const [condition, yes, no] = parameters;
-  if (lowerCase(name) !== 'ifthenelse') {
-    return callFunction(
-      name,
-      () => parameters.map((parameter) => evaluateNode(evaluation, parameter, scope)),
-      parameters.length,
-      evaluation.budget,
-    );
+  switch (lowerCase(name)) {
+    case 'ifthenelse':
+      return ifThenElse(evaluation, parameters, scope);
+    case 'unparse':
+      return unparseAttribute(evaluation, parameters, scope);
+    case 'eval':
+      return evaluateText(evaluation, parameters, scope);
+    default:
+      return callFunction(
+        name,
+        () => parameters.map((parameter) => evaluateNode(evaluation, parameter, scope)),
+        parameters.length,
+        evaluation,
+      );
   }
+}
+
+function ifThenElse(evaluation: Evaluation, parameters: readonly Expression[], scope: Scope): Value {
+  const [condition, yes, no] = parameters;
   if (condition === undefined || yes === undefined || no === undefined || parameters.length !== 3)
     return errorValue;
   return choose(evaluation, condition, yes, no, scope);
+}
+
+/** What an attribute is bound to, as text and not evaluated; empty where there is no such attribute. */
+function unparseAttribute(evaluation: Evaluation, parameters: readonly Expression[], scope: Scope): Value {
+  const [reference] = parameters;
+  if (reference?.kind !== 'attribute' || parameters.length !== 1) return errorValue;
+  const place = placeOf(reference.scope, lowerCase(reference.name), scope);
+  const expression = place?.ad.attributes.get(lowerCase(reference.name))?.expression;
+  if (expression === undefined) return stringValue('');
+  const text = unparse(expression);
+  return spendCharacters(evaluation.budget, 8 * text.length) ? stringValue(text) : errorValue;
+}
+
+/** Evaluates the text of a value where the call stands. Each character costs a step: to parse is dearer than to evaluate. */
+function evaluateText(evaluation: Evaluation, parameters: readonly Expression[], scope: Scope): Value {
+  const [parameter] = parameters;
+  if (parameter === undefined || parameters.length !== 1) return errorValue;
+  const text = toText(evaluateNode(evaluation, parameter, scope));
+  if (text === undefined || text.length > maxSourceLength || !spend(evaluation.budget, text.length))
+    return errorValue;
+  const expression = parsed(text);
+  return expression === undefined ? errorValue : evaluateNode(evaluation, expression, scope);
+}
+
+function parsed(text: string): Expression | undefined {
+  try {
+    return parseExpression(text);
+  } catch {
+    // The language has a value for a text that is no expression.
+    return undefined;
+  }
 }
 
 function choose(

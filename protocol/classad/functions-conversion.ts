@@ -24,6 +24,7 @@ export const conversionFunctions: readonly BuiltIn[] = [
   isKind('isClassAd', 'ad'),
   ofOne('int', (value) => toInteger(value, Math.trunc)),
   ofOne('floor', (value) => toInteger(value, Math.floor)),
+  ofOne('ceil', (value) => toInteger(value, Math.ceil)),
   ofOne('ceiling', (value) => toInteger(value, Math.ceil)),
   ofOne('round', (value) => toInteger(value, roundHalfEven)),
   ofOne('real', (value) => {
@@ -55,7 +56,8 @@ export function toText(value: Value): string | undefined {
   }
 }
 
-function toInteger(value: Value, rounded: (real: number) => number): Value {
+/** The integer of a value as `int()` gives it, a real rounded as the caller says. */
+export function toInteger(value: Value, rounded: (real: number) => number): Value {
   if (value.kind === 'integer') return value;
   const exact = value.kind === 'string' ? integerIn(value.value) : undefined;
   if (exact !== undefined) return fitting(exact);

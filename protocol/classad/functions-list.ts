@@ -1,6 +1,8 @@
 import type { Budget } from './budget.ts';
 import { spend } from './budget.ts';
 import { type BuiltIn, ofOne } from './built-in.ts';
+import type { StrictOperator } from './expression.ts';
+import { lowerCase } from './letter-case.ts';
 import { applyStrict, isIdentical } from './operators.ts';
 import { booleanValue, errorValue, integerValue, realValue, undefinedValue } from './scalar.ts';
 import type { Value } from './value.ts';
@@ -12,11 +14,53 @@ import type { Value } from './value.ts';
 export const listFunctions: readonly BuiltIn[] = [
   { name: 'member', fewest: 2, most: 2, apply: member },
   { name: 'identicalMember', fewest: 2, most: 2, apply: identicalMember },
-  ofOne('sum', (value, budget) => fold(value, budget, integerValue(0), (items) => items.reduce(add(budget)))),
-  ofOne('avg', (value, budget) => fold(value, budget, realValue(0), (items) => average(items, budget))),
-  ofOne('min', (value, budget) => fold(value, budget, undefinedValue, (items) => pick('<', items, budget))),
-  ofOne('max', (value, budget) => fold(value, budget, undefinedValue, (items) => pick('>', items, budget))),
+  ...(['sum', 'avg', 'min', 'max'] as const).map((how) =>
+    ofOne(how, (value, budget) => foldList(how, value, budget)),
+  ),
+  { name: 'anyCompare', fewest: 3, most: 3, apply: (values, budget) => compareAll(values, 'any', budget) },
+  { name: 'allCompare', fewest: 3, most: 3, apply: (values, budget) => compareAll(values, 'all', budget) },
 ];
+
+const comparisons: ReadonlyMap<string, StrictOperator> = new Map([
+  ['<', '<'],
+  ['<=', '<='],
+  ['==', '=='],
+  ['!=', '!='],
+  ['>', '>'],
+  ['>=', '>='],
+  ['is', '=?='],
+  ['isnt', '=!='],
+  ['=?=', '=?='],
+  ['=!=', '=!='],
+]);
+
+/** Whether any, or every, item of a list compares to a value; a comparison that is not TRUE does not count. */
+function compareAll(values: readonly Value[], how: 'any' | 'all', budget: Budget): Value {
+  const [name, list, value] = values;
+  if (name?.kind === 'undefined' || list?.kind === 'undefined') return undefinedValue;
+  const operator = name?.kind === 'string' ? comparisons.get(lowerCase(name.value)) : undefined;
+  if (operator === undefined || list?.kind !== 'list' || value === undefined) return errorValue;
+  if (value.kind === 'list' || value.kind === 'ad' || !spend(budget, list.items.length)) return errorValue;
+  const holds = (item: Value): boolean => {
+    const result = applyStrict(operator, item, value, budget);
+    return result.kind === 'boolean' && result.value;
+  };
+  return booleanValue(how === 'any' ? list.items.some(holds) : list.items.every(holds));
+}
+
+/** Sum, average, least or greatest of a list of numbers. */
+export function foldList(how: 'sum' | 'avg' | 'min' | 'max', list: Value, budget: Budget): Value {
+  switch (how) {
+    case 'sum':
+      return fold(list, budget, integerValue(0), (items) => items.reduce(add(budget)));
+    case 'avg':
+      return fold(list, budget, realValue(0), (items) => average(items, budget));
+    case 'min':
+      return fold(list, budget, undefinedValue, (items) => pick('<', items, budget));
+    case 'max':
+      return fold(list, budget, undefinedValue, (items) => pick('>', items, budget));
+  }
+}
 
 interface Membership {
   readonly items: readonly Value[];

@@ -1,10 +1,9 @@
 import { type Budget, exhaust, spendCharacters } from './budget.ts';
-import { allStrings, type BuiltIn, ofOne } from './built-in.ts';
+import { type BuiltIn, ofOne } from './built-in.ts';
 import { toText } from './functions-conversion.ts';
 import { lowerCase, upperCase } from './letter-case.ts';
 import { maxItems, maxStringLength } from './limits.ts';
-import { patternMatches } from './pattern.ts';
-import { booleanValue, errorValue, integerValue, stringValue, undefinedValue } from './scalar.ts';
+import { errorValue, integerValue, stringValue, undefinedValue } from './scalar.ts';
 import type { Value } from './value.ts';
 
 /** Functions of strings. Lengths and offsets count characters (code points); case means the letters A to Z. */
@@ -14,19 +13,6 @@ export const textFunctions: readonly BuiltIn[] = [
   ofOne('toLower', (value, budget) => changed(value, lowerCase, budget)),
   { name: 'substr', fewest: 2, most: 3, apply: substring },
   ofOne('size', sizeOf),
-  {
-    name: 'stringListMember',
-    fewest: 2,
-    most: 3,
-    apply: (values, budget) => listedIn(values, (word) => word, budget),
-  },
-  {
-    name: 'stringListIMember',
-    fewest: 2,
-    most: 3,
-    apply: (values, budget) => listedIn(values, lowerCase, budget),
-  },
-  { name: 'regexp', fewest: 2, most: 3, apply: matchPattern },
 ];
 
 function concatenate(values: readonly Value[], budget: Budget): Value {
@@ -81,29 +67,4 @@ function sizeOf(value: Value, budget: Budget): Value {
     case 'real':
       return errorValue;
   }
-}
-
-/** Every character of the delimiter separates; empty words between delimiters do not count. */
-function listedIn(values: readonly Value[], normalized: (word: string) => string, budget: Budget): Value {
-  const [item, list, delimiter = ', '] = allStrings(values) ?? [];
-  if (item === undefined || list === undefined) return errorValue;
-  if (!spendCharacters(budget, item.length + 8 * list.length + delimiter.length)) return errorValue;
-  const separators = new Set(delimiter);
-  const wanted = normalized(item);
-  let word = '';
-  for (const character of list) {
-    if (!separators.has(character)) word += character;
-    else if (word !== '' && normalized(word) === wanted) return booleanValue(true);
-    else word = '';
-  }
-  return booleanValue(word !== '' && normalized(word) === wanted);
-}
-
-function matchPattern(values: readonly Value[], budget: Budget): Value {
-  if (values.some((value) => value.kind === 'error')) return errorValue;
-  if (values.some((value) => value.kind === 'undefined')) return undefinedValue;
-  const [pattern, text, options = ''] = allStrings(values) ?? [];
-  if (pattern === undefined || text === undefined) return errorValue;
-  const matched = patternMatches(pattern, text, options, budget);
-  return matched === undefined ? errorValue : booleanValue(matched);
 }

@@ -7,4 +7,4 @@ export { truthOf } from './operators.ts';
 export { parseAd, parseExpression } from './parser.ts';
 export { significantAttributes } from './significant-attributes.ts';
 export { unparse, unparseAd } from './unparse.ts';
-export type { Value } from './value.ts';
+export type { Value, World } from './value.ts';

@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js';
+import { type Matcher, RE2JS } from 're2js';
 import { type Budget, spend, spendCharacters } from './budget.ts';
 import { lowerCase } from './letter-case.ts';
 
@@ -24,18 +24,53 @@ export function patternMatches(
   options: string,
   budget: Budget,
 ): boolean | undefined {
+  return compiled(pattern, text, options, budget)?.test(text);
+}
+
+/** One match: where it is, and the texts of its groups, the whole first; a group that took no part is the empty text. */
+export interface Match {
+  readonly start: number;
+  readonly end: number;
+  readonly groups: readonly string[];
+}
+
+/** The first match, or all that do not overlap; nothing as in `patternMatches`. */
+export function patternParts(
+  pattern: string,
+  text: string,
+  options: string,
+  { all, budget }: { readonly all: boolean; readonly budget: Budget },
+): readonly Match[] | undefined {
+  const expression = compiled(pattern, text, options, budget);
+  if (expression === undefined) return undefined;
+  const matcher = expression.matcher(text);
+  const matches: Match[] = [];
+  // A search may look at all of the rest before it settles on a short match.
+  while (matcher.find()) {
+    const match = matchOf(matcher, text);
+    matches.push(match);
+    if (!all) break;
+    if (!spend(budget, visitSteps(pattern, text.length - match.end))) return undefined;
+  }
+  return matches;
+}
+
+function matchOf(matcher: Matcher, text: string): Match {
+  const groups = Array.from({ length: matcher.groupCount() + 1 }, (_, at) => {
+    const start = matcher.start(at);
+    return start < 0 ? '' : text.slice(start, matcher.end(at));
+  });
+  return { start: matcher.start(), end: matcher.end(), groups };
+}
+
+function compiled(pattern: string, text: string, options: string, budget: Budget): RE2JS | undefined {
   // A quotation can hide from the size estimate what a repetition applies to.
   if (pattern.length > longestPattern || pattern.includes('\\Q') || !spendCharacters(budget, options.length))
     return undefined;
-  const size = largestProgram(pattern);
-  const visits = size * (text.length + 1);
-  if (!spend(budget, compileSteps + size + Math.ceil(visits / visitsAStep))) return undefined;
-  return matches(pattern, text, flagsOf(options));
-}
-
-function matches(pattern: string, text: string, flags: number): boolean | undefined {
+  const cost = compileSteps + largestProgram(pattern) + visitSteps(pattern, text.length);
+  if (!spend(budget, cost)) return undefined;
   try {
-    return RE2JS.compile(pattern, flags).test(text);
+    return RE2JS.compile(pattern, flagsOf(options));
   } catch {
     // Whatever the library refuses is not a pattern; the language has a value for that.
     return undefined;
@@ -46,6 +81,10 @@ function flagsOf(options: string): number {
   const letters = new Set(lowerCase(options));
   const flag = (letter: string, value: number): number => (letters.has(letter) ? value : 0);
   return flag('i', RE2JS.CASE_INSENSITIVE) | flag('m', RE2JS.MULTILINE) | flag('s', RE2JS.DOTALL);
+}
+
+function visitSteps(pattern: string, characters: number): number {
+  return Math.ceil((largestProgram(pattern) * (characters + 1)) / visitsAStep);
 }
 
 /**

@@ -8,8 +8,16 @@ export interface Scope {
   readonly target: Ad | undefined;
 }
 
-/** What an expression evaluates to. Absolute and relative times (absTime, relTime) are not values yet. */
+/** What an expression evaluates to. Absolute and relative times (absTime, relTime) are not values: times are integers. */
 export type Value =
   | Scalar
   | { readonly kind: 'list'; readonly items: readonly Value[] }
   | { readonly kind: 'ad'; readonly scope: Scope };
+
+/** What an evaluation may see beyond the two ads. Without it the functions that need it are an error, so that results repeat. */
+export interface World {
+  /** Whole seconds since the Unix epoch. */
+  readonly nowSeconds: number;
+  /** A number from 0 up to, not including, 1. */
+  random(): number;
+}

@@ -1,0 +1,63 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { CoPilotError } from '../../../protocol/errors.ts';
+
+/** Keeps what the adapter must know of a job readable for itself alone: the broker carries it, and its ledger holds it. */
+export interface SealedState {
+  /** Throws `INVALID_REQUEST` where it would be longer than what a job may carry. */
+  seal(value: object): string;
+  /** Undefined for anything that this adapter did not seal. */
+  open(text: string): unknown;
+}
+
+/** As much as a job carries. */
+const MOST_CHARACTERS = 4096;
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const MOST_PLAIN_BYTES = 256 * 1024;
+
+/** Reads the key from a file of the adapter's own, and makes it at the first start. Rejects with `INVALID_CONFIGURATION`. */
+export async function openSealedState(keyFile: string): Promise<SealedState> {
+  const key = await keyIn(keyFile);
+  return {
+    seal(value) {
+      const nonce = randomBytes(NONCE_BYTES);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce);
+      const plain = deflateRawSync(Buffer.from(JSON.stringify(value)));
+      const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+      const text = sealed.toString('base64url');
+      if (text.length <= MOST_CHARACTERS) return text;
+      throw new CoPilotError('INVALID_REQUEST', 'its outputs are more than a job can carry');
+    },
+    open(text) {
+      if (text === '' || text.length > MOST_CHARACTERS) return undefined;
+      try {
+        return JSON.parse(plainOf(Buffer.from(text, 'base64url'), key)) as unknown;
+      } catch {
+        // Whoever wrote it, it was not this adapter.
+        return undefined;
+      }
+    },
+  };
+}
+
+function plainOf(sealed: Buffer, key: Buffer): string {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES));
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  const plain = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  return inflateRawSync(plain, { maxOutputLength: MOST_PLAIN_BYTES }).toString('utf8');
+}
+
+async function keyIn(path: string): Promise<Buffer> {
+  const known = await readFile(path).catch(() => undefined);
+  if (known !== undefined) {
+    if (known.length === KEY_BYTES) return known;
+    throw new CoPilotError('INVALID_CONFIGURATION', `${path} is not a key of this adapter's`);
+  }
+  const made = randomBytes(KEY_BYTES);
+  await writeFile(path, made, { mode: 0o600, flag: 'wx' });
+  await chmod(path, 0o600);
+  return made;
+}

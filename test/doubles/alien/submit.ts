@@ -1,0 +1,27 @@
+/** Submits jobs by `enterCommand`, as the command line of AliEn does; prints their numbers. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { rpcCall, SUBMITTED_FILE } from './rpc-call.ts';
+
+const { values } = parseArgs({
+  options: { url: { type: 'string' }, jobs: { type: 'string' }, directory: { type: 'string' } },
+});
+const file = join(values.directory ?? process.cwd(), SUBMITTED_FILE);
+const before = JSON.parse(await readFile(file, 'utf8').catch(() => '[]')) as readonly number[];
+const submitted: number[] = [];
+for (let number = 1; number <= Number(values.jobs ?? 1); number++) {
+  const jdl = [
+    'Executable = "sim.sh";',
+    `Arguments = "${before.length + number}";`,
+    `OutputDir = "/alice/cern.ch/user/v/volunteer/out/${before.length + number}";`,
+    'OutputArchive = {"logs.zip:stdout,stderr@disk=1"};',
+    'OutputFile = {"events.txt@disk=1"};',
+    'TTL = 3600;',
+  ].join('\n');
+  const id = await rpcCall(values.url ?? '', 'enterCommand', ['volunteer@submit', jdl, 0, 0, 0, {}]);
+  if (typeof id !== 'number') throw new Error(`refused: ${JSON.stringify(id)}`);
+  submitted.push(id);
+}
+await writeFile(file, JSON.stringify([...before, ...submitted]));
+process.stdout.write(`${JSON.stringify({ submitted: submitted.map(String) })}\n`);
