@@ -97,7 +97,7 @@ export async function createAlienAdapter(
   await source.resume();
   /** The queue says nothing unasked. */
   const stopLooking = repeatEvery(
-    { clock, log, everyMs: LOOK_MS, failure: 'the queue was not asked for jobs' },
+    { clock, log, everyMs: options.lookSeconds * 1000, failure: 'the queue was not asked for jobs' },
     async () => {
       for (const queue of Object.keys(settings.queues)) {
         const count = handed.waiting(queue) + (await source.waiting(queue));
@@ -200,8 +200,6 @@ export async function createAlienAdapter(
 }
 
 const MOST_OVER = 10_000;
-/** How often the queue is asked how many jobs wait. */
-const LOOK_MS = 30_000;
 
 /** AliEn's word for how the last attempt ended. */
 function errorOf(attempts: readonly FailedAttempt[]): string {

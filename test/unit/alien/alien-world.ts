@@ -72,6 +72,7 @@ export async function alienWorld({
       attempts: 5,
       options: {
         user: 'vol',
+        heartbeatSeconds: 300,
         partitions: ['volunteer'],
         packages: [PACKAGE],
         installedPackages: [],
