@@ -26,6 +26,8 @@ import { createJobSource } from './job-source.ts';
 import { openState, sealState } from './job-state.ts';
 import { createLifeSigns } from './life-signs.ts';
 import { type MatchedJob, openMatchJournal } from './match-journal.ts';
+import { createSideCentral } from './side-central.ts';
+import { storeBySide } from './side-storing.ts';
 import { openSealedState, type SealedState } from './sealed-state.ts';
 
 /** Most of one failure that goes into a job's log. */
@@ -273,6 +275,7 @@ function nameOf(text: string): string {
 async function openCentral(parts: FrameworkParts, options: AlienOptions): Promise<Central> {
   const open = async (url: string | undefined): Promise<FrameworkHttp> =>
     url === undefined ? parts.http : parts.openHttp(url);
+  if (options.way === 'side') return createSideCentral(parts.http, options.hosts.host);
   const clusterMonitor =
     options.clusterMonitor === undefined ? undefined : await open(options.clusterMonitor);
   return createClassicCentral({
@@ -290,12 +293,17 @@ const COMMAND_MS = 120_000;
 const TRANSFER_MS = 3_600_000;
 
 async function openCatalogue(
-  { clock, credential, settings }: FrameworkParts,
-  { catalogueDirectory, jalien, xrdcp }: AlienOptions,
+  { clock, credential, settings, http }: FrameworkParts,
+  { way, catalogueDirectory, jalien, xrdcp }: AlienOptions,
 ): Promise<Catalogue> {
-  if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
-  const { caFile } = settings.credential;
-  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-  const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
-  return createJalienCatalogue(session, createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS }));
+  const transfer = createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS });
+  const open = async (): Promise<Catalogue> => {
+    if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
+    const { caFile } = settings.credential;
+    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+    const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
+    return createJalienCatalogue(session, transfer);
+  };
+  const catalogue = await open();
+  return way === 'side' ? { ...catalogue, store: storeBySide(http, transfer) } : catalogue;
 }
