@@ -112,7 +112,13 @@ export async function openAlienFixture({
     credential: { tokenFile },
     attempts,
     ceilingFile,
-    options: { user: 'vol', catalogueDirectory: catalogue, pollSeconds: 1 },
+    options: {
+      user: 'vol',
+      catalogueDirectory: catalogue,
+      pollSeconds: 1,
+      heartbeatSeconds: 120,
+      lookSeconds: 100,
+    },
   };
   const status = Buffer.from('exit=0\nvalidation=none\n');
   const finish = async (
