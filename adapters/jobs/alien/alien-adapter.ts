@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createInputStore } from '../kit/input-store.ts';
 import { oneAtATime } from '../kit/one-at-a-time.ts';
+import { repeatEvery } from '../kit/repeat-every.ts';
 import { createResultReader } from '../kit/result-reader.ts';
 import type { FailedAttempt, NewJob, Work } from '../job-adapter.ts';
 import { type AlienOptions, alienOptions } from './alien-options.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { AlienJob, Central } from './central.ts';
+import { type AlienJob, type Central, endJob } from './central.ts';
 import { createClassicCentral } from './classic-central.ts';
 import { describeJob } from './describe-job.ts';
 import { createDirectoryCatalogue } from './directory-catalogue.ts';
@@ -43,6 +44,7 @@ export async function createAlienAdapter(
       'the alien framework needs the Data Bridge: set `bridge`',
     );
   const work = join(directory, 'work');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   await rm(work, { recursive: true, force: true });
   const sealed = await openSealedState(join(directory, 'state.key'));
   const journal = await openMatchJournal(join(directory, 'matched'));
@@ -68,7 +70,6 @@ export async function createAlienAdapter(
     central,
     jobOf,
     everyMs: options.heartbeatSeconds * 1000,
-    probeMs: options.probeSeconds * 1000,
     waitMs: options.waitSeconds * 1000,
     onOver: kill,
   });
@@ -85,9 +86,25 @@ export async function createAlienAdapter(
     journal,
     hosts,
     pollMs: options.pollSeconds * 1000,
+    onAccepted(job, matched) {
+      handed.accept([job]);
+      const outputs = { directory: '', outputs: [], onError: [] };
+      const state = sealState(sealed, { job: jobIn(matched), outputs });
+      signs.waits({ job, attempt: 0, progress: 0, state });
+    },
     prepare: (id, matched, known) => newJob({ id, matched, known, options, sealed, inputs, parts }),
   });
   await source.resume();
+  /** The queue says nothing unasked. */
+  const stopLooking = repeatEvery(
+    { clock, log, everyMs: LOOK_MS, failure: 'the queue was not asked for jobs' },
+    async () => {
+      for (const queue of Object.keys(settings.queues)) {
+        const count = handed.waiting(queue) + (await source.waiting(queue));
+        if (count > 0) handler?.({ kind: 'available', queue, count });
+      }
+    },
+  );
 
   /** Tells the queue, and the broker where the job is no longer ours. */
   const advance = async (job: string, known: AlienJob, to: string): Promise<void> => {
@@ -103,6 +120,14 @@ export async function createAlienAdapter(
     kill(job);
     return undefined;
   };
+  const accept = async (jobs: readonly string[]): Promise<void> => {
+    for (const job of jobs) {
+      const state = handed.find(job)?.state;
+      if (state !== undefined) signs.waits({ job, attempt: 0, progress: 0, state });
+      await journal.accept(job);
+    }
+    handed.accept(jobs);
+  };
   const end = async (job: string): Promise<void> => {
     signs.ended(job, Number.MAX_SAFE_INTEGER);
     handed.end(job);
@@ -113,14 +138,18 @@ export async function createAlienAdapter(
   return {
     fetch: (queue, max, accepted) =>
       inTurn(async () => {
-        handed.accept(accepted);
-        for (const job of accepted) await journal.accept(job);
-        await source.fill(queue, handed.wanted(queue, max)).catch((caught: unknown) => {
+        await accept(accepted);
+        const isFull = await source.fill(queue, max).catch((caught: unknown) => {
           // What was taken before is handed over all the same; without any, the broker hears why.
           if (handed.waiting(queue) === 0) throw caught;
           log.warn({ code: toCoPilotError(caught).code }, 'the queue cannot be asked for now');
+          return false;
         });
-        return handed.take(queue, max);
+        const fetched = handed.take(queue, max);
+        return {
+          jobs: fetched.jobs,
+          more: fetched.more || (isFull && fetched.jobs.length === max && max > 0),
+        };
       }),
     async started(job, attempt, _agent, state) {
       const known = live(job, state);
@@ -151,12 +180,11 @@ export async function createAlienAdapter(
       return answer;
     },
     async failed(job, outcome, reason, attempts, state) {
-      const known = jobOf(state);
+      const known = jobOf(state === '' ? (handed.find(job)?.state ?? '') : state);
       if (known === undefined) return;
       const to = outcome === 'cancelled' ? 'KILLED' : errorOf(attempts);
       await central.write(failureLines(known, reason, attempts));
-      if ((await central.setStatus(known, { to })) === 'refused')
-        throw new CoPilotError('UNREACHABLE', `AliEn does not let the job go to ${to} for now`);
+      await endJob(central, known, { to });
       await end(job);
     },
     onWork(next) {
@@ -164,6 +192,7 @@ export async function createAlienAdapter(
     },
     unfinished: () => handed.unfinished(),
     async stop() {
+      await stopLooking();
       await signs.stop();
       await catalogue.stop();
     },
@@ -171,6 +200,8 @@ export async function createAlienAdapter(
 }
 
 const MOST_OVER = 10_000;
+/** How often the queue is asked how many jobs wait. */
+const LOOK_MS = 30_000;
 
 /** AliEn's word for how the last attempt ended. */
 function errorOf(attempts: readonly FailedAttempt[]): string {
@@ -201,9 +232,12 @@ interface Making {
   readonly parts: FrameworkParts;
 }
 
+function jobIn({ id, token, user, ce }: MatchedJob): AlienJob {
+  return { id, token, user, ce };
+}
+
 async function newJob({ id, matched, known, options, sealed, inputs, parts }: Making): Promise<NewJob> {
-  const { id: number, token, user, ce } = matched;
-  const job: AlienJob = { id: number, token, user, ce };
+  const job = jobIn(matched);
   const described = describeJob(matched.jdl, job, known, options.requirements);
   const state = sealState(sealed, { job, outputs: described.outputs });
   const made: NewJob = {

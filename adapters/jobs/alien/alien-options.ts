@@ -19,7 +19,6 @@ export interface AlienOptions {
   readonly xrdcp: string;
   readonly pollSeconds: number;
   readonly heartbeatSeconds: number;
-  readonly probeSeconds: number;
   readonly waitSeconds: number;
   /** About the machines of the agents, beside what follows from the job. */
   readonly requirements: string;
@@ -41,7 +40,6 @@ const KNOWN = new Set([
   'xrdcp',
   'pollSeconds',
   'heartbeatSeconds',
-  'probeSeconds',
   'waitSeconds',
   'requirements',
   'host',
@@ -78,7 +76,6 @@ export function alienOptions({ options, queues }: FrameworkSettings): AlienOptio
     xrdcp: text(options, 'xrdcp', 'xrdcp'),
     pollSeconds: whole(options, 'pollSeconds', 15, [1, 3600]),
     heartbeatSeconds: whole(options, 'heartbeatSeconds', 60, [1, 1800]),
-    probeSeconds: whole(options, 'probeSeconds', 300, [1, 86_400]),
     waitSeconds: whole(options, 'waitSeconds', 21_600, [0, 604_800]),
     requirements: text(options, 'requirements', ''),
     hosts: hostsOf(options),

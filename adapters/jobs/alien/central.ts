@@ -1,3 +1,5 @@
+import { CoPilotError } from '../../../protocol/errors.ts';
+
 /** A job of AliEn that is ours until its token ends. */
 export interface AlienJob {
   /** The queue's number for it, in decimal. */
@@ -24,6 +26,9 @@ export interface StatusChange {
   readonly detail?: string;
 }
 
+/** Changes nothing but a ZOMBIE, which runs again; shows whether the job is still ours. */
+export const PROBE: StatusChange = { from: 'ZOMBIE', to: 'RUNNING' };
+
 /** `over`: the job is no longer ours, whatever became of it. `refused`: it is, and cannot change like that. */
 export type StatusAnswer = 'ok' | 'over' | 'refused';
 
@@ -44,8 +49,25 @@ export interface Central {
   setStatus(job: AlienJob, change: StatusChange): Promise<StatusAnswer>;
   /** Heartbeats and lines of job logs; a heartbeat brings a ZOMBIE back. */
   write(lines: readonly LogLine[]): Promise<void>;
+  /** How many jobs of that kind wait for such hosts, at most so many. */
+  offer(siteAd: string, slots: number): Promise<number>;
+  /** How many of the jobs are in which state. */
+  census(jobs: readonly AlienJob[]): Promise<ReadonlyMap<string, number>>;
   /** Whether a text stands in the job's log and the job has been saved. */
   isSaved(job: AlienJob, marker: string): Promise<boolean>;
   /** The state after SAVING: the classic queue registers outputs itself and goes on to DONE, JAliEn's has them registered. */
   readonly savedState: 'SAVED' | 'DONE';
+}
+
+/**
+ * The last word on a job, heard to have been heard: a queue that says yes to everything has not ended the job's token. Rejects where it
+ * was not done; `over` where the job had ended before.
+ */
+export async function endJob(central: Central, job: AlienJob, change: StatusChange): Promise<'ok' | 'over'> {
+  const answer = await central.setStatus(job, change);
+  if (answer === 'over') return 'over';
+  if (answer === 'refused')
+    throw new CoPilotError('UNREACHABLE', `AliEn does not let the job go to ${change.to} for now`);
+  if (job.token === '' || (await central.setStatus(job, PROBE)) === 'over') return 'ok';
+  throw new CoPilotError('UNREACHABLE', `AliEn said yes to ${change.to} and did not do it`);
 }

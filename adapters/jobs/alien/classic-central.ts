@@ -2,6 +2,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import type { Central, LogLine, MatchAnswer, StatusAnswer } from './central.ts';
+import { stateName } from './job-states.ts';
 import { callRpc } from './json-rpc.ts';
 
 export interface ClassicCentralOptions {
@@ -53,6 +54,20 @@ export function createClassicCentral(options: ClassicCentralOptions): Central {
         if (tag === 'proc') await callRpc(clusterMonitor, 'SetProcInfo', [job.id, text]);
         else await callRpc(clusterMonitor, 'putJobLog', [job.id, tag, text]);
       }
+    },
+    async offer(siteAd, slots) {
+      const result = await callRpc(broker, 'offerAgent', [user, host, siteAd, slots]);
+      const count = Number(Array.isArray(result) ? result[0] : result);
+      if (!Number.isInteger(count)) throw notDone('offerAgent');
+      return Math.max(0, Math.min(count, slots));
+    },
+    async census(jobs) {
+      const result = await callRpc(jobInfo, 'getJobInfo', [user, ...jobs.map(({ id }) => id)]);
+      if (typeof result !== 'object' || result === null || Array.isArray(result)) throw notDone('getJobInfo');
+      const counts = Object.entries(result).map(
+        ([state, count]) => [stateName(state), Number(count)] as const,
+      );
+      return new Map(counts);
     },
     async isSaved(job, marker) {
       const traces = [

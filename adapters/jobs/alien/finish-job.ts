@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
+import { toCoPilotError } from '../../../protocol/errors.ts';
 import { writeJdl } from '../../../protocol/jdl/index.ts';
 import type { ResultReader } from '../kit/result-reader.ts';
 import type { StoredFile } from '../job-adapter.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { AlienJob, Central, StatusChange } from './central.ts';
+import { type AlienJob, type Central, endJob, PROBE } from './central.ts';
 import { type JobStatus, jobStatusIn, OUTPUTS_NAME, STATUS_NAME } from './job-script.ts';
 import type { JobState } from './job-state.ts';
 import { type PlannedOutput, recycleDirectory } from './output-plan.ts';
@@ -27,9 +27,6 @@ export interface Result {
 }
 
 const MOST_STATUS_BYTES = 8192;
-
-/** Changes nothing but a ZOMBIE, and shows whether the job is still ours. */
-const PROBE: StatusChange = { from: 'ZOMBIE', to: 'RUNNING' };
 
 /** How a job ends in AliEn, and what of it is stored where. */
 interface Verdict {
@@ -66,22 +63,8 @@ export async function finishJob(
     ...logLines(status, job),
     { job, tag: 'trace', text: marker },
   ]);
-  return end(options.central, job, { to, marker, detail: resultJdl(stored.pfns) });
-}
-
-/** The last word; heard to have been heard: a queue that says yes to everything has not ended the job's token. */
-async function end(
-  central: Central,
-  job: AlienJob,
-  { to, marker, detail }: { readonly to: string; readonly marker: string; readonly detail: string },
-): Promise<'ok' | 'refused'> {
-  const answer = await central.setStatus(job, { to, detail });
-  if (answer === 'over') return ended(central, job, marker);
-  if (answer === 'refused')
-    throw new CoPilotError('UNREACHABLE', `AliEn does not let the job go to ${to} for now`);
-  if (job.token !== '' && (await central.setStatus(job, PROBE)) !== 'over')
-    throw new CoPilotError('UNREACHABLE', `AliEn said yes to ${to} and did not do it`);
-  return 'ok';
+  const answer = await endJob(options.central, job, { to, detail: resultJdl(stored.pfns) });
+  return answer === 'ok' ? 'ok' : ended(options.central, job, marker);
 }
 
 /** Whether this very result is what ended the job. */

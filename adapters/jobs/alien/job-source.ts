@@ -10,8 +10,10 @@ import type { MatchedJob, MatchJournal } from './match-journal.ts';
 
 /** Takes jobs from the queue for as long as it has some, each with its inputs where agents find them. */
 export interface JobSource {
-  /** At most so many new ones for a queue; resolves when they are ready, or when nothing more comes for now. */
-  fill(queue: string, wanted: number): Promise<void>;
+  /** As many as a fetch of `max` lacks; resolves when they are ready, or with false when nothing more comes for now. */
+  fill(queue: string, max: number): Promise<boolean>;
+  /** How many jobs wait in the queue for hosts of ours, as far as it says. */
+  waiting(queue: string): Promise<number>;
   /** After a restart: what the queue handed out before and no broker has. */
   resume(): Promise<void>;
 }
@@ -26,6 +28,8 @@ export interface JobSourceOptions {
   readonly journal: MatchJournal;
   readonly hosts: (queue: string) => HostClass | undefined;
   readonly pollMs: number;
+  /** A broker has it since before the restart, and nobody ran it then. */
+  readonly onAccepted: (job: string, matched: MatchedJob) => void;
   /** Makes our job of AliEn's. */
   readonly prepare: (id: string, matched: MatchedJob, hosts: HostClass) => Promise<NewJob>;
 }
@@ -33,6 +37,7 @@ export interface JobSourceOptions {
 /** How often a job whose inputs cannot be had for now is tried, once a fetch. */
 const MOST_TRIES = 20;
 const RETRY_MS = 30_000;
+const MOST_OFFERED = 1000;
 
 interface Waiting {
   readonly matched: MatchedJob;
@@ -41,7 +46,7 @@ interface Waiting {
 }
 
 export function createJobSource(options: JobSourceOptions): JobSource {
-  const { clock, log, server, central, handed, journal, hosts, pollMs, prepare } = options;
+  const { clock, log, server, central, handed, journal, hosts, pollMs, prepare, onAccepted } = options;
   /** Per advertisement, when the queue is asked again: hosts that are advertised alike wait together. */
   const pauses = new Map<string, number>();
   /** Packages that were asked for and are here, per queue. */
@@ -130,13 +135,19 @@ export function createJobSource(options: JobSourceOptions): JobSource {
   };
 
   return {
-    async fill(queue, wanted) {
+    async fill(queue, max) {
       for (const [id, { matched }] of unready) if (matched.queue === queue) await ready(id);
-      for (let left = wanted; left > 0; left--) if (!(await takeOne(queue))) return;
+      for (let left = handed.wanted(queue, max) - unready.size; left > 0; left--)
+        if (!(await takeOne(queue))) return false;
+      return true;
+    },
+    async waiting(queue) {
+      const known = classOf(queue);
+      return known === undefined ? 0 : central.offer(hostAd(known), MOST_OFFERED);
     },
     async resume() {
       for (const { job, matched, isAccepted } of await journal.entries()) {
-        if (isAccepted) handed.accept([job]);
+        if (isAccepted) onAccepted(job, matched);
         else unready.set(job, { matched, tries: 0, notBeforeMs: 0 });
       }
     },

@@ -1,6 +1,7 @@
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { createHeartbeats, type Beat, type Heartbeats } from '../kit/heartbeats.ts';
-import type { AlienJob, Central } from './central.ts';
+import { type AlienJob, type Central, PROBE } from './central.ts';
+import { isBehind, isUnderWay } from './job-states.ts';
 import { procInfoLine } from './proc-info.ts';
 
 /** Keeps the queue from thinking a job lost: it makes a ZOMBIE of one that is silent for an hour, and ends it after another. */
@@ -21,63 +22,74 @@ export interface LifeSignsOptions {
   readonly central: Central;
   readonly jobOf: (state: string) => AlienJob | undefined;
   readonly everyMs: number;
-  /** How often each job is asked for, so that one that ended in the queue is ended here. */
-  readonly probeMs: number;
   /** How long a job that nobody runs is kept alive. */
   readonly waitMs: number;
   /** The job is no longer ours. */
   readonly onOver: (job: string) => void;
 }
 
-/** A third of the silence that makes a ZOMBIE. */
-const WAITING_EVERY_MS = 1_200_000;
 /** An agent renews its lease far more often. */
 const SILENT_MS = 10_800_000;
 const BATCH = 100;
 
+interface Known {
+  readonly beat: Beat;
+  readonly job: AlienJob;
+}
+
+function isFine(state: string, isRunning: boolean): boolean {
+  return isUnderWay(state) || (!isRunning && isBehind(state) && state !== 'ZOMBIE');
+}
+
 export function createLifeSigns(options: LifeSignsOptions): LifeSigns {
-  const { clock, log, central, jobOf, everyMs, probeMs, waitMs, onOver } = options;
+  const { clock, log, central, jobOf, everyMs, waitMs, onOver } = options;
   const sinceMs = new Map<string, number>();
-  const probedMs = new Map<string, number>();
 
   const forget = (job: string): void => {
     sinceMs.delete(job);
-    probedMs.delete(job);
   };
-  /** Brings a ZOMBIE back, changes nothing else, and shows whether the job is still ours. */
-  const probe = async ({ job, state }: Beat): Promise<void> => {
-    const known = jobOf(state);
-    if (known === undefined || (probedMs.get(job) ?? 0) > clock.monotonicMs()) return;
-    probedMs.set(job, clock.monotonicMs() + probeMs);
-    if ((await central.setStatus(known, { from: 'ZOMBIE', to: 'RUNNING' })) === 'over') onOver(job);
+  const beatOf =
+    (isRunning: boolean) =>
+    async (batch: readonly Beat[]): Promise<void> => {
+      const known = batch.flatMap((beat): readonly Known[] => {
+        const job = jobOf(beat.state);
+        return job === undefined ? [] : [{ beat, job }];
+      });
+      await central.write(
+        known.map(({ beat, job }) => {
+          const wallSeconds = (clock.monotonicMs() - (sinceMs.get(beat.job) ?? clock.monotonicMs())) / 1000;
+          return { job, tag: 'proc', text: procInfoLine({ wallSeconds, cpuSeconds: 0, memoryMiB: 0 }) };
+        }),
+      );
+      await look(known, isRunning);
+    };
+  /** Whether all of them go on; of those that do not, one after the other is found by halves. */
+  const look = async (known: readonly Known[], isRunning: boolean): Promise<void> => {
+    const counts = await central.census(known.map(({ job }) => job));
+    const fine = [...counts].reduce((sum, [state, count]) => sum + (isFine(state, isRunning) ? count : 0), 0);
+    if (fine === known.length) return;
+    const [first, ...others] = known;
+    if (first === undefined) return;
+    if (others.length === 0) return mend(first, [...counts.keys()][0] ?? '', isRunning);
+    const half = Math.ceil(known.length / 2);
+    await look(known.slice(0, half), isRunning);
+    await look(known.slice(half), isRunning);
   };
-  const beat = async (batch: readonly Beat[]): Promise<void> => {
-    const lines = batch.flatMap(({ job, state }) => {
-      const known = jobOf(state);
-      const wallSeconds = (clock.monotonicMs() - (sinceMs.get(job) ?? clock.monotonicMs())) / 1000;
-      const text = procInfoLine({ wallSeconds, cpuSeconds: 0, memoryMiB: 0 });
-      return known === undefined ? [] : [{ job: known, tag: 'proc', text }];
-    });
-    await central.write(lines);
-    for (const one of batch) await probe(one);
+  /** What the queue did not hear it is told again; what it has ended is ended here. */
+  const mend = async ({ beat, job }: Known, state: string, isRunning: boolean): Promise<void> => {
+    const change = isBehind(state) && isRunning ? { to: 'RUNNING' } : PROBE;
+    if ((await central.setStatus(job, change)) === 'over') onOver(beat.job);
   };
-  const common = { clock, log, batch: BATCH, beat };
-  const running: Heartbeats = createHeartbeats({ ...common, everyMs, silentMs: SILENT_MS });
-  const waiting: Heartbeats = createHeartbeats({
-    ...common,
-    everyMs: Math.min(WAITING_EVERY_MS, Math.max(everyMs, waitMs)),
-    silentMs: waitMs,
-  });
+  const common = { clock, log, batch: BATCH, everyMs };
+  const running: Heartbeats = createHeartbeats({ ...common, silentMs: SILENT_MS, beat: beatOf(true) });
+  const waiting: Heartbeats = createHeartbeats({ ...common, silentMs: waitMs, beat: beatOf(false) });
 
   return {
     waits(one) {
       waiting.alive(one);
     },
     runs(one) {
-      if (!sinceMs.has(one.job)) {
-        sinceMs.set(one.job, clock.monotonicMs());
-        probedMs.set(one.job, clock.monotonicMs() + probeMs);
-      }
+      if (!sinceMs.has(one.job)) sinceMs.set(one.job, clock.monotonicMs());
       running.alive(one);
       waiting.ended(one.job, one.attempt);
     },

@@ -10,7 +10,7 @@ import { type InputFetcher, InputUnavailable } from './input-fetcher.ts';
 import { type JobPlan, mapJob, newJobOf } from './job-description.ts';
 import { outcomeFor } from './outcome.ts';
 import type { Heard, JobUpdate, PandaClient } from './panda-client.ts';
-import { type PandaJob, readJob } from './panda-job.ts';
+import { type PandaJob, type ReadJob, readJob } from './panda-job.ts';
 import type { PandaOptions } from './panda-options.ts';
 import { PILOT_ERRORS, type PilotError } from './pilot-errors.ts';
 import { commandOf } from './states.ts';
@@ -23,6 +23,8 @@ export interface Intake {
   fetch(queue: string, max: number, accepted: readonly string[]): Promise<Fetched>;
   /** The broker speaks of the jobs. Resolves once another process would not hand them over again. */
   accepted(ids: readonly string[]): Promise<void>;
+  /** What PanDA calls a job that no broker has named yet, for where one speaks of it and has no state. */
+  waiting(id: string): { readonly job: PandaJob; readonly site: string } | undefined;
   /** The job is over. */
   ended(id: string): void;
   stop(): void;
@@ -45,8 +47,18 @@ export interface IntakeOptions {
   readonly taken: TakenJobs;
   /** A job is on its way to an agent, or waits for one. */
   readonly onReady: (job: NewJob) => void;
+  /** PanDA wants a job ended that it just gave. */
+  readonly onUnwanted: (id: string) => void;
   /** A job that was prepared after its fetch was answered. */
   readonly onLate: (queue: string) => void;
+}
+
+/** One job of PanDA under our names. */
+interface Coming {
+  readonly id: string;
+  readonly queue: string;
+  readonly site: string;
+  readonly job: PandaJob;
 }
 
 /** A fetch waits so long for inputs; what comes later goes with the next. */
@@ -55,100 +67,104 @@ const AGAIN_MS = 10_000;
 
 export function createIntake(parts: IntakeOptions): Intake {
   const { clock, log, options, client, handed, taken } = parts;
-  const preparing = new Map<string, number>();
-  const again = new Set<Cancel>();
+  /** Taken from PanDA and neither handed over nor refused, by queue. */
+  const unready = new Map<string, Map<string, Promise<void>>>();
+  const timers = new Set<Cancel>();
   let isStopped = false;
 
-  const count = (queue: string, by: number): void =>
-    void preparing.set(queue, (preparing.get(queue) ?? 0) + by);
-  const later = (act: () => void): void => {
-    if (isStopped) return;
-    const cancel = clock.schedule(AGAIN_MS, () => {
-      again.delete(cancel);
+  const unreadyOf = (queue: string): Map<string, Promise<void>> => {
+    const known = unready.get(queue) ?? new Map<string, Promise<void>>();
+    unready.set(queue, known);
+    return known;
+  };
+  const after = (ms: number, act: () => void): Cancel => {
+    const cancel = clock.schedule(ms, () => {
+      timers.delete(cancel);
       act();
     });
-    again.add(cancel);
+    timers.add(cancel);
+    return () => {
+      timers.delete(cancel);
+      cancel();
+    };
+  };
+  const again = (act: () => void): void => {
+    if (!isStopped) after(AGAIN_MS, act);
   };
   const forget = (id: string): void => {
     taken
       .remove([id])
       .catch((caught: unknown) => log.warn({ err: caught, job: id }, 'a job could not be struck off'));
   };
-  const idOf = ({ id, attempt }: PandaJob): string =>
-    jobIdOf('panda', parts.server, String(id), String(attempt));
-  const updateOf = (job: PandaJob, queue: string): Omit<JobUpdate, 'status'> => ({
+  const comingOf = (queue: string, job: PandaJob): Coming => ({
+    id: jobIdOf('panda', parts.server, String(job.id), String(job.attempt)),
+    queue,
+    site: parts.queues[queue] ?? queue,
+    job,
+  });
+  const updateOf = ({ job, site }: Coming): Omit<JobUpdate, 'status'> => ({
     id: job.id,
     attempt: job.attempt,
-    site: parts.queues[queue] ?? queue,
+    site,
     node: options.scheduler,
   });
 
   /** PanDA fails a job that stays `sent` for half an hour. That it was killed meanwhile shows here first. */
-  async function begin(job: PandaJob, queue: string): Promise<'goes-on' | 'unwanted'> {
+  async function begin(coming: Coming): Promise<void> {
     try {
-      const heard = await parts.update({ ...updateOf(job, queue), status: 'starting' });
-      if (heard.kind === 'heard' && commandOf(heard.command) !== 'none') return 'unwanted';
-      if (heard.kind === 'not-heard')
-        log.warn({ panda: job.id, why: heard.why }, 'PanDA did not hear that a job starts');
+      const heard = await parts.update({ ...updateOf(coming), status: 'starting' });
+      if (heard.kind === 'not-heard') throw new CoPilotError('UNREACHABLE', heard.why);
+      if (commandOf(heard.command) !== 'none') parts.onUnwanted(coming.id);
     } catch (caught) {
-      log.warn({ panda: job.id, code: toCoPilotError(caught).code }, 'PanDA did not hear that a job starts');
+      const { code, message } = toCoPilotError(caught);
+      log.warn({ panda: coming.job.id, code, why: message }, 'PanDA did not hear that a job starts');
     }
-    return 'goes-on';
   }
 
-  /** Told until PanDA has heard it: a job that nobody runs must not look as if somebody did. */
-  function refuse(
-    job: PandaJob,
-    queue: string,
-    { error, reason }: { readonly error: PilotError; readonly reason: string },
-  ): void {
-    const id = idOf(job);
+  /** Told until PanDA has heard it: a job that nobody runs must not look as if somebody did. Resolves after the first try. */
+  async function refuse(coming: Coming, error: PilotError, reason: string): Promise<void> {
+    const { id, job } = coming;
     log.warn({ panda: job.id, job: id, reason: shown(reason) }, 'a job of PanDA is refused');
     handed.end(id);
     const outcome = outcomeFor(error, `refused by Co-Pilot: ${reason}`);
     const tell = async (): Promise<void> => {
-      const heard = await parts.update({
-        ...updateOf(job, queue),
-        status: 'failed',
-        outcome,
-        endMs: clock.wallMs(),
-      });
-      if (heard.kind === 'not-heard') throw new CoPilotError('UNREACHABLE', heard.why);
-      forget(id);
-    };
-    const tryTell = (): void => {
-      tell().catch((caught: unknown) => {
+      try {
+        const heard = await parts.update({
+          ...updateOf(coming),
+          status: 'failed',
+          outcome,
+          endMs: clock.wallMs(),
+        });
+        if (heard.kind === 'not-heard') throw new CoPilotError('UNREACHABLE', heard.why);
+        forget(id);
+      } catch (caught) {
         log.warn(
           { panda: job.id, code: toCoPilotError(caught).code },
           'PanDA did not hear that a job is refused',
         );
-        later(tryTell);
-      });
+        again(() => void tell());
+      }
     };
-    tryTell();
+    await tell();
   }
 
   /** Ends with the job offered to the broker, or refused to PanDA; what cannot be done now is done again later. */
-  async function prepare(job: PandaJob, queue: string): Promise<void> {
-    const id = idOf(job);
-    const site = parts.queues[queue] ?? queue;
+  async function prepare(coming: Coming): Promise<void> {
+    const { id, queue, site, job } = coming;
     const mapped = mapJob(job, { options, site, queue, id, retries: parts.retries });
-    if (mapped.kind === 'refused') {
-      refuse(job, queue, mapped);
-      return;
-    }
+    if (mapped.kind === 'refused') return refuse(coming, mapped.error, mapped.reason);
     try {
-      offer(await filled(mapped.plan), queue, job);
+      await offer(coming, await filled(mapped.plan));
+      return undefined;
     } catch (caught) {
-      if (caught instanceof InputUnavailable)
-        refuse(job, queue, { error: caught.error, reason: caught.message });
-      else {
-        log.warn(
-          { panda: job.id, job: id, err: caught },
-          'the inputs of a job could not be stored; tried again',
-        );
-        later(() => void prepareCounted(job, queue).then(() => parts.onLate(queue)));
-      }
+      if (caught instanceof InputUnavailable) return refuse(coming, caught.error, caught.message);
+      log.warn(
+        { panda: job.id, job: id, err: caught },
+        'the inputs of a job could not be stored; tried again',
+      );
+      return new Promise((resolve) => {
+        again(() => void prepare(coming).then(resolve));
+      });
     }
   }
 
@@ -158,62 +174,54 @@ export function createIntake(parts: IntakeOptions): Intake {
     return newJobOf(plan, stored);
   }
 
-  function offer(newJob: NewJob, queue: string, job: PandaJob): void {
+  async function offer(coming: Coming, newJob: NewJob): Promise<void> {
     const fault = parts.ceiling.fault(newJob);
-    if (fault !== undefined) refuse(job, queue, { error: PILOT_ERRORS.payloadFailed, reason: fault });
-    else if (handed.offer(queue, [newJob]) > 0) parts.onReady(newJob);
+    if (fault !== undefined) await refuse(coming, PILOT_ERRORS.payloadFailed, fault);
+    else if (handed.offer(coming.queue, [newJob]) > 0) parts.onReady(newJob);
   }
 
-  async function prepareCounted(job: PandaJob, queue: string): Promise<void> {
-    count(queue, 1);
-    try {
-      await prepare(job, queue);
-    } finally {
-      count(queue, -1);
+  function takeOn(coming: Coming): void {
+    const own = unreadyOf(coming.queue);
+    own.set(
+      coming.id,
+      prepare(coming).finally(() => own.delete(coming.id)),
+    );
+  }
+
+  async function acquire(queue: string, site: string, wanted: number): Promise<number> {
+    const values = await client.acquire(site, wanted);
+    const read = values.map((value) => readJob(value));
+    const jobs = read.flatMap((one) => (one.kind === 'job' ? [comingOf(queue, one.job)] : []));
+    await taken.add(jobs.map(({ id, job }): TakenJob => ({ id, queue, members: job.members })));
+    for (const coming of jobs) {
+      void begin(coming);
+      takeOn(coming);
     }
+    for (const one of read) if (one.kind === 'refused') await refuseUnread(queue, one);
+    return values.length;
   }
 
-  async function takeOn(queue: string, job: PandaJob): Promise<void> {
-    if ((await begin(job, queue)) === 'unwanted') {
-      log.info({ panda: job.id }, 'a job of PanDA was killed before it was handed over');
-      refuse(job, queue, { error: PILOT_ERRORS.killedByServer, reason: 'it was killed before it ran' });
+  async function refuseUnread(queue: string, unread: Extract<ReadJob, { kind: 'refused' }>): Promise<void> {
+    const { id, attempt, reason } = unread;
+    if (id === undefined || attempt === undefined) {
+      log.warn({ reason }, 'PanDA gives a job that nobody can name');
       return;
     }
-    await prepare(job, queue);
+    const job: PandaJob = { id, attempt, inputs: [], outputs: [], logGuid: '', members: {} };
+    await refuse(comingOf(queue, job), PILOT_ERRORS.payloadFailed, reason);
   }
 
-  async function acquire(queue: string, site: string, wanted: number): Promise<readonly PandaJob[]> {
-    const jobs: PandaJob[] = [];
-    for (const value of await client.acquire(site, wanted)) {
-      const read = readJob(value);
-      if (read.kind === 'job') jobs.push(read.job);
-      else refuseUnread(queue, read);
-    }
-    await taken.add(jobs.map((job): TakenJob => ({ id: idOf(job), queue, members: job.members })));
-    return jobs;
-  }
-
-  function refuseUnread(
-    queue: string,
-    { reason, id, attempt }: Extract<ReturnType<typeof readJob>, { kind: 'refused' }>,
-  ): void {
-    if (id === undefined || attempt === undefined)
-      log.warn({ reason }, 'PanDA gives a job that nobody can name');
-    else {
-      const job: PandaJob = { id, attempt, inputs: [], outputs: [], logGuid: '', members: {} };
-      refuse(job, queue, { error: PILOT_ERRORS.payloadFailed, reason });
-    }
-  }
-
-  /** Resolves when all are prepared, or after a while; the others are said to be there when they are. */
-  function inTime(queue: string, work: Promise<unknown>): Promise<void> {
+  /** Resolves when all that was taken is prepared, or after a while; the others are said to be there when they are. */
+  function prepared(queue: string): Promise<void> {
+    const work = [...unreadyOf(queue).values()];
+    if (work.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       let isLate = false;
-      const cancel = clock.schedule(PREPARE_MS, () => {
+      const cancel = after(PREPARE_MS, () => {
         isLate = true;
         resolve();
       });
-      void work.then(() => {
+      void Promise.all(work).then(() => {
         cancel();
         if (isLate && !isStopped) parts.onLate(queue);
         resolve();
@@ -221,26 +229,19 @@ export function createIntake(parts: IntakeOptions): Intake {
     });
   }
 
-  const settled = (
-    queue: string,
-    jobs: readonly PandaJob[],
-    step: (job: PandaJob) => Promise<void>,
-  ): Promise<unknown> => {
-    count(queue, jobs.length);
-    return Promise.all(jobs.map((job) => step(job).finally(() => count(queue, -1))));
-  };
-
+  /** Whether PanDA gave as many as were asked for: it may have more. */
+  const asking = new Map<string, number>();
   async function fill(queue: string, max: number): Promise<boolean> {
     const site = parts.queues[queue];
-    const wanted = handed.wanted(queue, max) - (preparing.get(queue) ?? 0);
+    const asked = asking.get(queue) ?? 0;
+    const wanted = handed.wanted(queue, max) - unreadyOf(queue).size - asked;
     if (site === undefined || wanted <= 0 || isStopped) return false;
-    count(queue, wanted);
-    const jobs = await acquire(queue, site, wanted).finally(() => count(queue, -wanted));
-    await inTime(
-      queue,
-      settled(queue, jobs, (job) => takeOn(queue, job)),
-    );
-    return jobs.length === wanted;
+    asking.set(queue, asked + wanted);
+    try {
+      return (await acquire(queue, site, wanted)) === wanted;
+    } finally {
+      asking.set(queue, (asking.get(queue) ?? 0) - wanted);
+    }
   }
 
   const accepted = async (ids: readonly string[]): Promise<void> => {
@@ -252,8 +253,8 @@ export function createIntake(parts: IntakeOptions): Intake {
     resume() {
       for (const { queue, members } of taken.atStart) {
         const read = readJob(members);
-        if (read.kind === 'job') void prepareCounted(read.job, queue).then(() => parts.onLate(queue));
-        else refuseUnread(queue, read);
+        if (read.kind === 'job') takeOn(comingOf(queue, read.job));
+        else void refuseUnread(queue, read);
       }
     },
     async fetch(queue, max, ids) {
@@ -266,18 +267,24 @@ export function createIntake(parts: IntakeOptions): Intake {
         if (handed.waiting(queue) === 0) throw caught;
         log.warn({ queue, code: toCoPilotError(caught).code }, 'PanDA gives no jobs');
       }
+      await prepared(queue);
       const fetched = handed.take(queue, max);
       return { jobs: fetched.jobs, more: fetched.more || mayHaveMore };
     },
     accepted,
+    waiting(id) {
+      const found = taken.find(id);
+      const read = found && readJob(found.members);
+      return found !== undefined && read?.kind === 'job' ? comingOf(found.queue, read.job) : undefined;
+    },
     ended(id) {
       handed.end(id);
       forget(id);
     },
     stop() {
       isStopped = true;
-      for (const cancel of again) cancel();
-      again.clear();
+      for (const cancel of timers) cancel();
+      timers.clear();
     },
   };
 }

@@ -61,7 +61,7 @@ export function outcomeOf(
       // The payload ended well, and its files did not come through.
       return exit.code === 0
         ? outcomeFor(PILOT_ERRORS.outputChecksum, why)
-        : outcomeFor(PILOT_ERRORS.payloadFailed, '', exit.code);
+        : outcomeFor(PILOT_ERRORS.payloadFailed, why, exit.code);
     case 'signalled': {
       const error = exit.signal === 'SIGTERM' ? PILOT_ERRORS.terminated : PILOT_ERRORS.payloadFailed;
       return outcomeFor(error, `ended by ${exit.signal}`, 128 + (SIGNALS[exit.signal] ?? 0));

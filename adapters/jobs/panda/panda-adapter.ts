@@ -26,8 +26,12 @@ import type { TakenJobs } from './taken-jobs.ts';
 
 /** How often it is said again that jobs may wait, and which are to end. */
 const REMIND_MS = 30_000;
-/** A job that waits for an agent for longer, or whose agent nobody heard of, is PanDA's to take back. */
-const SILENT_MS = 3 * 3_600_000;
+const HOUR_MS = 3_600_000;
+/** A job whose agent nobody heard of for longer is PanDA's to take back, */
+const SILENT_MS = 3 * HOUR_MS;
+/** and so is one that waits for an agent for longer. */
+const WAITING_MS = 24 * HOUR_MS;
+const NO_RESULT = 0;
 const MAX_ENDED = 100_000;
 const MAX_KILLED = 10_000;
 const MAX_LOG = 1024;
@@ -44,18 +48,22 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
   const updates = createBatches<JobUpdate, Heard>(MAX_UPDATES, (items) => client.update(items));
   const statuses = createBatches<number, JobStatus>(MAX_UPDATES, (ids) => client.status(ids));
   const events = createEventParts(client);
-  const ended = createRecent(MAX_ENDED);
-  const killed = createRecent(MAX_KILLED);
+  /** Jobs that are over, each with the attempt whose result PanDA has; 0 for those without one. */
+  const ended = createRecent<number>(MAX_ENDED);
+  const killed = createRecent<true>(MAX_KILLED);
+  /** The lowest attempt that may be alive. */
+  const lowest = createRecent<number>(MAX_ENDED);
   let handler: ((work: Work) => void) | undefined;
   let reminder: Cancel | undefined;
 
   const tellKill = (job: string): void => {
-    killed.add(job);
+    killed.set(job, true);
     handler?.({ kind: 'kill', job, reason: 'PanDA wants it ended' });
   };
   const tellAvailable = (queue: string): void => handler?.({ kind: 'available', queue, count: 1 });
   const obey = (job: string, heard: Heard | undefined): void => {
-    if (heard?.kind === 'heard' && commandOf(heard.command) !== 'none' && !ended.has(job)) tellKill(job);
+    if (heard?.kind === 'heard' && commandOf(heard.command) !== 'none' && ended.get(job) === undefined)
+      tellKill(job);
   };
   const beat = async (batch: readonly Beat[]): Promise<void> => {
     const known = batch.flatMap(({ job, attempt, state }) => {
@@ -65,14 +73,17 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     const answers = await client.update(known.map(({ update }) => update));
     known.forEach(({ job }, at) => obey(job, answers[at]));
   };
-  const heartbeats = createHeartbeats({
-    clock,
-    log,
-    everyMs: options.heartbeatMs,
-    silentMs: SILENT_MS,
-    batch: MAX_UPDATES,
-    beat,
-  });
+  const beats = { clock, log, everyMs: options.heartbeatMs, batch: MAX_UPDATES, beat };
+  const running = createHeartbeats({ ...beats, silentMs: SILENT_MS });
+  const idle = createHeartbeats({ ...beats, silentMs: WAITING_MS });
+  /** In PanDA a job that waits for another agent goes on as it was: `starting` does not bring it back. */
+  const waits = (job: string, state: string): void => idle.alive({ job, attempt: 0, progress: 0, state });
+  const runs = (job: string, attempt: number, progress: number, state: string): void => {
+    if (attempt < (lowest.get(job) ?? 0)) return;
+    lowest.set(job, attempt);
+    idle.ended(job, 0);
+    running.alive({ job, attempt, progress, state });
+  };
   const intake = createIntake({
     clock,
     log,
@@ -92,7 +103,8 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     handed,
     ceiling,
     taken,
-    onReady: ({ job, state = '' }) => heartbeats.alive({ job, attempt: 0, progress: 0, state }),
+    onReady: ({ job, state = '' }) => waits(job, state),
+    onUnwanted: tellKill,
     onLate: tellAvailable,
   });
   const pilots = createPilotDesk({
@@ -113,22 +125,32 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     return { id, attempt: state.attempt, site, node, status: attempt === 0 ? 'starting' : 'running' };
   }
 
-  const end = (job: string): void => {
-    ended.add(job);
+  const end = (job: string, attempt: number): void => {
+    ended.set(job, attempt);
     killed.remove(job);
-    heartbeats.ended(job, Number.MAX_SAFE_INTEGER);
+    running.ended(job, Number.MAX_SAFE_INTEGER);
+    idle.ended(job, 0);
     intake.ended(job);
     events.forget(job);
   };
   /** News of a job: what the broker speaks of, it has. */
   const hear = (job: string, state: string): JobState | undefined => {
     const known = decodeState(state);
-    if (known === undefined || ended.has(job)) return undefined;
+    if (known === undefined || ended.get(job) !== undefined) return undefined;
     intake
       .accepted([job])
       .catch((caught: unknown) => log.warn({ err: caught }, 'a job could not be struck off'));
-    if (killed.has(job)) tellKill(job);
+    if (killed.get(job) !== undefined) tellKill(job);
     return known;
+  };
+
+  /** A job that the broker had no use for comes back without a state. */
+  const unnamed = (id: string): JobState | undefined => {
+    const found = intake.waiting(id);
+    if (found === undefined) return undefined;
+    const { job, site } = found;
+    const none = { outputs: [], task: undefined, jobset: undefined, takesEvents: false, members: undefined };
+    return { id: job.id, attempt: job.attempt, site, ...none };
   };
 
   /** Says the last word, and looks whether PanDA has it. */
@@ -198,28 +220,32 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     async started(job, attempt, agent, state) {
       const known = hear(job, state);
       if (known === undefined) return;
-      heartbeats.alive({ job, attempt, progress: 0, state });
+      runs(job, attempt, 0, state);
       const heard = await updates.ask(runningUpdate(known, attempt, agent));
       obey(job, heard);
       if (heard.kind === 'not-heard') throw new CoPilotError('UNREACHABLE', heard.why);
     },
     async renewed(job, attempt, progress, state) {
-      if (hear(job, state) !== undefined) heartbeats.alive({ job, attempt, progress, state });
+      if (hear(job, state) !== undefined) runs(job, attempt, progress, state);
     },
     async released(job, attempt, _reason, state) {
-      if (hear(job, state) === undefined) return;
-      heartbeats.ended(job, attempt);
-      heartbeats.alive({ job, attempt: 0, progress: 0, state });
+      if (hear(job, state) === undefined || attempt < (lowest.get(job) ?? 0)) return;
+      lowest.set(job, attempt + 1);
+      running.ended(job, attempt);
+      waits(job, state);
     },
     async finished(job, attempt, manifest, usage, state) {
       const known = decodeState(state);
       if (known === undefined) return 'refused';
+      // PanDA does not count our attempts: the first result stays.
+      const before = ended.get(job) ?? attempt;
+      if (before !== attempt) return 'refused';
       const answer = await finish({ job, attempt }, known, manifest, usage);
-      end(job);
+      end(job, answer === 'ok' ? attempt : NO_RESULT);
       return answer;
     },
     async failed(job, outcome, reason, attempts, state) {
-      const known = decodeState(state);
+      const known = decodeState(state) ?? unnamed(job);
       if (known === undefined) return;
       const last = attempts.at(-1);
       const final = last && pilots.final(job, last.attempt);
@@ -228,7 +254,7 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
           ? failure(final)
           : { status: 'failed' as const, outcome: outcomeOf(outcome, reason, last), ...logOf(last) };
       await settle(known, update);
-      end(job);
+      end(job, ended.get(job) ?? NO_RESULT);
     },
     onWork(next) {
       handler = next;
@@ -249,7 +275,8 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
       reminder?.();
       intake.stop();
       lines.stop();
-      await heartbeats.stop();
+      await running.stop();
+      await idle.stop();
     },
   };
 }
@@ -320,23 +347,23 @@ function logOf(last: FailedAttempt | undefined): { readonly log?: string } {
   return tail === '' ? {} : { log: tail };
 }
 
-interface Recent {
-  add(id: string): void;
+interface Recent<Value> {
+  set(id: string, value: Value): void;
   remove(id: string): void;
-  has(id: string): boolean;
+  get(id: string): Value | undefined;
 }
 
-/** The ids of late; the one added longest ago is forgotten first. */
-function createRecent(most: number): Recent {
-  const ids = new Set<string>();
+/** What is known of the ids of late; the one set longest ago is forgotten first. */
+function createRecent<Value>(most: number): Recent<Value> {
+  const values = new Map<string, Value>();
   return {
-    add(id) {
-      ids.delete(id);
-      ids.add(id);
-      const [oldest] = ids;
-      if (ids.size > most && oldest !== undefined) ids.delete(oldest);
+    set(id, value) {
+      values.delete(id);
+      values.set(id, value);
+      const [oldest] = values.keys();
+      if (values.size > most && oldest !== undefined) values.delete(oldest);
     },
-    remove: (id) => void ids.delete(id),
-    has: (id) => ids.has(id),
+    remove: (id) => void values.delete(id),
+    get: (id) => values.get(id),
   };
 }

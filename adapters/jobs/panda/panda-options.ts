@@ -49,7 +49,7 @@ export function readOptions(settings: FrameworkSettings, name: string): PandaOpt
     origin,
     label: textOf(options, 'label', WORD) ?? 'managed',
     scheduler: textOf(options, 'scheduler', WORD) ?? `co-pilot-${name}`,
-    heartbeatMs: numberOf(options, 'heartbeatMinutes', { from: 10, to: 30, otherwise: 20 }) * MINUTE_MS,
+    heartbeatMs: numberOf(options, 'heartbeatMinutes', { from: 1, to: 30, otherwise: 20 }) * MINUTE_MS,
     mode: oneOf(options, 'mode', ['payload', 'pilot']),
     transformations: listOf(options, 'transformations') ?? ownTransformations(url),
     inputs: mapOf(options, 'inputs'),

@@ -18,6 +18,7 @@ export interface TakenJob {
 export interface TakenJobs {
   /** Those that were there when the program began. */
   readonly atStart: readonly TakenJob[];
+  find(id: string): TakenJob | undefined;
   /** Resolves once they would survive the end of this process. */
   add(jobs: readonly TakenJob[]): Promise<void>;
   /** Those are a broker's, or over. */
@@ -49,6 +50,7 @@ export async function openTakenJobs(path: string | undefined): Promise<TakenJobs
 
   return {
     atStart,
+    find: (id) => jobs.get(id),
     async add(more) {
       for (const job of more) jobs.set(job.id, job);
       if (more.length > 0) await write();

@@ -6,33 +6,27 @@ import { errorOf, readCall, resultOf, type RpcCall } from './json-rpc.ts';
 import { siteAdOf } from './site-ad.ts';
 import { createTaskQueue, jdlOf, type QueueRow, type TaskQueue } from './task-queue.ts';
 
-/** What goes wrong on the wire, for every call until it is changed. */
-export interface WireFaults {
+/** What goes wrong on the wire. */
+export type WireFault =
   /** Connections are cut before anything is read. */
-  readonly down: boolean;
+  | 'down'
   /** The call is done, and its answer is never sent. */
-  readonly lost: boolean;
-  /** The call is done twice: the answer is the second one's. */
-  readonly twice: boolean;
-  /** The call is done; half of its answer comes. */
-  readonly half: boolean;
-  /** Nothing is done; a page of HTML comes. */
-  readonly html: boolean;
+  | 'lost'
+  /** It is done, and the connection stays open without an answer. */
+  | 'hang'
+  /** It is done twice: the answer is the second one's. */
+  | 'twice'
+  /** It is done; half of its answer comes. */
+  | 'half'
+  /** Nothing is done; a page of HTML comes, with 200. */
+  | 'html'
   /** Nothing is done; the answer says 1, which means done. */
-  readonly liar: boolean;
-  /** Milliseconds of real time before anything is done. */
-  readonly slowMs: number;
-}
+  | 'lie'
+  /** Nothing is done: 503. */
+  | 'busy';
 
-const NO_FAULTS: WireFaults = {
-  down: false,
-  lost: false,
-  twice: false,
-  half: false,
-  html: false,
-  liar: false,
-  slowMs: 0,
-};
+/** Calls that take jobs, that tell of running ones, that end them, or all. */
+export type FaultPlace = 'take' | 'news' | 'end' | 'all';
 
 export interface AlienDoubleOptions {
   readonly clock: Clock;
@@ -47,7 +41,15 @@ export interface AlienDouble {
   readonly queue: TaskQueue;
   /** Every call that was understood, in order: its method and parameters. */
   readonly calls: readonly { readonly method: string; readonly params: readonly unknown[] }[];
-  setFaults(faults: Partial<WireFaults>): void;
+  /** From now on, or for so many calls. */
+  inject(fault: WireFault, place?: FaultPlace, times?: number): void;
+  heal(): void;
+  /** Milliseconds before anything is done. */
+  setDelay(ms: number): void;
+  /** Only who sends this bearer token is let in, as by a proxy in front; everybody where it is undefined. */
+  setToken(token: string | undefined): void;
+  /** Calls that wait for the clock, or for ever. */
+  readonly stuck: number;
   stop(): Promise<void>;
 }
 
@@ -57,34 +59,58 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 export async function startAlienDouble(options: AlienDoubleOptions): Promise<AlienDouble> {
   const queue = createTaskQueue({ ...options, generation: 'classic' });
   const calls: { method: string; params: readonly unknown[] }[] = [];
-  let faults = NO_FAULTS;
+  let plans: { readonly fault: WireFault; readonly place: FaultPlace; left: number }[] = [];
+  let token: string | undefined;
+  let delayMs = 0;
+  let stuck = 0;
 
+  const faultOf = (call: RpcCall | undefined): WireFault | undefined => {
+    const place = call === undefined ? 'all' : placeOf(call);
+    const plan = plans.find((one) => one.left > 0 && (one.place === 'all' || one.place === place));
+    if (plan !== undefined) plan.left--;
+    return plan?.fault;
+  };
+  const wait = async (ms: number): Promise<void> => {
+    stuck++;
+    await new Promise<void>((resolve) => void options.clock.schedule(ms, resolve));
+    stuck--;
+  };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    if (faults.down) return void request.socket.destroy();
     const body = await bodyOf(request);
-    if (faults.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.slowMs));
+    if (delayMs > 0) await wait(delayMs);
     const call = readCall(body);
-    if (faults.html) {
-      response.writeHead(200, { 'content-type': 'text/html' });
-      return void response.end('<html><body>Service temporarily unavailable</body></html>');
+    const fault = faultOf(call);
+    const send = (status: number, type: string, text: string): void => {
+      response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+      response.end(text);
+    };
+    if (fault === 'down') return void request.socket.destroy();
+    if (fault === 'busy') return send(503, 'text/plain', 'overloaded');
+    if (fault === 'html') return send(200, 'text/html', '<html><body>Service unavailable</body></html>');
+    if (token !== undefined && request.headers.authorization !== `Bearer ${token}`)
+      return send(401, 'text/html', '<html><body>401 Authorization Required</body></html>');
+    const text = call === undefined ? errorOf(call, 'cannot be read') : replyTo(call, fault);
+    if (fault === 'lost') return void request.socket.destroy();
+    if (fault === 'hang') {
+      stuck++;
+      return void request.socket.once('close', () => stuck--);
     }
-    const text = call === undefined ? errorOf(call, 'cannot be read') : replyTo(call);
-    if (faults.lost) return void request.socket.destroy();
-    response.writeHead(text.includes('"error":{') ? 500 : 200, {
+    const status = text.includes('"error":{') ? 500 : 200;
+    if (fault !== 'half') return send(status, 'application/json', text);
+    response.writeHead(status, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
     });
-    if (!faults.half) return void response.end(text);
     response.write(text.slice(0, text.length / 2));
     setImmediate(() => request.socket.destroy());
   };
-  const replyTo = (call: RpcCall): string => {
+  const replyTo = (call: RpcCall, fault: WireFault | undefined): string => {
     calls.push({ method: call.method, params: call.params });
-    if (faults.liar) return resultOf(call, 1);
+    if (fault === 'lie') return resultOf(call, 1);
     const operate = OPERATIONS[call.method];
     if (operate === undefined) return errorOf(call, `no such method: ${call.method}`);
     try {
-      if (faults.twice) operate(queue, call.params);
+      if (fault === 'twice') operate(queue, call.params);
       const result = operate(queue, call.params);
       return resultOf(call, options.bareErrors === true && isFailure(result) ? result[1] : result);
     } catch (caught) {
@@ -100,8 +126,21 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
     url: `http://127.0.0.1:${portOf(server)}`,
     queue,
     calls,
-    setFaults(next) {
-      faults = { ...faults, ...next };
+    inject(fault, place = 'all', times = Infinity) {
+      plans.push({ fault, place, left: times });
+    },
+    heal() {
+      plans = [];
+      delayMs = 0;
+    },
+    setDelay(ms) {
+      delayMs = ms;
+    },
+    setToken(next) {
+      token = next;
+    },
+    get stuck() {
+      return stuck;
     },
     async stop() {
       queue.stop();
@@ -109,6 +148,16 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** `news` are the changes on the way to RUNNING and heartbeats; every other change, and what is asked about it, belongs to the end. */
+function placeOf({ method, params }: RpcCall): FaultPlace {
+  if (method === 'getJobAgent') return 'take';
+  if (method === 'SetProcInfoBunch' || method === 'SetProcInfo') return 'news';
+  if (method !== 'changeStatusCommand') return 'all';
+  const [, , from, to] = params;
+  if (from === 'ZOMBIE') return 'all';
+  return to === 'STARTED' || to === 'RUNNING' ? 'news' : 'end';
 }
 
 function isFailure(result: unknown): result is readonly [number, string] {

@@ -75,6 +75,10 @@ export interface TaskQueue {
   block(ce: string, isBlocked: boolean): void;
   /** The next match of a job finds that it has a token already. */
   spoilNextToken(): void;
+  /** Every job was heard of just now: after a time without anybody. */
+  grace(): void;
+  /** An operator's hand: any state, whatever it was. */
+  force(id: number, state: string): void;
   stop(): void;
 }
 
@@ -296,6 +300,13 @@ export function createTaskQueue(options: TaskQueueOptions): TaskQueue {
     },
     spoilNextToken() {
       isTokenSpoiled = true;
+    },
+    grace() {
+      for (const row of rows.values()) row.heardMs = clock.monotonicMs();
+    },
+    force(id, state) {
+      const row = rows.get(id);
+      if (row !== undefined) move(row, state);
     },
     stop() {
       cancelTick();

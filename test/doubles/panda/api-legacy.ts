@@ -121,7 +121,7 @@ function update(state: PandaServerState, request: LegacyRequest, fields: Fields)
   const { jobId, state: status = '', attemptNr, xml = '' } = fields;
   if (jobId === undefined) return { StatusCode: INVALID };
   if (jobId === 'NULL' || !PILOT_STATES.includes(status)) return { StatusCode: 0 };
-  const code = state.faultOf('updateJob');
+  const code = state.faultCode();
   if (code !== 0) return { StatusCode: code };
   const kept = Object.entries(fields).flatMap(([name, value]) =>
     TWINS[name] === undefined ? [] : [[TWINS[name], /Code$/u.test(name) ? Number(value) : value] as const],

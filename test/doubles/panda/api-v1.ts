@@ -103,6 +103,7 @@ function acquireJobs(state: PandaServerState, values: Values, caller: Caller): E
   if (!isProduction && label !== 'user')
     return envelope(false, 'no production/pilot role in VOMS FQANs or non pilot owner');
   const owner = typeof values['prod_user_id'] === 'string' ? values['prod_user_id'] : null;
+  if (state.isWrong && state.faults.lies) return envelope(true, '', { StatusCode: 0, jobs: [] });
   const jobs = state.table.acquire({
     site: text(values['site_name']),
     count: Number(values['n_jobs']),
@@ -114,7 +115,7 @@ function acquireJobs(state: PandaServerState, values: Values, caller: Caller): E
   });
   if (jobs.length === 0) return envelope(false, 'No jobs in PanDA');
   const key = values['get_proxy_key'] !== null && isProduction;
-  const described = jobs.map((job) => ({
+  const described = state.inOrder(jobs).map((job) => ({
     StatusCode: 0,
     ...job,
     ...(key && { credname: 'cp.robot', myproxy: 'myproxy.example.org' }),
@@ -123,13 +124,14 @@ function acquireJobs(state: PandaServerState, values: Values, caller: Caller): E
 }
 
 function jobStatus(state: PandaServerState, values: Values): Envelope {
+  const shift = state.isWrong && state.faults.isOther ? 1 : 0;
   const found = list(values['job_ids']).map((id) => {
     const job = state.table.job(Number(id));
     return job === undefined
       ? { job_id: id, status: 'not found', attempt_number: 0 }
-      : { job_id: job.id, status: job.state, attempt_number: job.attempt };
+      : { job_id: job.id + shift, status: job.state, attempt_number: job.attempt };
   });
-  return envelope(true, '', found);
+  return envelope(true, '', state.inOrder(found));
 }
 
 function updateJob(state: PandaServerState, values: Values): Envelope {
@@ -142,7 +144,7 @@ function updateJob(state: PandaServerState, values: Values): Envelope {
   } = values;
   if (typeof status !== 'string' || !PILOT_STATES.includes(status))
     return envelope(false, `Invalid job status: ${text(status)}`, { StatusCode: INVALID });
-  const code = state.faultOf('pilot/update_job');
+  const code = state.faultCode();
   if (code !== 0) return envelope(true, code === 10 ? 'Timed out' : 'Database error', { StatusCode: code });
   const answer = state.update(Number(id), {
     status,

@@ -2,6 +2,16 @@
 export interface PandaFaults {
   /** Methods that the faults are for (`pilot/update_job`, `updateJob`); all where it is undefined. */
   readonly methods: readonly string[] | undefined;
+  /** Of updates, those that say one of these states; all where it is undefined. */
+  readonly says: readonly string[] | undefined;
+  /** So many requests go wrong, then none; all where it is undefined. */
+  readonly times: number | undefined;
+  /** A gateway answers 503, and nothing is done. */
+  readonly isBusy: boolean;
+  /** What is asked about jobs is answered about others. */
+  readonly isOther: boolean;
+  /** Lists come the wrong way round. */
+  readonly isShuffled: boolean;
   /** Connections are cut before anything happens. */
   readonly isDown: boolean;
   /** Nothing is ever answered. */
@@ -30,6 +40,11 @@ export interface PandaFaults {
 
 export const NO_FAULTS: PandaFaults = {
   methods: undefined,
+  says: undefined,
+  times: undefined,
+  isBusy: false,
+  isOther: false,
+  isShuffled: false,
   isDown: false,
   hangs: false,
   lostAnswers: 0,

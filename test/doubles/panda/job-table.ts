@@ -51,7 +51,7 @@ export interface PandaJob {
 }
 
 export interface TableSettings {
-  /** From a pilot's final word to the adder's. */
+  /** From a pilot's final word to the adder's; 0: at once. */
   readonly adderMs: number;
   /** From the adder's word to finished; 0: at once. */
   readonly transferMs: number;
@@ -112,6 +112,8 @@ export interface AcquireWish {
 /** The jobs of a server: what pilots, users, the adder and the watcher make of them. */
 export class JobTable {
   readonly events: EventTable;
+  /** The adder cannot register anything. */
+  refusesResults = false;
   readonly #clock: Clock;
   readonly #settings: TableSettings;
   readonly #jobs = new Map<number, PandaJob>();
@@ -203,6 +205,11 @@ export class JobTable {
     return true;
   }
 
+  /** After a time in which nobody could be heard, the watcher begins anew. */
+  grace(): void {
+    for (const job of this.#jobs.values()) job.heardMs = this.#clock.monotonicMs();
+  }
+
   /** The server tries a job again by itself: a new attempt, and the old one's pilot is a stranger. */
   retry(id: number): void {
     const job = this.#jobs.get(id);
@@ -251,7 +258,9 @@ export class JobTable {
     job.report = update.report;
     job.heardMs = this.#clock.monotonicMs();
     this.#enter(job, 'holding', 'pilot');
-    this.#later(this.#settings.adderMs, () => this.#add(job, job.attempt));
+    const attempt = job.attempt;
+    if (this.#settings.adderMs === 0) this.#add(job, attempt);
+    else this.#later(this.#settings.adderMs, () => this.#add(job, attempt));
     return { command };
   }
 
@@ -262,7 +271,7 @@ export class JobTable {
       this.#finish(job, job.command === 'tobekilled' ? 'cancelled' : 'failed');
       return;
     }
-    const fault = reportFault(job.spec, job.report);
+    const fault = this.refusesResults ? 'the dataset is closed' : reportFault(job.spec, job.report);
     if (fault !== undefined) {
       job.errors['ddmErrorCode'] = 200;
       job.errors['ddmErrorDiag'] = fault;

@@ -16,7 +16,7 @@ import {
   TokenRefused,
   type TokenWish,
 } from './callers.ts';
-import type { PandaFaults } from './faults.ts';
+import { NO_FAULTS, type PandaFaults } from './faults.ts';
 import type { WantedJob } from './job-spec.ts';
 import { DEFAULT_TABLE, type JobTable, type PandaJob, type TableSettings } from './job-table.ts';
 import { parsePython, plain, pythonText, type PythonValue } from './python-values.ts';
@@ -43,7 +43,15 @@ export interface PandaDouble {
   /** Serves a file: `/trf/user/hello.sh`. */
   serve(path: string, content: string | Buffer): string;
   token(wish?: TokenWish): string;
+  /** The token is no good any more, as if its time were up. */
+  revoke(token: string): void;
   setFaults(faults: Partial<PandaFaults>): void;
+  /** No fault any more. */
+  heal(): void;
+  /** Requests that hang. */
+  readonly stuck: number;
+  /** Answers that wait for their time. */
+  readonly delayed: number;
   /** Requests of a method that were heard, or of all. */
   requests(method?: string): number;
   /** Bodies as they were sent, for what must never be in one. */
@@ -68,11 +76,13 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
     { ...DEFAULT_TABLE, ...options.table },
   );
   const heard: string[] = [];
+  const revoked = new Set<string>();
   const cancels = new Set<() => void>();
 
-  const answerFor = async (request: IncomingMessage): Promise<HttpAnswer> => {
+  let stuck = 0;
+
+  const answerFor = async (request: IncomingMessage, body: Buffer): Promise<HttpAnswer> => {
     const url = new URL(request.url ?? '/', 'http://panda');
-    const body = await bodyOf(request);
     if (heard.length < MAX_HEARD) heard.push(`${request.method} ${request.url} ${body.toString('latin1')}`);
     const file = state.files.get(url.pathname);
     if (file !== undefined && request.method === 'GET')
@@ -108,8 +118,9 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
     const { authorization, origin } = request.headers;
     if (authorization === undefined) return callerOfCertificate(state.callers, certificateName(request));
     try {
-      if (state.faults.tokenExpired) throw new TokenRefused('Invalid token. Signature has expired');
       const token = authorization.replace(/^Bearer /u, '');
+      if (state.faults.tokenExpired || revoked.has(token))
+        throw new TokenRefused('Invalid token. Signature has expired');
       return callerOfToken(state.issuer, state.callers, token, origin);
     } catch (caught) {
       if (caught instanceof TokenRefused) return `Token authentication failed. ${caught.message}`;
@@ -117,31 +128,53 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
     }
   };
 
+  /** Whether the faults of the moment are for this request; counts it where they are for so many. */
+  const isMeant = (path: string, body: Buffer): boolean => {
+    const { methods, says, times } = state.faults;
+    if (times === 0) return false;
+    if (methods !== undefined && !methods.some((method) => path.endsWith(`/${method}`))) return false;
+    if (says !== undefined && path.includes('update_job') && !says.some((word) => body.includes(`"${word}"`)))
+      return false;
+    return true;
+  };
+  const isSet = (): boolean => {
+    const { isDown, hangs, isHtml, isBusy, isHalf, lies, isOther, isShuffled, repeats } = state.faults;
+    return isDown || hangs || isHtml || isBusy || isHalf || lies || isOther || isShuffled || repeats;
+  };
+
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { isDown, hangs, delayMs, isHtml, isHalf, methods } = state.faults;
-    const name = (request.url ?? '').split('?')[0] ?? '';
-    const isMeant = methods === undefined || methods.some((method) => name.endsWith(`/${method}`));
-    if (isMeant && isDown) {
+    const body = await bodyOf(request);
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    const before = state.faults;
+    const isWrong = isMeant(path, body);
+    if (isWrong && before.times !== undefined && isSet())
+      state.faults = { ...before, times: before.times - 1 };
+    if (isWrong && before.isDown) {
       request.socket.destroy();
       return;
     }
-    if (isMeant && hangs) {
-      request.resume();
-      return;
-    }
-    if (isMeant && isHtml) {
-      request.resume();
+    if (isWrong && before.isHtml) {
       send(response, { status: 200, type: 'text/html', body: '<html><body>Maintenance</body></html>' });
       return;
     }
-    const answer = await answerFor(request).catch(uncaught);
-    if (isMeant && state.faults.lostAnswers > 0) {
+    if (isWrong && before.isBusy) {
+      send(response, { status: 503, type: 'text/html', body: '<html><body>Busy</body></html>' });
+      return;
+    }
+    state.isWrong = isWrong;
+    const answer = await answerFor(request, body).catch(uncaught);
+    state.isWrong = false;
+    if (isWrong && before.hangs) {
+      stuck += 1;
+      return;
+    }
+    if (isWrong && before.lostAnswers > 0) {
       state.faults = { ...state.faults, lostAnswers: state.faults.lostAnswers - 1 };
       request.socket.destroy();
       return;
     }
-    if (isMeant && delayMs > 0) await pause(delayMs);
-    if (isMeant && isHalf) {
+    if (isWrong && before.delayMs > 0) await pause(before.delayMs);
+    if (isWrong && before.isHalf) {
       const whole = Buffer.from(answer.body);
       response.writeHead(answer.status, { 'content-type': answer.type, 'content-length': whole.length });
       response.write(whole.subarray(0, whole.length >> 1), () => request.socket.destroy());
@@ -184,6 +217,17 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
       return `${url}${path}`;
     },
     token: (wish) => state.issuer.mint(wish),
+    revoke: (token) => void revoked.add(token),
+    heal() {
+      state.faults = NO_FAULTS;
+      state.table.grace();
+    },
+    get stuck() {
+      return stuck;
+    },
+    get delayed() {
+      return cancels.size;
+    },
     setFaults(faults) {
       state.faults = { ...state.faults, ...faults };
     },

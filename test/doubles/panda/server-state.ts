@@ -20,6 +20,8 @@ export class PandaServerState {
   readonly keys: TokenKeys;
   readonly callers: CallerSettings;
   faults: PandaFaults = NO_FAULTS;
+  /** The faults are for the request that is under way. */
+  isWrong = false;
   /** Files by path: transformations, inputs. */
   readonly files = new Map<string, Buffer>();
   /** Requests heard, by method. */
@@ -36,21 +38,25 @@ export class PandaServerState {
 
   /** An update as the faults let it through: twice, in pairs the wrong way round, or not at all. */
   update(id: number, update: Update): Answered {
-    if (this.faults.lies) return { command: 'NULL' };
-    if (this.faults.reorders && this.#held.length === 0) {
+    if (this.isWrong && this.faults.lies) return { command: 'NULL' };
+    if (this.isWrong && this.faults.reorders && this.#held.length === 0) {
       this.#held.push(() => void this.table.update(id, update));
       return { command: 'NULL' };
     }
-    if (this.faults.repeats) this.table.update(id, update);
+    if (this.isWrong && this.faults.repeats) this.table.update(id, update);
     const answer = this.table.update(id, update);
     for (const held of this.#held.splice(0)) held();
     return answer;
   }
 
   /** The StatusCode that updates are answered with instead of being heard; 0: none. */
-  faultOf(method: string): 0 | 10 | 30 {
-    const { methods, statusCode } = this.faults;
-    return methods === undefined || methods.includes(method) ? statusCode : 0;
+  faultCode(): 0 | 10 | 30 {
+    return this.isWrong ? this.faults.statusCode : 0;
+  }
+
+  /** A list as it comes out where the faults are for this request. */
+  inOrder<T>(list: readonly T[]): readonly T[] {
+    return this.isWrong && this.faults.isShuffled ? list.toReversed() : list;
   }
 
   updateRange(id: string, state: string): boolean | null {

@@ -34,17 +34,10 @@ describe('a server that answers and does not mean it', () => {
     await adapter.started(job.job, 1, AGENT, state(job));
     const finish = (): Promise<'ok' | 'refused'> =>
       adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
-    panda.setFaults({ ...fault, methods: fault.statusCode === undefined ? undefined : ['pilot/update_job'] });
+    panda.setFaults(fault);
     await expect(finish()).rejects.toMatchObject({ code });
     await expect(adapter.failed(job.job, 'failed', 'x', [], state(job))).rejects.toMatchObject({ code });
-    panda.setFaults({
-      isDown: false,
-      isHtml: false,
-      isHalf: false,
-      statusCode: 0,
-      lies: false,
-      tokenExpired: false,
-    });
+    panda.heal();
     expect(await finish()).toBe('ok');
     await clock.run(1000);
     expect(panda.job(id).state).toBe('finished');

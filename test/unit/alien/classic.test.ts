@@ -70,17 +70,17 @@ describe('a job of classic AliEn', () => {
     const id = world.submit();
     const job = await world.fetchOne();
     await world.adapter().started(job.job, 1, AGENT, job.state!);
-    world.double.setFaults({ down: true });
+    world.double.inject('down');
     await world.clock.run(3_650_000);
     expect(world.row(id).status).toBe('ZOMBIE');
-    world.double.setFaults({ down: false });
+    world.double.heal();
     await world.adapter().renewed(job.job, 1, 0.5, job.state!);
     await world.clock.run(60_000);
     await expect.poll(() => world.row(id).status).toBe('RUNNING');
-    world.double.setFaults({ down: true });
+    world.double.inject('down');
     await world.clock.run(7_300_000);
     expect(world.row(id).status).toBe('EXPIRED');
-    world.double.setFaults({ down: false });
+    world.double.heal();
     await world.adapter().renewed(job.job, 1, 0.6, job.state!);
     await world.clock.run(60_000);
     const kill = { kind: 'kill', job: job.job, reason: expect.any(String) };
@@ -217,29 +217,29 @@ describe('a job of classic AliEn', () => {
     const job = await world.fetchOne();
     const adapter = world.adapter();
     const manifest = await world.run(job, 1);
-    world.double.setFaults({ [fault]: true });
+    world.double.inject(fault);
     await adapter.started(job.job, 1, AGENT, job.state!).catch(() => undefined);
     const first = await adapter.finished(job.job, 1, manifest, usage, job.state!).catch(() => 'again');
-    world.double.setFaults({ [fault]: false });
+    world.double.heal();
     expect(['again', 'ok']).toContain(first);
     expect(await adapter.finished(job.job, 1, manifest, usage, job.state!)).toBe('ok');
     expect(await adapter.finished(job.job, 2, manifest, usage, job.state!)).toBe('refused');
     expect(world.row(id).status).toBe('SAVED');
   });
 
-  it.each(['down', 'html', 'liar'] as const)(
+  it.each(['down', 'html', 'lie'] as const)(
     'takes nothing for a yes where the services are %s',
     async (fault) => {
       const id = world.submit();
       const job = await world.fetchOne();
       const manifest = await world.run(job, 1);
-      world.double.setFaults({ [fault]: true });
+      world.double.inject(fault);
       await expect(world.adapter().finished(job.job, 1, manifest, usage, job.state!)).rejects.toMatchObject({
         code: 'UNREACHABLE',
       });
       world.clock.advance(15_001);
       await expect(world.adapter().fetch('main', 1, [])).rejects.toMatchObject({ code: 'UNREACHABLE' });
-      world.double.setFaults({ [fault]: false });
+      world.double.heal();
       expect(await world.adapter().finished(job.job, 1, manifest, usage, job.state!)).toBe('ok');
       expect(world.row(id).status).toBe('SAVED');
     },

@@ -69,7 +69,7 @@ describe('the options of a PanDA adapter', () => {
     ['origin', {}, { tokenFile: '/t' }],
     ['origin', { origin: 'atlas production' }, {}],
     ['api', { api: 'v2' }, {}],
-    ['heartbeatMinutes', { heartbeatMinutes: 9 }, {}],
+    ['heartbeatMinutes', { heartbeatMinutes: 0 }, {}],
     ['heartbeatMinutes', { heartbeatMinutes: 31 }, {}],
     ['inputs', { inputs: { X: 'file:///etc' } }, {}],
     ['transformations', { transformations: 'x' }, {}],
