@@ -79,7 +79,18 @@ describe('certificates of CRAB and CMS@home', () => {
     };
     const bridge = { url: 'http://127.0.0.1:1', token: 'x' };
     const http = await openHttp();
-    const given = { ...around, random: nodeRandom, name: 'cms', openHttp, http, credential, ceiling, bridge };
+    const refused = deafRefusals;
+    const given = {
+      ...around,
+      random: nodeRandom,
+      name: 'cms',
+      openHttp,
+      http,
+      credential,
+      ceiling,
+      refused,
+      bridge,
+    };
     const adapter = await createCmsAtHomeAdapter(
       { ...given, settings },
       { directory: folder, volunteer: async () => false },
@@ -134,6 +145,7 @@ describe('certificates of CRAB and CMS@home', () => {
       http: await openHttp(),
       credential,
       ceiling,
+      refused: deafRefusals,
     };
     await expect(
       createCmsAtHomeAdapter(

@@ -69,6 +69,7 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
       openHttp,
       credential,
       ceiling,
+      refused: deafRefusals,
     };
     return createCmsAtHomeAdapter(
       { ...given, http: await openHttp(), bridge: bridge.access },
