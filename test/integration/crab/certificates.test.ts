@@ -7,6 +7,7 @@ import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
 import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import { silentLog } from '../../doubles/silent-log.ts';

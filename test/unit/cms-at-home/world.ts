@@ -9,6 +9,7 @@ import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
 import { createBoincJudge } from '../../../broker/enrolment/boinc/boinc-method.ts';
 import { createMemoryBoincProject } from '../../../broker/enrolment/boinc/memory-boinc-project.ts';
 import { createCrypto, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { BOINC_ROWS } from '../../doubles/boinc-tables.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
