@@ -9,6 +9,7 @@ import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { shown } from './answer-reader.ts';
 import { type InputFetcher, InputUnavailable } from './input-fetcher.ts';
 import { type JobPlan, mapJob, newJobOf } from './job-description.ts';
+import type { JobState } from './job-state.ts';
 import { outcomeFor } from './outcome.ts';
 import type { Heard, JobUpdate, PandaClient } from './panda-client.ts';
 import { type PandaJob, type ReadJob, readJob } from './panda-job.ts';
@@ -25,7 +26,7 @@ export interface Intake {
   /** The broker speaks of the jobs. Resolves once another process would not hand them over again. */
   accepted(ids: readonly string[]): Promise<void>;
   /** What PanDA calls a job that no broker has named yet, for where one speaks of it and has no state. */
-  waiting(id: string): { readonly job: PandaJob; readonly site: string } | undefined;
+  waiting(id: string): JobState | undefined;
   /** The job is over. */
   ended(id: string): void;
   stop(): void;
@@ -278,7 +279,16 @@ export function createIntake(parts: IntakeOptions): Intake {
     waiting(id) {
       const found = taken.find(id);
       const read = found && readJob(found.members);
-      return found !== undefined && read?.kind === 'job' ? comingOf(found.queue, read.job) : undefined;
+      if (found === undefined || read?.kind !== 'job') return undefined;
+      const { job, site } = comingOf(found.queue, read.job);
+      const none = {
+        outputs: [],
+        task: undefined,
+        jobset: undefined,
+        takesEvents: false,
+        members: undefined,
+      };
+      return { id: job.id, attempt: job.attempt, site, ...none };
     },
     ended(id) {
       handed.end(id);
