@@ -102,6 +102,7 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     }),
     handed,
     ceiling,
+    refused: parts.refused,
     taken,
     onReady: ({ job, state = '' }) => waits(job, state),
     onUnwanted: tellKill,
