@@ -33,6 +33,26 @@ const COLLECT_MS = 3_600_000;
 const FILES = /^\/myfed\/t4t-boinc\/(input|output)\/([^/]+)$/;
 const AUTHENTICATOR = /^[0-9a-z_]{1,191}$/;
 
+/** What is answered; nothing else is done with a response but writing this. */
+interface FaceAnswer {
+  readonly status: number;
+  readonly type?: string;
+  readonly body?: string;
+  readonly file?: StoredFile;
+  /** Undefined where it is no challenge. */
+  readonly challenge?: string;
+  /** Called once all of it is with the client. */
+  readonly onSent?: () => void;
+}
+
+type StoredFile = NonNullable<Awaited<ReturnType<FileStore['read']>>>;
+
+const NOT_THERE: FaceAnswer = { status: 404 };
+const FORBIDDEN: FaceAnswer = { status: 403 };
+const UNKNOWN: FaceAnswer = { status: 401, challenge: 'Basic realm="BOINC"' };
+/** What the scripts that put say, whatever became of it. */
+const PAGE: FaceAnswer = { status: 200, type: 'text/html', body: '' };
+
 /**
  * The DataBridge of CMS@home and Test4Theory as its clients know it: CGI scripts around a queue of job names, and a federation of files
  * (docs/cms-at-home.md).
@@ -40,56 +60,36 @@ const AUTHENTICATOR = /^[0-9a-z_]{1,191}$/;
 export function createDataBridgeFace(options: FaceOptions): RequestListener {
   const { queue, files, guards, servesVolunteers, leaseMs, maxPerVolunteer, clock, log } = options;
 
-  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = URL.parse(request.url ?? '/', 'http://face.invalid');
-    const path = url?.pathname ?? '/';
+  async function answer(request: IncomingMessage): Promise<FaceAnswer> {
+    const path = URL.parse(request.url ?? '/', 'http://face.invalid')?.pathname ?? '/';
     queue.expire(clock.wallMs());
-    if (path.startsWith('/job-queue/')) {
-      if (!guards.isProducer(request)) return end(response, 403);
-      return producerScript(path, request, response);
-    }
+    if (path.startsWith('/job-queue/'))
+      return guards.isProducer(request) ? producerScript(path, request) : FORBIDDEN;
     if (path.startsWith('/boinc-client/')) {
-      const user = await volunteerOf(request, response);
-      if (user !== undefined) await volunteerScript(path, user, request, response);
-      return;
+      const user = await volunteerOf(request);
+      return typeof user === 'number' ? volunteerScript(path, user, request) : user;
     }
-    const file = FILES.exec(path);
-    if (file === null) return end(response, 404);
-    const [, kind = '', name = ''] = file;
-    await serveFile(kind === 'input' ? 'input' : 'output', name, request, response);
+    const [, kind = '', name = ''] = FILES.exec(path) ?? [];
+    return kind === '' ? NOT_THERE : fileOf(kind === 'input' ? 'input' : 'output', name, request);
   }
 
-  /** Undefined where the answer is given already. */
-  async function volunteerOf(
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<number | undefined> {
-    if (!servesVolunteers) return void end(response, 404);
+  /** Who asks, or what he is answered instead. */
+  async function volunteerOf(request: IncomingMessage): Promise<number | FaceAnswer> {
+    if (!servesVolunteers) return NOT_THERE;
     const shown = basicOf(request.headers.authorization);
-    if (shown !== undefined && (await guards.volunteer(shown.user, shown.authenticator))) return shown.user;
-    response.setHeader('www-authenticate', 'Basic realm="BOINC"');
-    return void end(response, 401);
+    if (shown === undefined || !(await guards.volunteer(shown.user, shown.authenticator))) return UNKNOWN;
+    return shown.user;
   }
 
-  async function volunteerScript(
-    path: string,
-    user: number,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
-    switch (path) {
-      case '/boinc-client/get-job.cgi': {
-        const id = queue.take(holderOf(user), clock.wallMs() + leaseMs, maxPerVolunteer);
-        if (id === undefined) return end(response, 404);
-        log.info({ job: id, user }, 'a job was given to a volunteer');
-        return message(response, id);
-      }
-      case '/boinc-client/put-jobout.cgi':
-        for (const id of await named(request)) await done(id, holderOf(user));
-        return page(response);
-      default:
-        return end(response, 404);
+  async function volunteerScript(path: string, user: number, request: IncomingMessage): Promise<FaceAnswer> {
+    if (path === '/boinc-client/get-job.cgi') {
+      const id = queue.take(holderOf(user), clock.wallMs() + leaseMs, maxPerVolunteer);
+      if (id !== undefined) log.info({ job: id, user }, 'a job was given to a volunteer');
+      return messageOf(id);
     }
+    if (path !== '/boinc-client/put-jobout.cgi') return NOT_THERE;
+    for (const id of await named(request)) await done(id, holderOf(user));
+    return PAGE;
   }
 
   /** Done is a job whose output is there, and that this volunteer has: anything else is said to be well, and is not done. */
@@ -100,60 +100,43 @@ export function createDataBridgeFace(options: FaceOptions): RequestListener {
     await files.remove('input', id);
   }
 
-  async function producerScript(
-    path: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  async function producerScript(path: string, request: IncomingMessage): Promise<FaceAnswer> {
+    const nowMs = clock.wallMs();
     switch (path) {
       case '/job-queue/put-job.cgi': {
-        const ids = await named(request);
+        const ids = (await named(request)).filter(isJobId);
         // The one answer that the script of old did not give: a job that is not kept is not said to be.
-        for (const id of ids) if (isJobId(id) && !queue.put(id, clock.wallMs())) return end(response, 503);
-        return page(response);
+        return ids.every((id) => queue.put(id, nowMs)) ? PAGE : { status: 503 };
       }
-      case '/job-queue/get-jobout.cgi': {
-        const id = queue.takeDone(clock.wallMs(), clock.wallMs() + COLLECT_MS);
-        return id === undefined ? end(response, 404) : message(response, id);
-      }
+      case '/job-queue/get-jobout.cgi':
+        return messageOf(queue.takeDone(nowMs, nowMs + COLLECT_MS));
       case '/job-queue/query-job.cgi':
-        return size(response, queue.counts().waiting);
+        return sizeOf(queue.counts().waiting);
       case '/job-queue/query-jobout.cgi':
-        return size(response, queue.counts().done);
+        return sizeOf(queue.counts().done);
       default:
-        return end(response, 404);
+        return NOT_THERE;
     }
   }
 
-  async function serveFile(
-    kind: FileKind,
-    name: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  async function fileOf(kind: FileKind, name: string, request: IncomingMessage): Promise<FaceAnswer> {
     const id = kind === 'output' ? name.replace(/\.tgz$/, '') : name;
-    if (!isJobId(id) || (kind === 'output') !== name.endsWith('.tgz')) return end(response, 404);
+    if (!isJobId(id) || (kind === 'output') !== name.endsWith('.tgz')) return NOT_THERE;
     const isProducer = guards.isProducer(request);
-    const holder = isProducer ? undefined : await volunteerOf(request, response);
-    if (!isProducer && holder === undefined) return;
+    const user = isProducer ? undefined : await volunteerOf(request);
+    if (typeof user === 'object') return user;
     // A volunteer reads the script of his job, and writes its output; whoever puts jobs in does the other two.
-    const isOwn = holder === undefined || queue.isHeld(id, holderOf(holder), clock.wallMs());
-    const writes = request.method === 'PUT';
-    const reads = request.method === 'GET';
-    const isAllowed = isOwn && (writes || reads) && (kind === 'input') === (isProducer ? writes : reads);
-    if (!isAllowed) return end(response, 403);
-    if (writes) {
+    const isOwn = user === undefined || queue.isHeld(id, holderOf(user), clock.wallMs());
+    const verb = (kind === 'input') === isProducer ? 'PUT' : 'GET';
+    if (!isOwn || request.method !== verb) return FORBIDDEN;
+    if (verb === 'PUT') {
       await files.write(kind, name, request);
-      return end(response, 201);
+      return { status: 201 };
     }
-    const found = await files.read(kind, name);
-    if (found === undefined) return end(response, 404);
-    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': found.size });
-    response.once('finish', () => {
-      if (kind === 'output') collected(id);
-    });
-    found.stream.once('error', () => response.destroy());
-    found.stream.pipe(response);
+    const file = await files.read(kind, name);
+    if (file === undefined) return NOT_THERE;
+    const type = 'application/octet-stream';
+    return { status: 200, type, file, ...(isProducer && { onSent: () => collected(id) }) };
   }
 
   /** Whoever collects has the whole file. */
@@ -165,13 +148,32 @@ export function createDataBridgeFace(options: FaceOptions): RequestListener {
   }
 
   return (request, response) => {
-    serve(request, response).catch((caught: unknown) => {
-      const { code } = toCoPilotError(caught);
-      log.warn({ code }, 'a request at the DataBridge failed');
-      if (response.headersSent) response.destroy();
-      else end(response, code === 'QUOTA_EXCEEDED' ? 413 : 503);
-    });
+    answer(request)
+      .catch((caught: unknown): FaceAnswer => {
+        const { code } = toCoPilotError(caught);
+        log.warn({ code }, 'a request at the DataBridge failed');
+        return { status: code === 'QUOTA_EXCEEDED' ? 413 : 503 };
+      })
+      .then((found) => write(response, found))
+      .catch(() => response.destroy());
   };
+}
+
+function write(response: ServerResponse, { status, type, body, file, challenge, onSent }: FaceAnswer): void {
+  response.writeHead(status, {
+    ...(type !== undefined && { 'content-type': type }),
+    ...(file !== undefined && { 'content-length': file.size }),
+    ...(challenge !== undefined && { 'www-authenticate': challenge }),
+    // What was sent and not read ends with the connection.
+    ...(status >= 400 && { connection: 'close' }),
+  });
+  if (onSent !== undefined) response.once('finish', onSent);
+  if (file === undefined) {
+    response.end(body);
+    return;
+  }
+  file.stream.once('error', () => response.destroy());
+  file.stream.pipe(response);
 }
 
 function holderOf(user: number): string {
@@ -205,23 +207,10 @@ function basicOf(
 }
 
 /** A message of the queue, with the line end that it always came with, and the type that it never was. */
-function message(response: ServerResponse, id: string): void {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(`${id}\n`);
+function messageOf(id: string | undefined): FaceAnswer {
+  return id === undefined ? NOT_THERE : { status: 200, type: 'application/json', body: `${id}\n` };
 }
 
-/** What the scripts that put say, whatever became of it. */
-function page(response: ServerResponse): void {
-  response.writeHead(200, { 'content-type': 'text/html' });
-  response.end();
-}
-
-function size(response: ServerResponse, count: number): void {
-  response.writeHead(200, { 'content-type': 'text/yaml' });
-  response.end(`size: ${count}\n`);
-}
-
-function end(response: ServerResponse, status: number): void {
-  response.writeHead(status, { connection: 'close' });
-  response.end();
+function sizeOf(count: number): FaceAnswer {
+  return { status: 200, type: 'text/yaml', body: `size: ${count}\n` };
 }
