@@ -5,6 +5,7 @@ import type { Fetched } from '../job-adapter.ts';
 import type { CeilingFile } from '../kit/ceiling.ts';
 import type { HandedJobs } from '../kit/handed-jobs.ts';
 import { jobIdOf } from '../kit/job-id.ts';
+import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { shown } from './answer-reader.ts';
 import { type InputFetcher, InputUnavailable } from './input-fetcher.ts';
 import { type JobPlan, mapJob, newJobOf } from './job-description.ts';
@@ -45,6 +46,7 @@ export interface IntakeOptions {
   readonly inputs: InputFetcher;
   readonly handed: HandedJobs;
   readonly ceiling: CeilingFile;
+  readonly refused: RefusedJobs;
   readonly taken: TakenJobs;
   /** A job is on its way to an agent, or waits for one. */
   readonly onReady: (job: NewJob) => void;
@@ -126,6 +128,7 @@ export function createIntake(parts: IntakeOptions): Intake {
   async function refuse(coming: Coming, error: PilotError, reason: string): Promise<void> {
     const { id, job } = coming;
     log.warn({ panda: job.id, job: id, reason: shown(reason) }, 'a job of PanDA is refused');
+    parts.refused.note({ job: id, ref: String(job.id), reason });
     handed.end(id);
     const outcome = outcomeFor(error, `refused by Co-Pilot: ${reason}`);
     const tell = async (): Promise<void> => {

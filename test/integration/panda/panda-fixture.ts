@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -149,6 +150,8 @@ export async function openPandaFixture(
   const ceilingFile = join(directory, 'ceiling.json');
   await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(directory, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const http = countedHttp(
     await createFrameworkHttp({
       url: panda.url,
@@ -181,6 +184,7 @@ export async function openPandaFixture(
       openHttp: () => Promise.resolve(http),
       credential,
       ceiling,
+      refused,
       bridge: undefined,
     };
     return createPandaAdapter(parts, await openTakenJobs(join(directory, 'taken-jobs.json')));
@@ -202,6 +206,10 @@ export async function openPandaFixture(
     submitHuge: async () => submitted({ ...GOOD, maxWallSeconds: 7200 }),
     state: async (ref) => STATES[panda.job(Number(ref)).state] ?? 'waiting',
     reason: async (ref) => pythonText(panda.job(Number(ref)).fields['pilot_error_diag']),
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
+    },
     taken: async () =>
       panda.table.jobs().filter(({ state }) => ['taken', 'running'].includes(STATES[state] ?? '')).length,
     kill: async (ref) => void panda.table.kill(Number(ref)),

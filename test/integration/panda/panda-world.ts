@@ -92,6 +92,7 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       openHttp: () => Promise.resolve(http),
       credential,
       ceiling: await openCeiling(undefined, { clock, log }),
+      refused: { note: () => undefined, settled: () => Promise.resolve() },
       bridge: { url: bridge.url, token: 'operator-token-of-the-test' },
     };
     const adapter = await createPandaAdapter(parts, await openTakenJobs(wanted.takenFile));
