@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCmsAtHomeAdapter } from '../../../adapters/jobs/cms-at-home/cms-at-home-adapter.ts';
 import { createCrabRest } from '../../../adapters/jobs/crab/crab-rest.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
@@ -78,8 +80,19 @@ describe('certificates of CRAB and CMS@home', () => {
       options: { producers: ['worker'] },
     };
     const bridge = { url: 'http://127.0.0.1:1', token: 'x' };
+    const refused = await openRefusedJobs(join(folder, 'refused.jsonl'), around);
     const http = await openHttp();
-    const given = { ...around, random: nodeRandom, name: 'cms', openHttp, http, credential, ceiling, bridge };
+    const given = {
+      ...around,
+      random: nodeRandom,
+      name: 'cms',
+      openHttp,
+      http,
+      credential,
+      ceiling,
+      refused,
+      bridge,
+    };
     const adapter = await createCmsAtHomeAdapter(
       { ...given, settings },
       { directory: folder, volunteer: async () => false },
@@ -126,6 +139,7 @@ describe('certificates of CRAB and CMS@home', () => {
       options,
     };
     const bridge = { url: 'http://127.0.0.1:1', token: 'x' };
+    const refused = await openRefusedJobs(join(folder, 'refused.jsonl'), around);
     const given = {
       ...around,
       random: nodeRandom,
@@ -137,7 +151,7 @@ describe('certificates of CRAB and CMS@home', () => {
     };
     await expect(
       createCmsAtHomeAdapter(
-        { ...given, bridge, settings },
+        { ...given, refused, bridge, settings },
         { directory: folder, volunteer: async () => false },
       ),
     ).rejects.toMatchObject({ code: 'INVALID_CONFIGURATION' });
