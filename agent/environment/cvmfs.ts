@@ -1,4 +1,5 @@
-import { access, constants, readdir } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CvmfsSettings } from './environment-file.ts';
 
@@ -9,6 +10,7 @@ export type CvmfsWay =
   | { readonly kind: 'missing'; readonly reason: string };
 
 const ROOT = '/cvmfs';
+const ANSWER_WITHIN_MS = 20_000;
 
 /** By the mounts where all are there, else by parrot where that is. Looking at a mount point also makes an automounter mount it. */
 export async function cvmfsWay(settings: CvmfsSettings, root = ROOT): Promise<CvmfsWay> {
@@ -40,12 +42,16 @@ export function parrotWords(
   ];
 }
 
-async function hasEntries(path: string): Promise<boolean> {
-  try {
-    return (await readdir(path)).length > 0;
-  } catch {
-    return false; // not there, or the mount does not answer
-  }
+/** Looked at by a process of its own: a mount that hangs would keep a thread of ours for good. */
+function hasEntries(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const giveUp = setTimeout(() => resolve(false), ANSWER_WITHIN_MS);
+    const words = [path, '-mindepth', '1', '-maxdepth', '1', '-print', '-quit'];
+    execFile('find', words, { timeout: ANSWER_WITHIN_MS, killSignal: 'SIGKILL' }, (_error, found) => {
+      clearTimeout(giveUp);
+      resolve(found !== '');
+    });
+  });
 }
 
 async function isProgram(path: string): Promise<boolean> {

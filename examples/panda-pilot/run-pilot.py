@@ -53,6 +53,8 @@ def main():
     names = '_'.join(sorted(endpoints))
     for name in ('agis_ddmendpoints.json', f'agis_ddmendpoints.agis.{names}.json', 'agis_ddmendpoints.agis.ALL.json', 'cric_ddmendpoints.json'):
         write(name, storage)
+    if not os.path.isdir('/cvmfs'):
+        os.environ.setdefault('NO_CVMFS_OK', 'True')
     url = os.environ['COPILOT_PILOT_URL'].rsplit(':', 1)[0]
     words = ['python3', os.path.join(pilot, 'pilot.py'), '--url', url, '-p', os.environ['COPILOT_PILOT_PORT'], '-q', queue,
              '-t', '-u', '--pilot-user', 'generic', '--use-rucio-traces', 'False', *sys.argv[4:]]

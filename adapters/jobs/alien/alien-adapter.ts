@@ -26,6 +26,8 @@ import { createJobSource } from './job-source.ts';
 import { openState, sealState } from './job-state.ts';
 import { createLifeSigns } from './life-signs.ts';
 import { type MatchedJob, openMatchJournal } from './match-journal.ts';
+import { createSideCentral } from './side-central.ts';
+import { storeBySide } from './side-storing.ts';
 import { openSealedState, type SealedState } from './sealed-state.ts';
 
 /** Most of one failure that goes into a job's log. */
@@ -93,11 +95,12 @@ export async function createAlienAdapter(
       signs.waits({ job, attempt: 0, progress: 0, state });
     },
     prepare: (id, matched, known) => newJob({ id, matched, known, options, sealed, inputs, parts }),
+    refused: parts.refused,
   });
   await source.resume();
   /** The queue says nothing unasked. */
   const stopLooking = repeatEvery(
-    { clock, log, everyMs: LOOK_MS, failure: 'the queue was not asked for jobs' },
+    { clock, log, everyMs: options.lookSeconds * 1000, failure: 'the queue was not asked for jobs' },
     async () => {
       for (const queue of Object.keys(settings.queues)) {
         const count = handed.waiting(queue) + (await source.waiting(queue));
@@ -200,8 +203,6 @@ export async function createAlienAdapter(
 }
 
 const MOST_OVER = 10_000;
-/** How often the queue is asked how many jobs wait. */
-const LOOK_MS = 30_000;
 
 /** AliEn's word for how the last attempt ended. */
 function errorOf(attempts: readonly FailedAttempt[]): string {
@@ -275,6 +276,7 @@ function nameOf(text: string): string {
 async function openCentral(parts: FrameworkParts, options: AlienOptions): Promise<Central> {
   const open = async (url: string | undefined): Promise<FrameworkHttp> =>
     url === undefined ? parts.http : parts.openHttp(url);
+  if (options.way === 'side') return createSideCentral(parts.http, options.hosts.host);
   const clusterMonitor =
     options.clusterMonitor === undefined ? undefined : await open(options.clusterMonitor);
   return createClassicCentral({
@@ -292,12 +294,17 @@ const COMMAND_MS = 120_000;
 const TRANSFER_MS = 3_600_000;
 
 async function openCatalogue(
-  { clock, credential, settings }: FrameworkParts,
-  { catalogueDirectory, jalien, xrdcp }: AlienOptions,
+  { clock, credential, settings, http }: FrameworkParts,
+  { way, catalogueDirectory, jalien, xrdcp }: AlienOptions,
 ): Promise<Catalogue> {
-  if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
-  const { caFile } = settings.credential;
-  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-  const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
-  return createJalienCatalogue(session, createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS }));
+  const transfer = createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS });
+  const open = async (): Promise<Catalogue> => {
+    if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
+    const { caFile } = settings.credential;
+    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+    const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
+    return createJalienCatalogue(session, transfer);
+  };
+  const catalogue = await open();
+  return way === 'side' ? { ...catalogue, store: storeBySide(http, transfer) } : catalogue;
 }

@@ -19,6 +19,7 @@ export interface AlienOptions {
   readonly xrdcp: string;
   readonly pollSeconds: number;
   readonly heartbeatSeconds: number;
+  readonly lookSeconds: number;
   readonly waitSeconds: number;
   /** About the machines of the agents, beside what follows from the job. */
   readonly requirements: string;
@@ -40,6 +41,7 @@ const KNOWN = new Set([
   'xrdcp',
   'pollSeconds',
   'heartbeatSeconds',
+  'lookSeconds',
   'waitSeconds',
   'requirements',
   'host',
@@ -76,6 +78,7 @@ export function alienOptions({ options, queues }: FrameworkSettings): AlienOptio
     xrdcp: text(options, 'xrdcp', 'xrdcp'),
     pollSeconds: whole(options, 'pollSeconds', 15, [1, 3600]),
     heartbeatSeconds: whole(options, 'heartbeatSeconds', 60, [1, 1800]),
+    lookSeconds: whole(options, 'lookSeconds', 30, [1, 3600]),
     waitSeconds: whole(options, 'waitSeconds', 21_600, [0, 604_800]),
     requirements: text(options, 'requirements', ''),
     hosts: hostsOf(options),

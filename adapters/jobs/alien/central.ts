@@ -24,6 +24,8 @@ export interface StatusChange {
   readonly to: string;
   /** What the queue keeps with it: the exit code with SAVING, the description of the result with SAVED and errors. */
   readonly detail?: string;
+  /** Who says the last word, so that a repetition is known; where the queue keeps it. */
+  readonly by?: string;
 }
 
 /** Changes nothing but a ZOMBIE, which runs again; shows whether the job is still ours. */

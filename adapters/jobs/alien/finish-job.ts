@@ -63,7 +63,7 @@ export async function finishJob(
     ...logLines(status, job),
     { job, tag: 'trace', text: marker },
   ]);
-  const answer = await endJob(options.central, job, { to, detail: resultJdl(stored.pfns) });
+  const answer = await endJob(options.central, job, { to, detail: resultJdl(stored.pfns), by: marker });
   return answer === 'ok' ? 'ok' : ended(options.central, job, marker);
 }
 

@@ -121,6 +121,7 @@ export async function createCrabAdapter(
     options,
     terms,
     ceiling,
+    refused: parts.refused,
     statusUrl: options.statusUrl === '' ? status.url : options.statusUrl,
     clock,
     log,

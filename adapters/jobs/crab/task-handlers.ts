@@ -1,6 +1,7 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import type { CeilingFile } from '../kit/ceiling.ts';
+import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import type { Claims } from './claims.ts';
 import type { CrabOptions } from './crab-options.ts';
 import { type CrabRest, isMissing } from './crab-rest.ts';
@@ -36,6 +37,7 @@ export interface TaskHandlerOptions {
   /** Rejects while what every job needs is not in the Data Bridge. */
   readonly terms: () => Promise<JobTerms>;
   readonly ceiling: CeilingFile;
+  readonly refused: RefusedJobs;
   readonly statusUrl: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -142,7 +144,10 @@ export function createTaskHandlers(parts: TaskHandlerOptions): TaskHandlers {
           throw new CoPilotError('INVALID_REQUEST', 'a command that this worker does not know');
       }
     },
-    giveUp: ({ name, command }, why) => claims.failure(name, FAILURES[command], why),
+    giveUp({ name, command }, why) {
+      if (command === 'SUBMIT') parts.refused.note({ job: '', ref: name, reason: why });
+      return claims.failure(name, FAILURES[command], why);
+    },
     async recover(row) {
       const head = readHead(row);
       if (head === undefined || head.schedd !== options.schedd || store.task(head.name) !== undefined) return;

@@ -4,6 +4,7 @@ import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import type { InputStore, StoredInput } from '../kit/input-store.ts';
 import { adler32 } from './adler32.ts';
+import type { InputLines } from './input-lines.ts';
 import type { Source, WantedInput } from './job-description.ts';
 import { PAYLOAD_WRAPPER } from './payload-wrapper.ts';
 import { PILOT_ERRORS, type PilotError } from './pilot-errors.ts';
@@ -26,10 +27,8 @@ export interface InputFetcher {
 export interface InputFetcherOptions {
   readonly store: InputStore;
   readonly clock: Clock;
-  /** With the adapter's credential: storage elements ask for it. */
-  readonly withCredential: (origin: string) => Promise<FrameworkHttp>;
-  /** Without: where transformations come from is nobody's to have it. */
-  readonly withoutCredential: (origin: string) => Promise<FrameworkHttp>;
+  /** Storage elements see the adapter's certificate; where transformations come from is nobody's to see it. */
+  readonly lines: InputLines;
   readonly maxBytes: number;
 }
 
@@ -77,13 +76,13 @@ export function createInputFetcher(options: InputFetcherOptions): InputFetcher {
 
   const transformation = async (url: string): Promise<StoredInput> => {
     const error = PILOT_ERRORS.transformationFailed;
-    const bytes = await bytesAt(url, options.withoutCredential, error);
+    const bytes = await bytesAt(url, options.lines.anonymous, error);
     if (bytes.length > MAX_TRANSFORMATION_BYTES)
       throw new InputUnavailable(error, `${url} is over ${MAX_TRANSFORMATION_BYTES} bytes`);
     return store.put({ kind: 'bytes', bytes });
   };
   const replica = async ({ url, size, sum }: Extract<Source, { kind: 'replica' }>): Promise<StoredInput> => {
-    const bytes = await bytesAt(url, options.withCredential, PILOT_ERRORS.stageInFailed);
+    const bytes = await bytesAt(url, options.lines.withCertificate, PILOT_ERRORS.stageInFailed);
     if (bytes.length > options.maxBytes)
       throw new InputUnavailable(PILOT_ERRORS.stageInFailed, `${url} is over ${options.maxBytes} bytes`);
     const found =

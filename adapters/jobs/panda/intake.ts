@@ -5,9 +5,11 @@ import type { Fetched } from '../job-adapter.ts';
 import type { CeilingFile } from '../kit/ceiling.ts';
 import type { HandedJobs } from '../kit/handed-jobs.ts';
 import { jobIdOf } from '../kit/job-id.ts';
+import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { shown } from './answer-reader.ts';
 import { type InputFetcher, InputUnavailable } from './input-fetcher.ts';
 import { type JobPlan, mapJob, newJobOf } from './job-description.ts';
+import type { JobState } from './job-state.ts';
 import { outcomeFor } from './outcome.ts';
 import type { Heard, JobUpdate, PandaClient } from './panda-client.ts';
 import { type PandaJob, type ReadJob, readJob } from './panda-job.ts';
@@ -24,7 +26,7 @@ export interface Intake {
   /** The broker speaks of the jobs. Resolves once another process would not hand them over again. */
   accepted(ids: readonly string[]): Promise<void>;
   /** What PanDA calls a job that no broker has named yet, for where one speaks of it and has no state. */
-  waiting(id: string): { readonly job: PandaJob; readonly site: string } | undefined;
+  waiting(id: string): JobState | undefined;
   /** The job is over. */
   ended(id: string): void;
   stop(): void;
@@ -44,6 +46,7 @@ export interface IntakeOptions {
   readonly inputs: InputFetcher;
   readonly handed: HandedJobs;
   readonly ceiling: CeilingFile;
+  readonly refused: RefusedJobs;
   readonly taken: TakenJobs;
   /** A job is on its way to an agent, or waits for one. */
   readonly onReady: (job: NewJob) => void;
@@ -125,6 +128,7 @@ export function createIntake(parts: IntakeOptions): Intake {
   async function refuse(coming: Coming, error: PilotError, reason: string): Promise<void> {
     const { id, job } = coming;
     log.warn({ panda: job.id, job: id, reason: shown(reason) }, 'a job of PanDA is refused');
+    parts.refused.note({ job: id, ref: String(job.id), reason });
     handed.end(id);
     const outcome = outcomeFor(error, `refused by Co-Pilot: ${reason}`);
     const tell = async (): Promise<void> => {
@@ -275,7 +279,16 @@ export function createIntake(parts: IntakeOptions): Intake {
     waiting(id) {
       const found = taken.find(id);
       const read = found && readJob(found.members);
-      return found !== undefined && read?.kind === 'job' ? comingOf(found.queue, read.job) : undefined;
+      if (found === undefined || read?.kind !== 'job') return undefined;
+      const { job, site } = comingOf(found.queue, read.job);
+      const none = {
+        outputs: [],
+        task: undefined,
+        jobset: undefined,
+        takesEvents: false,
+        members: undefined,
+      };
+      return { id: job.id, attempt: job.attempt, site, ...none };
     },
     ended(id) {
       handed.end(id);

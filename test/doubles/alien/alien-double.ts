@@ -84,25 +84,43 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
       response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
       response.end(text);
     };
-    if (fault === 'down') return void request.socket.destroy();
-    if (fault === 'busy') return send(503, 'text/plain', 'overloaded');
-    if (fault === 'html') return send(200, 'text/html', '<html><body>Service unavailable</body></html>');
-    if (token !== undefined && request.headers.authorization !== `Bearer ${token}`)
-      return send(401, 'text/html', '<html><body>401 Authorization Required</body></html>');
-    const text = call === undefined ? errorOf(call, 'cannot be read') : replyTo(call, fault);
-    if (fault === 'lost') return void request.socket.destroy();
+    const isLetIn = token === undefined || request.headers.authorization === `Bearer ${token}`;
+    if (fault === 'down') request.socket.destroy();
+    else if (fault === 'busy') send(503, 'text/plain', 'overloaded');
+    else if (fault === 'html') send(200, 'text/html', '<html><body>Service unavailable</body></html>');
+    else if (!isLetIn) send(401, 'text/html', '<html><body>401 Authorization Required</body></html>');
+    else
+      reply(
+        request,
+        response,
+        call === undefined ? errorOf(call, 'cannot be read') : replyTo(call, fault),
+        fault,
+      );
+  };
+  const reply = (
+    { socket }: IncomingMessage,
+    response: ServerResponse,
+    text: string,
+    fault: WireFault | undefined,
+  ): void => {
     if (fault === 'hang') {
       stuck++;
-      return void request.socket.once('close', () => stuck--);
+      socket.once('close', () => stuck--);
+      return;
+    }
+    if (fault === 'lost') {
+      socket.destroy();
+      return;
     }
     const status = text.includes('"error":{') ? 500 : 200;
-    if (fault !== 'half') return send(status, 'application/json', text);
-    response.writeHead(status, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    });
+    const length = Buffer.byteLength(text);
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': length });
+    if (fault !== 'half') {
+      response.end(text);
+      return;
+    }
     response.write(text.slice(0, text.length / 2));
-    setImmediate(() => request.socket.destroy());
+    setImmediate(() => socket.destroy());
   };
   const replyTo = (call: RpcCall, fault: WireFault | undefined): string => {
     calls.push({ method: call.method, params: call.params });

@@ -38,7 +38,8 @@ export interface CallerSettings {
 
 type Keys = ReturnType<typeof makeKeys>;
 
-const makeKeys = () => generateKeyPairSync('rsa', { modulusLength: 2048 });
+/** Short: nobody is kept out by them but in tests. */
+const makeKeys = () => generateKeyPairSync('rsa', { modulusLength: 1024 });
 let shared: Keys | undefined;
 
 /** The token service of a server. Making keys takes long: those of one process are the same. */

@@ -54,7 +54,7 @@ export interface PandaDouble {
   readonly delayed: number;
   /** Requests of a method that were heard, or of all. */
   requests(method?: string): number;
-  /** Bodies as they were sent, for what must never be in one. */
+  /** Requests as lines: method, path, whether with a token. */
   readonly heard: readonly string[];
   close(): Promise<void>;
 }
@@ -83,7 +83,8 @@ export async function startPanda(options: PandaOptions = {}): Promise<PandaDoubl
 
   const answerFor = async (request: IncomingMessage, body: Buffer): Promise<HttpAnswer> => {
     const url = new URL(request.url ?? '/', 'http://panda');
-    if (heard.length < MAX_HEARD) heard.push(`${request.method} ${request.url} ${body.toString('latin1')}`);
+    const how = request.headers.authorization === undefined ? 'open' : 'token';
+    if (heard.length < MAX_HEARD) heard.push(`${request.method} ${url.pathname} ${how}`);
     const file = state.files.get(url.pathname);
     if (file !== undefined && request.method === 'GET')
       return { status: 200, type: 'application/octet-stream', body: file };

@@ -133,7 +133,7 @@ describe('a job that cannot be taken', () => {
     await eventuallyTrue('the refusal', () => panda.job(id).given === 'failed', 5000);
   });
 
-  it('for an input that is another file than PanDA describes is refused with its own code, and a right one is stored', async () => {
+  it('for an input that is another file than PanDA describes is refused with its own code, a right one is stored, and no token goes to where files are', async () => {
     const { panda, adapter, inputs } = await world();
     panda.serve(`/rucio/${rucioPath('user.cp', 'in.root')}`, 'hello\n');
     const right = { lfn: 'in.root', checksum: 'ad:084b021f', size: 6 };
@@ -146,6 +146,9 @@ describe('a job that cannot be taken', () => {
     expect([...inputs.values()].map(String)).toContain('hello\n');
     await eventuallyTrue('the refusal', () => panda.job(bad).given === 'failed', 5000);
     expect(panda.job(bad).fields['pilot_error_code']).toBe(1171);
+    const files = panda.heard.filter((line) => /^GET \/(?:rucio|trf)\//u.test(line));
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.filter((line) => !line.endsWith(' open'))).toEqual([]);
   });
 });
 

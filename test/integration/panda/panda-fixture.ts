@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -9,6 +10,8 @@ import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.t
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
+import type { FrameworkCase } from '../../conformance/framework/case.ts';
+import { FRAMEWORK_CASES } from '../../conformance/framework-adapter.ts';
 import type {
   FaultPlace,
   FrameworkFault,
@@ -28,20 +31,24 @@ import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-dir
 const QUEUE = 'main';
 const HOUR_MS = 3_600_000;
 /** Shorter than a call may take, so that none is given up while the clock turns. */
-const LONGEST_STEP_MS = 30_000;
-const STEPS = 60;
+const LONGEST_STEP_MS = 55_000;
+const STEPS = 10;
 const MONTH_SECONDS = 30 * 86_400;
 
 /**
  * Cases that are not for PanDA: it gives a job once, and lists to nobody what it gave. Where the answer is lost, the job comes back when
  * the watcher has missed it for half an hour (panda-faults.test.ts has that).
  */
-export const GIVEN_ONCE: readonly string[] = [
+const GIVEN_ONCE: readonly string[] = [
   'loses no job and takes none twice where the answer of the framework was lost',
   'gets every job, each once, though a call that takes jobs went wrong: half',
   'gets every job, each once, though a call that takes jobs went wrong: twice',
   'gives up a call that hangs, and gets its jobs afterwards',
 ];
+
+export const PANDA_CASES: readonly FrameworkCase[] = FRAMEWORK_CASES.filter(
+  ({ title }) => !GIVEN_ONCE.includes(title),
+);
 
 /** What the suite's broker reports as a result. */
 const GOOD: WantedJob = { outputs: [{ lfn: 'out.txt' }], log: null };
@@ -143,6 +150,8 @@ export async function openPandaFixture(
   const ceilingFile = join(directory, 'ceiling.json');
   await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(directory, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const http = countedHttp(
     await createFrameworkHttp({
       url: panda.url,
@@ -175,6 +184,7 @@ export async function openPandaFixture(
       openHttp: () => Promise.resolve(http),
       credential,
       ceiling,
+      refused,
       bridge: undefined,
     };
     return createPandaAdapter(parts, await openTakenJobs(join(directory, 'taken-jobs.json')));
@@ -196,6 +206,10 @@ export async function openPandaFixture(
     submitHuge: async () => submitted({ ...GOOD, maxWallSeconds: 7200 }),
     state: async (ref) => STATES[panda.job(Number(ref)).state] ?? 'waiting',
     reason: async (ref) => pythonText(panda.job(Number(ref)).fields['pilot_error_diag']),
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
+    },
     taken: async () =>
       panda.table.jobs().filter(({ state }) => ['taken', 'running'].includes(STATES[state] ?? '')).length,
     kill: async (ref) => void panda.table.kill(Number(ref)),

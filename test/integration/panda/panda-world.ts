@@ -11,6 +11,7 @@ import { adler32 } from '../../../adapters/jobs/panda/adler32.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
+import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import { type PandaDouble, type PandaOptions, startPanda } from '../../doubles/panda/panda-server.ts';
@@ -92,6 +93,7 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       openHttp: () => Promise.resolve(http),
       credential,
       ceiling: await openCeiling(undefined, { clock, log }),
+      refused: deafRefusals,
       bridge: { url: bridge.url, token: 'operator-token-of-the-test' },
     };
     const adapter = await createPandaAdapter(parts, await openTakenJobs(wanted.takenFile));

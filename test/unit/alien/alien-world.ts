@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createAlienAdapter } from '../../../adapters/jobs/alien/alien-adapter.ts';
 import type { NewJob, StoredFile, Work } from '../../../adapters/jobs/job-adapter.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -11,11 +12,14 @@ import type { FrameworkSettings } from '../../../adapters/jobs/kit/framework-kin
 import { type AlienDouble, startAlienDouble } from '../../doubles/alien/alien-double.ts';
 import type { QueueRow } from '../../doubles/alien/task-queue.ts';
 import { type JalienDouble, startJalienDouble } from '../../doubles/jalien/jalien-double.ts';
+import { type SideDouble, startSideDouble } from '../../doubles/jalien-side/side-double.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { type OperatorBridge, startOperatorBridge } from '../../doubles/operator-bridge.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
+
+const SIDE_TOKEN = 'canary-of-the-side-process';
 
 export const PACKAGE = 'VO_ALICE@AliPhysics::vAN-20170813-1';
 export const usage = { wallSeconds: 1, cpuSeconds: 1, memoryMiB: 16, diskMiB: 1 };
@@ -25,6 +29,7 @@ export interface AlienWorld {
   readonly clock: ManualClock;
   readonly double: AlienDouble;
   readonly bridge: OperatorBridge;
+  readonly side: SideDouble | undefined;
   /** Where the catalogue is JAliEn's. */
   readonly jalien: JalienDouble | undefined;
   readonly catalogue: string;
@@ -44,8 +49,10 @@ export interface AlienWorld {
 
 export async function alienWorld({
   hasJalien = false,
+  hasSide = false,
 }: {
   readonly hasJalien?: boolean;
+  readonly hasSide?: boolean;
 } = {}): Promise<AlienWorld> {
   const clock = createManualClock();
   const random = createSeededRandom(7);
@@ -54,7 +61,15 @@ export async function alienWorld({
   await mkdir(catalogue);
   const double = await startAlienDouble({ clock, random });
   const bridge = await startOperatorBridge();
-  const jalien = hasJalien ? await startJalienDouble({ clock, random }) : undefined;
+  const jalien = hasJalien || hasSide ? await startJalienDouble({ clock, random }) : undefined;
+  const side =
+    hasSide && jalien !== undefined ? await startSideDouble({ jalien, token: SIDE_TOKEN }) : undefined;
+  const queue = side === undefined || jalien === undefined ? double.queue : jalien.queue;
+  const serverUrl = side?.url ?? double.url;
+  const tokenFile = join(folder, 'side-token');
+  await writeFile(tokenFile, SIDE_TOKEN, { mode: 0o600 });
+  const log = silentLog;
+  const credential = await openCredentialFiles(side === undefined ? {} : { tokenFile }, { clock, log });
   const heard: Work[] = [];
   let adapter = await open();
 
@@ -62,16 +77,17 @@ export async function alienWorld({
     const directory = join(folder, 'adapter');
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const openHttp = (url: string) =>
-      createFrameworkHttp({ url, timeoutMs: 5000, maxAnswerBytes: 4 * 1024 * 1024 });
-    const log = silentLog;
+      createFrameworkHttp({ url, credential, timeoutMs: 5000, maxAnswerBytes: 4 * 1024 * 1024 });
     const settings: FrameworkSettings = {
       kind: 'alien',
-      url: double.url,
+      url: serverUrl,
       queues: { main: 'ALICE::VOLUNTEER::COPILOT' },
       credential: {},
       attempts: 5,
       options: {
         user: 'vol',
+        heartbeatSeconds: 300,
+        ...(side !== undefined && { way: 'side' }),
         partitions: ['volunteer'],
         packages: [PACKAGE],
         installedPackages: [],
@@ -85,10 +101,11 @@ export async function alienWorld({
         log,
         name: 'alien',
         settings,
-        http: await openHttp(double.url),
+        http: await openHttp(serverUrl),
         openHttp,
-        credential: await openCredentialFiles({}, { clock, log }),
+        credential,
         ceiling: await openCeiling(undefined, { clock, log }),
+        refused: await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log }),
         bridge,
       },
       directory,
@@ -119,21 +136,18 @@ export async function alienWorld({
     double,
     bridge,
     jalien,
+    side,
     catalogue,
     heard,
     adapter: () => adapter,
     submit(change = '', values = []) {
       const base = 'Executable = "job.sh"; OutputDir = "/alice/cern.ch/user/v/vol/out"; TTL = 7200;';
-      const id = double.queue.submit(
-        'vol',
-        change.includes('Executable') ? change : `${base} ${change}`,
-        values,
-      );
+      const id = queue.submit('vol', change.includes('Executable') ? change : `${base} ${change}`, values);
       clock.advance(1);
       return id;
     },
     row(id) {
-      const row = double.queue.row(id);
+      const row = queue.row(id);
       if (row === undefined) throw new Error(`no job ${id}`);
       return row;
     },
@@ -177,7 +191,9 @@ export async function alienWorld({
       await adapter.stop();
       await double.stop();
       await bridge.stop();
+      await side?.stop();
       await jalien?.stop();
+      credential.stop();
       await removeDirectory(folder);
     },
   };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { createCrabAdapter, type CrabAdapter } from '../../../adapters/jobs/crab/crab-adapter.ts';
 import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -117,6 +118,8 @@ export async function openCrabFixture({
   const ceilingFile = join(directory, 'ceiling.json');
   await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(directory, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
   const http = countedHttp(
     await createFrameworkHttp({ url: crab.url, credential, ...bounds, clock: ownClock }),
@@ -144,7 +147,7 @@ export async function openCrabFixture({
   function start(): Promise<CrabAdapter> {
     timers = createCountingClock(ownClock);
     const given = { random: nodeRandom, log, name: 'crab', settings, http, openHttp: async () => http };
-    const parts = { ...given, clock: timers, credential, ceiling, bridge: bridge.access };
+    const parts = { ...given, clock: timers, credential, ceiling, refused, bridge: bridge.access };
     return createCrabAdapter(parts, { directory });
   }
 
@@ -233,6 +236,10 @@ export async function openCrabFixture({
       if (typeof failure === 'string') return failure;
       const text = await (await fetch(`${crabAdapter.statusUrl}/${task}/node_state.txt`)).text();
       return text.split('\n')[Number(number) - 1] ?? '';
+    },
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
     },
     async taken() {
       const all = await Promise.all(crab.tasks.all().map(({ tm_taskname: task }) => nodes(task)));

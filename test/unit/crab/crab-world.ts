@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCrabAdapter, type CrabAdapter } from '../../../adapters/jobs/crab/crab-adapter.ts';
 import type { NewJob, Work } from '../../../adapters/jobs/job-adapter.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
@@ -72,6 +73,7 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
   async function openAdapter({ options = {}, attempts = 1, log = silentLog }: WorldChange) {
     const credential = await openCredentialFiles({}, { clock, log });
     const ceiling = await openCeiling(undefined, { clock, log });
+    const refused = await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log });
     const openHttp = (url: string) =>
       createFrameworkHttp({ url, credential, timeoutMs: 30_000, maxAnswerBytes: 16 * 1024 * 1024 });
     const http = await openHttp(crab.url);
@@ -93,6 +95,7 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
       openHttp,
       credential,
       ceiling,
+      refused,
     };
     const adapter = await createCrabAdapter({ ...given, bridge: bridge.access }, { directory });
     adapter.onWork((one) => work.push(one));

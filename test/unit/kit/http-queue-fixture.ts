@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type {
@@ -55,6 +56,8 @@ export async function openHttpQueueFixture(
   const ceilingFile = join(directory, 'ceiling.json');
   await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(directory, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
   const http = countedHttp(
     await createFrameworkHttp({ url: server.url, credential, ...bounds, clock: ownClock }),
@@ -83,6 +86,7 @@ export async function openHttpQueueFixture(
       openHttp: async () => http,
       credential,
       ceiling,
+      refused,
       bridge: undefined,
     };
     return create(parts);
@@ -116,6 +120,10 @@ export async function openHttpQueueFixture(
     submitHuge: async () => submitted({ ...GOOD_JOB, wallSeconds: 7200 }),
     state: async (ref) => server.queue.job(ref)?.state ?? 'waiting',
     reason: async (ref) => server.queue.job(ref)?.reason ?? '',
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
+    },
     taken: async () =>
       server.queue.jobs().filter(({ state }) => state === 'taken' || state === 'running').length,
     kill: async (ref) => server.queue.cancel(ref),
