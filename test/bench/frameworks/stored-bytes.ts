@@ -2,23 +2,36 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { basename } from 'node:path';
 import type { StoredFile } from '../../../protocol/generated/types.ts';
 
-const CONTENT = Buffer.alloc(1024, 'x');
-const digest = (algorithm: string): string => createHash(algorithm).update(CONTENT).digest('hex');
+const OUTPUT = Buffer.alloc(1024, 'x');
 
-/** One output of 1 KB, as storage has it. */
-export function storedFile(name: string): StoredFile {
-  return {
-    name,
-    size: CONTENT.length,
-    sha256: digest('sha256'),
-    md5: digest('md5'),
-    adler32: ADLER.toString(16).padStart(8, '0'),
-  };
+/** Files that an adapter reads to know how its payload ended; every other output is 1 KB of nothing. */
+const CONTENTS: Readonly<Record<string, Buffer>> = {
+  'jobReport.json': Buffer.from(JSON.stringify({ exitCode: 0, steps: { cmsRun: { output: {} } } })),
+  'wrapper-status.txt': Buffer.from('0\n'),
+};
+
+function contentOf(name: string): Buffer {
+  return CONTENTS[basename(name)] ?? OUTPUT;
 }
 
-const ADLER = adlerOf(CONTENT);
+const measured = new Map<string, StoredFile>();
+
+/** An output as storage has it; measured once, for storage does that, not the adapter. */
+export function storedFile(name: string): StoredFile {
+  const known = measured.get(name) ?? measure(name);
+  measured.set(name, known);
+  return known;
+}
+
+function measure(name: string): StoredFile {
+  const content = contentOf(name);
+  const digest = (algorithm: string): string => createHash(algorithm).update(content).digest('hex');
+  const adler32 = adlerOf(content).toString(16).padStart(8, '0');
+  return { name, size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32 };
+}
 
 function adlerOf(bytes: Uint8Array): number {
   let [a, b] = [1, 0];
@@ -29,10 +42,11 @@ function adlerOf(bytes: Uint8Array): number {
   return b * 65_536 + a;
 }
 
-/** A Data Bridge that takes every input and has the one output for every result. */
+/** A Data Bridge that takes every input and has every result. */
 export async function startByteStore(): Promise<{ readonly url: string; stop(): void }> {
   const server = createServer((request, response) => {
-    request.resume().once('end', () => response.end(request.method === 'GET' ? CONTENT : ''));
+    const body = request.method === 'GET' ? contentOf(decodeURIComponent(request.url ?? '')) : '';
+    request.resume().once('end', () => response.end(body));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

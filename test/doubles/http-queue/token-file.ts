@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Where the programs of this double find the queue's token. */
-export function tokenFileIn(directory: string): string {
+function tokenFileIn(directory: string): string {
   return join(directory, 'token');
 }
 
