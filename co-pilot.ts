@@ -18,6 +18,7 @@ const NOUNS: Readonly<Record<string, (program: Command) => Promise<void>>> = {
   key: async (to) => (await import('./cli/commands/key.ts')).addKeyCommands(to),
   config: async (to) => (await import('./cli/commands/config.ts')).addConfigCommands(to),
   ledger: async (to) => (await import('./cli/commands/ledger.ts')).addLedgerCommands(to),
+  accounting: async (to) => (await import('./cli/commands/accounting.ts')).addAccountingCommand(to),
   doctor: async (to) => (await import('./cli/commands/doctor.ts')).addDoctorCommand(to),
 };
 

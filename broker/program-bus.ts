@@ -213,7 +213,6 @@ async function xmppBus(
 ): Promise<ProgramBus> {
   const { createXmppBrokerBus } = await import('../protocol/bindings/xmpp-broker.ts');
   const { runtime, configuration } = options;
-  refuseOthers(configuration);
   const { instance, framesPerSecond } = configuration;
   const xmpp = createXmppBrokerBus({
     url: componentUrl,
@@ -224,9 +223,13 @@ async function xmppBus(
     ...runtime,
   });
   const evict = async (agent: string): Promise<void> => logClosed(runtime, agent, await xmpp.evict(agent));
+  const start = async (): Promise<void> => {
+    refuseOthers(configuration);
+    await xmpp.start();
+  };
   return {
     bus: guarded(options, {
-      bus: xmpp,
+      bus: { ...xmpp, start },
       accessPort,
       server: { kind: 'xmpp', url, componentUrl },
       connections: NO_COUNT,

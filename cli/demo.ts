@@ -12,6 +12,7 @@ import { EXIT } from './command-line.ts';
 import { snapshotRole } from './backup/role-snapshot.ts';
 import { askBroker, connect, type Connection } from './connection.ts';
 import type { Configuration } from './configuration/load.ts';
+import type { OutsideWork } from './framework-for-up.ts';
 import { hereOf } from './configuration/role-configurations.ts';
 import type { DemoView } from './demo-view.ts';
 import { FleetView } from './fleet-view.ts';
@@ -31,6 +32,8 @@ export interface DemoOptions {
   readonly flags: readonly string[];
   /** The campaign to run at once; undefined runs none. */
   readonly campaignFile: string | undefined;
+  /** Runs instead of a campaign, where there is one. */
+  readonly work: OutsideWork | undefined;
   readonly agents: number;
   readonly method: IsolationMethod;
   readonly jobMethod: IsolationMethod | undefined;
@@ -81,13 +84,20 @@ class Demo {
     await this.#startServices(directory);
     await this.#startAgents(directory);
     this.#say(installation);
-    const code = campaign === undefined ? EXIT.ok : await this.#runCampaign(directory, campaign);
+    const code = await this.#runWork(directory, campaign);
     if (options.once || options.signal.aborted) return options.signal.aborted ? EXIT.interrupted : code;
     options.print(
       `\nStill running: submit your own jobs with \`co-pilot job submit campaign.yaml\` (docs/job-author.md). Ctrl-C ends everything.`,
     );
     await Promise.race([aborted(options.signal), this.#services?.broken]);
     return EXIT.ok;
+  }
+
+  async #runWork(directory: string, campaign: Campaign | undefined): Promise<number> {
+    const { work } = this.#options;
+    if (work !== undefined)
+      return Promise.race([work(this.#options), this.#services?.broken ?? EXIT.internal]);
+    return campaign === undefined ? EXIT.ok : this.#runCampaign(directory, campaign);
   }
 
   async #prepare(): Promise<{

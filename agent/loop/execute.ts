@@ -8,7 +8,7 @@ import { fetchInputs } from './files.ts';
 import type { Run } from './files.ts';
 import { checkCommand, launchSpec, withVariables } from './job-spec.ts';
 import type { Measure } from './holding.ts';
-import { openDesk } from './pilot.ts';
+import { openDesk } from './desk.ts';
 import type { PilotDesk } from '../pilot/pilot-host.ts';
 
 const MEBIBYTE = 1_048_576;

@@ -13,6 +13,8 @@ import type {
   None,
   Notice,
   Outputs,
+  Parted,
+  Parts,
   Released,
   Renewed,
   Reported,
@@ -234,6 +236,17 @@ export class Link {
       slot,
       build: (counter) => ({ kind: 'call', slot, counter, ...body }),
       accept: (message) => (message.kind === 'called' && isFor(message, body) ? message : undefined),
+      signal,
+      resendMs: RESEND_MS,
+    });
+  }
+
+  /** Takes or finishes parts of a live attempt's job. */
+  parts(slot: number, body: Body<Parts>, signal: AbortSignal): Promise<Answer<Parted>> {
+    return this.#asks.ask({
+      slot,
+      build: (counter) => ({ kind: 'parts', slot, counter, ...body }),
+      accept: (message) => (message.kind === 'parted' && isFor(message, body) ? message : undefined),
       signal,
       resendMs: RESEND_MS,
     });

@@ -1,9 +1,12 @@
 import { gzipSync } from 'node:zlib';
+import { pandaParts } from './parts-requests.ts';
+import type { PartsQuestion } from './parts-requests.ts';
 import { plainReply } from './pilot-exchange.ts';
 import type { PilotReply, PilotRequest } from './pilot-exchange.ts';
 
-/** What becomes of a request: a question to the adapter, or an answer from here. */
+/** What becomes of a request: a question about parts or to the adapter, or an answer from here. */
 export type Routed =
+  | { readonly kind: 'parts'; readonly question: PartsQuestion }
   | { readonly kind: 'ask'; readonly method: string; readonly request: PilotRequest }
   | { readonly kind: 'answer'; readonly reply: PilotReply };
 
@@ -18,15 +21,17 @@ export const DUMMY_TOKEN = 'co-pilot-token-that-opens-nothing';
  * Where a request of a PanDA pilot goes, by its path: `/server/panda/<method>` or `/api/v1/pilot/<method>`. Credentials in its headers
  * are not looked at: whoever may ask at all was decided when it connected.
  */
-export function routePanda(request: PilotRequest): Routed {
+export function routePanda(request: PilotRequest, hasParts: boolean): Routed {
   const [path = '', query = ''] = request.target.split('?', 2);
   const method = methodOf(path);
   const isAnyVerb = request.verb === 'GET' || request.verb === 'POST';
   if (method === undefined || !isAnyVerb) return answer(forbidden(path));
   if (method === 'get_access_token') return answer(tokenReply());
   if (method === 'update_worker_node') return answer(inventoryReply(request));
-  if (!ASKED.has(method)) return answer(forbidden(path));
-  return { kind: 'ask', method, request: normalised(request, query) };
+  const said = normalised(request, query);
+  if (ASKED.has(method)) return { kind: 'ask', method, request: said };
+  const question = hasParts ? pandaParts(method, said) : undefined;
+  return question === undefined ? answer(forbidden(path)) : { kind: 'parts', question };
 }
 
 function answer(reply: PilotReply): Routed {

@@ -1,16 +1,13 @@
-import { gunzipSync, gzipSync } from 'node:zlib';
 import { callText, MAX_CALL_BYTES } from './pilot-exchange.ts';
 import type { PilotRequest } from './pilot-exchange.ts';
+import { decodeFields, encodeFields, fieldOf, itemsOf, parseJson, unpacksTo } from './request-fields.ts';
+import type { Fields } from './request-fields.ts';
 
 /** Text for a `call`; which fields had to be shortened for it. */
 export type Shortened =
   | { readonly kind: 'fits'; readonly text: string; readonly cut: readonly string[] }
   | { readonly kind: 'too-large' };
 
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Largest request as the pilot wrote it, before compression. */
-const MAX_PLAIN_BYTES = 8 * 1024 * 1024;
 /** Largest that goes on whole, before compression. */
 const MAX_WHOLE_BYTES = 512 * 1024;
 /** What is left of a log, in characters, until it fits. */
@@ -26,14 +23,15 @@ const MARK = 'coPilot';
  */
 export function shorten(request: PilotRequest): Shortened {
   const whole = callText(request);
-  if (whole.length <= MAX_CALL_BYTES && !unpacksTooLarge(request))
+  if (whole.length <= MAX_CALL_BYTES && !unpacksTo(request, MAX_WHOLE_BYTES))
     return { kind: 'fits', text: whole, cut: [] };
-  const fields = decode(request);
+  const fields = decodeFields(request);
   if (fields === undefined) return { kind: 'too-large' };
   for (const { fields: smaller, cut } of ever(fields)) {
-    const shorter = { ...request, body: encode(request, smaller) };
+    const shorter = { ...request, body: encodeFields(request, smaller) };
     const text = callText(shorter);
-    if (text.length <= MAX_CALL_BYTES && !unpacksTooLarge(shorter)) return { kind: 'fits', text, cut };
+    if (text.length <= MAX_CALL_BYTES && !unpacksTo(shorter, MAX_WHOLE_BYTES))
+      return { kind: 'fits', text, cut };
   }
   return { kind: 'too-large' };
 }
@@ -67,7 +65,7 @@ function note(report: string): string {
 
 /** What the server reads of a job report (PanDA server, adder: files.output[].subFiles[]); a note where that is not there. */
 function essenceOf(report: string): string {
-  const output = itemsOf(fieldOf(fieldOf(parse(report), 'files'), 'output')).map((file) => ({
+  const output = itemsOf(fieldOf(fieldOf(parseJson(report), 'files'), 'output')).map((file) => ({
     subFiles: itemsOf(fieldOf(file, 'subFiles')).map((part) => ({
       name: fieldOf(part, 'name'),
       nentries: fieldOf(part, 'nentries'),
@@ -81,53 +79,7 @@ function essenceOf(report: string): string {
   });
 }
 
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? new Map<string, unknown>(Object.entries(value)).get(name)
-    : undefined;
-}
-
-function itemsOf(value: unknown): readonly unknown[] {
-  const items: readonly unknown[] = Array.isArray(value) ? value : [];
-  return items;
-}
-
 function textOf(fields: Fields, name: string): string {
   const value = fields[name];
   return typeof value === 'string' ? value : '';
-}
-
-/** What does not unpack at all is the adapter's to judge. */
-function unpacksTooLarge({ contentType, body }: PilotRequest): boolean {
-  if (contentType !== 'application/json') return body.length > MAX_WHOLE_BYTES;
-  try {
-    return gunzipSync(body, { maxOutputLength: MAX_PLAIN_BYTES }).length > MAX_WHOLE_BYTES;
-  } catch (caught) {
-    return caught instanceof RangeError;
-  }
-}
-
-function decode({ contentType, body }: PilotRequest): Fields | undefined {
-  if (contentType !== 'application/json') return Object.fromEntries(new URLSearchParams(body.toString()));
-  try {
-    const value = parse(gunzipSync(body, { maxOutputLength: MAX_PLAIN_BYTES }).toString());
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch {
-    return undefined; // no gzip, or too much of it
-  }
-}
-
-function encode({ contentType }: PilotRequest, fields: Fields): Buffer {
-  if (contentType === 'application/json') return gzipSync(JSON.stringify(fields));
-  const texts = Object.entries(fields).map(([name, value]): [string, string] => [name, String(value)]);
-  return Buffer.from(new URLSearchParams(texts).toString());
-}
-
-function parse(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined; // the payload wrote it
-  }
 }

@@ -8,6 +8,8 @@ import { startBusFor } from '../bus-for-up.ts';
 import { BUS_SERVERS } from '../bus-servers.ts';
 import { EXIT } from '../command-line.ts';
 import { loadConfiguration } from '../configuration/load.ts';
+import { type OutsideWork, startFrameworkFor } from '../framework-for-up.ts';
+import { FRAMEWORK_KINDS } from '../framework-kinds.ts';
 import { ROLES } from '../installation.ts';
 import { createJsonView } from '../plain-view.ts';
 import { runRole } from '../role-program.ts';
@@ -26,10 +28,13 @@ interface UpOptions extends CommonOptions {
   readonly set: readonly string[];
   readonly withParent?: boolean;
   readonly bus?: string;
+  readonly framework?: string;
+  readonly jobs: string;
 }
 
 const METHODS: readonly IsolationMethod[] = ['bubblewrap', 'unshare', 'uid', 'none'];
 const MAX_AGENTS = 64;
+const MAX_JOBS = 10_000;
 
 /** `co-pilot up`: everything of one machine in one command. */
 export function addUpCommand(program: Command): void {
@@ -50,6 +55,11 @@ export function addUpCommand(program: Command): void {
       'first of three ports in a row (bus, enrolment, bridge); free ones where left out',
     )
     .option('--bus <server>', `run over a server of your own, started for this: ${BUS_SERVERS.join(', ')}`)
+    .option(
+      '--framework <kind>',
+      `submit jobs to a stand-in for a production system, started for this, and run them from there: ${Object.keys(FRAMEWORK_KINDS).join(', ')}`,
+    )
+    .option('--jobs <number>', 'jobs that are submitted to the framework', '12')
     .option('--no-demo', 'run no campaign unless one is named')
     .option(
       '--role <role>',
@@ -70,9 +80,14 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
   const onSignal = (): void => stop.abort();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, onSignal);
   try {
-    const place = { directory, flags: options.set };
-    if (options.bus === undefined) return await upIn(place, file, options, stop.signal);
-    return await upOn(options.bus, place, (own) => upIn(own, file, options, stop.signal));
+    const place: Place = { directory, flags: options.set };
+    const { bus, framework } = options;
+    const run = (own: Place): Promise<number> => upIn(own, file, options, stop.signal);
+    const onBus = (own: Place): Promise<number> => (bus === undefined ? run(own) : upOn(bus, own, run));
+    if (framework === undefined) return await onBus(place);
+    if (file !== undefined)
+      throw new CoPilotError('INVALID_REQUEST', '--framework brings its own jobs; leave the campaign out');
+    return await upWith(framework, { place, jobs: wholeNumber(options.jobs, '--jobs', MAX_JOBS) }, onBus);
   } catch (caught) {
     if (stop.signal.aborted) return EXIT.interrupted;
     throw caught;
@@ -85,11 +100,17 @@ async function up(file: string | undefined, options: UpOptions): Promise<number>
 interface Place {
   readonly directory: string;
   readonly flags: readonly string[];
+  /** Runs instead of a campaign. */
+  readonly work?: OutsideWork;
 }
 
-/** Over a server that is there for as long as this runs. */
-async function upOn(server: string, place: Place, run: (own: Place) => Promise<number>): Promise<number> {
-  const { stop, ...own } = await startBusFor(server, place.directory, place.flags);
+/** With the jobs of a framework that is there for as long as this runs. */
+async function upWith(
+  kind: string,
+  { place, jobs }: { readonly place: Place; readonly jobs: number },
+  run: (own: Place) => Promise<number>,
+): Promise<number> {
+  const { stop, ...own } = await startFrameworkFor(kind, place.directory, { flags: place.flags, jobs });
   try {
     return await run(own);
   } finally {
@@ -97,8 +118,18 @@ async function upOn(server: string, place: Place, run: (own: Place) => Promise<n
   }
 }
 
+/** Over a server that is there for as long as this runs. */
+async function upOn(server: string, place: Place, run: (own: Place) => Promise<number>): Promise<number> {
+  const { stop, ...own } = await startBusFor(server, place.directory, place.flags);
+  try {
+    return await run({ ...own, ...(place.work && { work: place.work }) });
+  } finally {
+    await stop();
+  }
+}
+
 async function upIn(
-  { directory, flags }: Place,
+  { directory, flags, work }: Place,
   file: string | undefined,
   options: UpOptions,
   signal: AbortSignal,
@@ -117,7 +148,13 @@ async function upIn(
     directory,
     configuration,
     flags,
-    campaignFile: file === undefined ? (options.demo ? EXAMPLE_CAMPAIGN : undefined) : resolve(file),
+    campaignFile:
+      file === undefined
+        ? options.demo && work === undefined
+          ? EXAMPLE_CAMPAIGN
+          : undefined
+        : resolve(file),
+    work,
     agents,
     method,
     // An agent is never root, hence cannot give its jobs another user id.

@@ -1,11 +1,13 @@
-import { resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { createOutput, EXIT, show } from '../command-line.ts';
 import { askBroker, connect } from '../connection.ts';
+import { frameworkRolesIn, roleDirectory } from '../installation.ts';
 import type { JobDetail } from '../../adapters/jobs/local/queued-job.ts';
 import type { WhyFacts } from '../../broker/service/why-facts.ts';
+import { readRefusedJobs, REFUSED_FILE } from '../../adapters/jobs/kit/refused-jobs.ts';
 import { toCoPilotError } from '../../protocol/errors.ts';
-import type { Explanation } from '../why/explain.ts';
+import type { Explanation, RefusedByAdapter } from '../why/explain.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
 
 /** `co-pilot job why`: one sentence, the facts behind it, and what to do. */
@@ -22,7 +24,7 @@ async function why(job: string, options: CommonOptions): Promise<number> {
   return explanation.cause === 'unknown-job' ? EXIT.noInput : EXIT.ok;
 }
 
-/** Asks the local queue and the broker of the installation. Throws `UNREACHABLE` where neither answers. */
+/** Asks the local queue and the broker of the installation, and looks at what adapters of frameworks refused. Throws `UNREACHABLE` where neither answers. */
 export async function explainJob(directory: string, job: string): Promise<Explanation> {
   const { queue } = await connect(directory);
   const local = await orNull<JobDetail>(queue.show(job), ['NOT_FOUND', 'INVALID_REQUEST', 'UNREACHABLE']);
@@ -32,8 +34,22 @@ export async function explainJob(directory: string, job: string): Promise<Explan
     'UNREACHABLE',
     'INVALID_REQUEST',
   ]);
+  const refused = local === null && broker?.job == null ? await refusedHere(directory, job) : null;
   const { explain } = await import('../why/explain.ts');
-  return explain({ job, local, broker, nowMs: Date.now() });
+  return explain({ job, local, broker, refused, nowMs: Date.now() });
+}
+
+/** By our name or by the framework's own, the newest refusal; null where there is none. */
+async function refusedHere(directory: string, job: string): Promise<RefusedByAdapter | null> {
+  const found: RefusedByAdapter[] = [];
+  for (const role of await frameworkRolesIn(directory)) {
+    const adapter = basename(role);
+    const all = await readRefusedJobs(join(roleDirectory(directory, role), REFUSED_FILE));
+    found.push(
+      ...all.filter((one) => one.job === job || one.ref === job).map((one) => ({ ...one, adapter })),
+    );
+  }
+  return found.toSorted((one, other) => other.atMs - one.atMs)[0] ?? null;
 }
 
 async function orNull<T>(asked: Promise<T>, codes: readonly string[]): Promise<T | null> {

@@ -9,6 +9,7 @@ export const CAUSES = {
   'queue-is-full': 'cancel jobs that no machine can run, or put them into a queue of their own',
   'on-its-way': 'nothing: the broker is fetching it',
   'description-refused': 'mend the description and submit the job again',
+  'framework-job-refused': 'mend the job where it was submitted, and submit it there again',
   'no-agents': 'start agents: `co-pilot agent code`, then `co-pilot agent run`',
   'no-asking-agents': 'wait until the agents have asked for work once, or look into their logs',
   'agents-sent-away': 'enrol the agents anew, or let the operator of the broker decide about them',

@@ -1,5 +1,6 @@
 import type { JobDetail } from '../../adapters/jobs/local/queued-job.ts';
 import type { Attempt, JobRow } from '../../broker/core/state.ts';
+import type { RefusedJob } from '../../adapters/jobs/kit/refused-jobs.ts';
 import type { WhyFacts } from '../../broker/service/why-facts.ts';
 import type { Answer } from './answer.ts';
 import { endOf } from './attempt-end.ts';
@@ -15,8 +16,15 @@ export interface Known {
   readonly local: JobDetail | null;
   /** From the broker; null where it does not answer. */
   readonly broker: WhyFacts | null;
+  /** Noted by the adapter of a framework, which refused it; null where none did. */
+  readonly refused?: RefusedByAdapter | null;
   /** The wall clock. */
   readonly nowMs: number;
+}
+
+/** What the adapter of a framework noted of a job that it never handed over. */
+export interface RefusedByAdapter extends RefusedJob {
+  readonly adapter: string;
 }
 
 /** One sentence, what it rests on, and what to do. */
@@ -38,6 +46,7 @@ export function explain(known: Known): Explanation {
 function answer(known: Known): Answer {
   const { local, broker } = known;
   if (broker?.job) return explainRow(broker.job, broker);
+  if (known.refused) return refusedByAdapter(known.refused, known.nowMs);
   if (local === null) return unknownJob(known);
   switch (local.state) {
     case 'finished':
@@ -53,6 +62,14 @@ function answer(known: Known): Answer {
     case 'running':
       return broker === null ? brokerAway() : unexplained('the broker has no such job, though it took it');
   }
+}
+
+function refusedByAdapter({ adapter, ref, reason, atMs }: RefusedByAdapter, nowMs: number): Answer {
+  return {
+    cause: 'framework-job-refused',
+    sentence: `The adapter ${adapter} refused the job ${ref} of its framework: ${reason}.`,
+    evidence: [`${adapter}: refused ${age(nowMs - atMs)} ago, and the framework was told`],
+  };
 }
 
 function unknownJob({ job, broker }: Known): Answer {

@@ -386,6 +386,10 @@ export interface Description {
    */
   readonly requirements: string;
   readonly pilot?: Pilot;
+  /**
+   * The job takes and finishes sub-units while it runs.
+   */
+  readonly parts?: true;
 }
 export interface DescriptionEnvironment {
   readonly [k: string]: string | undefined;

@@ -337,7 +337,7 @@ const schema44 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[a-z0
 const func8 = Object.prototype.hasOwnProperty;
 const pattern9 = new RegExp("^[ -~]*$", "u");
 const pattern10 = new RegExp("^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$", "u");
-const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."},"pilot":{"$ref":"common.schema.json#/$defs/pilot"}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
+const schema47 = {"type":"object","description":"What to run; at most 12 KiB as JSON.","properties":{"command":{"type":"string","minLength":1,"maxLength":1024,"pattern":"^[^\\u0000-\\u001f]+$","description":"Program: a name on the path, or an input by its name with ./ before it."},"arguments":{"type":"array","items":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"},"maxItems":256},"environment":{"type":"object","maxProperties":128,"propertyNames":{"$ref":"common.schema.json#/$defs/environmentName"},"additionalProperties":{"type":"string","maxLength":4096,"pattern":"^[^\\u0000]*$"}},"inputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/input"},"maxItems":16},"outputs":{"type":"array","items":{"$ref":"common.schema.json#/$defs/output"},"maxItems":16},"limits":{"$ref":"common.schema.json#/$defs/limits"},"requirements":{"type":"string","maxLength":4096,"description":"A ClassAd expression over the host ad; empty: any host."},"pilot":{"$ref":"common.schema.json#/$defs/pilot"},"parts":{"const":true,"description":"The job takes and finishes sub-units while it runs."}},"required":["command","arguments","environment","inputs","outputs","limits","requirements"],"additionalProperties":false};
 const schema48 = {"type":"string","minLength":1,"maxLength":128,"pattern":"^[A-Za-z_][A-Za-z0-9_]*$"};
 const schema56 = {"type":"object","description":"Bounds the agent enforces.","properties":{"wallSeconds":{"type":"integer","minimum":1,"maximum":2592000},"cpuSeconds":{"type":"integer","minimum":1,"maximum":31104000},"memoryMiB":{"type":"integer","minimum":16,"maximum":16777216},"diskMiB":{"type":"integer","minimum":1,"maximum":16777216},"processes":{"type":"integer","minimum":1,"maximum":65536}},"required":["wallSeconds","memoryMiB","diskMiB"],"additionalProperties":false};
 const schema57 = {"type":"object","description":"The job is a framework's own pilot: the agent answers it on the loopback and asks the adapter by call.","properties":{"dialect":{"enum":["panda"]}},"required":["dialect"],"additionalProperties":false};
@@ -633,7 +633,7 @@ return false;
 else {
 const _errs1 = errors;
 for(const key0 in data){
-if(!((((((((key0 === "command") || (key0 === "arguments")) || (key0 === "environment")) || (key0 === "inputs")) || (key0 === "outputs")) || (key0 === "limits")) || (key0 === "requirements")) || (key0 === "pilot"))){
+if(!(func8.call(schema47.properties, key0))){
 validate27.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"}];
 return false;
 break;
@@ -1146,6 +1146,19 @@ var valid0 = _errs38 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.parts !== undefined){
+const _errs43 = errors;
+if(true !== data.parts){
+validate27.errors = [{instancePath:instancePath+"/parts",schemaPath:"#/properties/parts/const",keyword:"const",params:{allowedValue: true},message:"must be equal to constant"}];
+return false;
+}
+var valid0 = _errs43 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }

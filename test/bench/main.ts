@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`, `idle`) only those are measured.
- * `buses` and `idle` take names of bus servers besides. `peers`, `buses` and `idle` need servers of Debian packages; where one is missing it says which.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`, `idle`, `frameworks`) only those are measured.
+ * `buses` and `idle` take names of bus servers besides, `frameworks` names of kinds. `peers`, `buses` and `idle` need servers of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -12,6 +12,7 @@ import { measureBridge } from './bridge.ts';
 import { measureIdle } from './buses/idle.ts';
 import { measureBuses } from './buses/measure.ts';
 import { BENCH_SERVERS } from './buses/servers.ts';
+import { kindsOf, measureFrameworks } from './frameworks/measure.ts';
 import type { EchoQuestions } from './echo-peer.ts';
 import { ALL_DUTIES, type FloorDuties } from './floor-duties.ts';
 import type { FloorQuestions } from './floor-peer.ts';
@@ -32,6 +33,8 @@ const PREFETCH = 512;
 const QUEUED = [1_000, 100_000, 1_000_000];
 const CROWDS = [200, 10_000];
 const FEWER_ROUNDS = 3;
+/** Two rounds of heartbeats at least, where a framework wants one every 30 minutes only. */
+const FRAMEWORK_SIZES = { jobs: 1_000, rounds: FEWER_ROUNDS, held: 5_000, holdSeconds: 150 };
 
 async function main(asked: readonly string[]): Promise<number> {
   const wants = (part: string): boolean => asked.length === 0 || asked.includes(part);
@@ -52,6 +55,9 @@ async function main(asked: readonly string[]): Promise<number> {
       : {}),
     ...(wants('idle')
       ? { idle: await withDirectory((at) => measureIdle(at, createStage(), busesOf(asked))) }
+      : {}),
+    ...(wants('frameworks')
+      ? { frameworks: await withDirectory((at) => measureFrameworks(at, kindsOf(asked), FRAMEWORK_SIZES)) }
       : {}),
     ...(wants('bridge') ? { bridge: await withDirectory((at) => measureBridge(at, ROUNDS)) } : {}),
   };

@@ -3,6 +3,7 @@ import type { Round } from './installation.ts';
 import type { BusRound, MeasuredBus } from './buses/measure.ts';
 import type { Crowd } from './crowd.ts';
 import type { IdleAgents } from './buses/idle.ts';
+import type { MeasuredFramework } from './frameworks/measure.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
 import type { PriceStep } from './price.ts';
@@ -25,6 +26,7 @@ export interface Results {
   readonly buses?: readonly MeasuredBus[];
   readonly idle?: readonly IdleAgents[];
   readonly bridge?: BridgeTransfers;
+  readonly frameworks?: readonly MeasuredFramework[];
 }
 
 /** What the project promises, and whether it is so here. */
@@ -49,12 +51,13 @@ const MOST_OVER_RAW = 6;
 /** What the job manager of the Co-Pilot before this one reached on it, in jobs per second, and how many times that is promised. */
 const ORIGINAL = { server: 'prosody', perSecond: 27, least: 30 };
 const LEAST_OF_BARE = 0.7;
+const LEAST_OF_MINIMAL = 0.7;
 const MEBIBYTE = 1024 ** 2;
 /** Less than a tenth of the file, whatever the collector leaves lying about. */
 const MOST_GROWN_MIB = 96;
 
 export function claimsOf(results: Results): readonly Claim[] {
-  const { throughput, latency, queued, bridge, crowds, peers, buses } = results;
+  const { throughput, latency, queued, bridge, crowds, peers, buses, frameworks } = results;
   return [
     ...(throughput === undefined ? [] : throughputClaims(throughput)),
     ...(latency === undefined
@@ -65,6 +68,9 @@ export function claimsOf(results: Results): readonly Claim[] {
     ...(peers ?? []).flatMap(peerClaims),
     ...(buses ?? []).flatMap(busClaims),
     ...(bridge === undefined ? [] : bridgeClaims(bridge)),
+    ...(frameworks ?? []).map(({ kind, ofMinimal }) =>
+      atLeast(`jobs per second through ${kind}, over a minimal client's`, ofMinimal, LEAST_OF_MINIMAL),
+    ),
   ];
 }
 
@@ -131,7 +137,20 @@ function atMost(text: string, value: number, most: number): Claim {
 }
 
 export function tablesOf(results: Results): string {
-  const { machine, volume, throughput, latency, queued, bridge, crowds, price, peers, buses, idle } = results;
+  const {
+    machine,
+    volume,
+    throughput,
+    latency,
+    queued,
+    bridge,
+    crowds,
+    price,
+    peers,
+    buses,
+    idle,
+    frameworks,
+  } = results;
   const parts = [`${machine.processors} x ${machine.processor}, node ${machine.node}`];
   if (throughput !== undefined && volume !== undefined) parts.push(throughputTable(throughput, volume));
   if (latency !== undefined) parts.push(latencyTable(latency));
@@ -142,6 +161,7 @@ export function tablesOf(results: Results): string {
   if (buses !== undefined) parts.push(busesTable(buses));
   if (idle !== undefined) parts.push(idleTable(idle));
   if (bridge !== undefined) parts.push(bridgeTable(bridge));
+  if (frameworks !== undefined) parts.push(frameworkTable(frameworks), holdTable(frameworks));
   return parts.join('\n\n');
 }
 
@@ -222,6 +242,37 @@ function busesTable(buses: readonly MeasuredBus[]): string {
       ]),
     ]),
   ].join('\n\n');
+}
+
+function frameworkTable(frameworks: readonly MeasuredFramework[]): string {
+  return table([
+    ['framework', 'jobs per s', 'minimal client', 'ratio', 'calls for 1,000 jobs', 'us of processor a job'],
+    ...frameworks.map(({ kind, rounds, ofMinimal, callsPerThousandJobs, cpuMicrosecondsPerJob }) => [
+      kind,
+      median(rounds.map(({ adapter }) => adapter)).toFixed(0),
+      median(rounds.map(({ minimal }) => minimal)).toFixed(0),
+      ofMinimal.toFixed(2),
+      callsPerThousandJobs.toFixed(0),
+      cpuMicrosecondsPerJob.toFixed(0),
+    ]),
+  ]);
+}
+
+/** One adapter with all of these jobs running. */
+function holdTable(frameworks: readonly MeasuredFramework[]): string {
+  return table([
+    ['running jobs', 'jobs', '% of a processor', 'MiB', 'calls per s', 'silence p50 s', 'p99 s', 'most s'],
+    ...frameworks.map(({ kind, hold: { jobs, processor, residentBytes, callsPerSecond, silence } }) => [
+      kind,
+      jobs.toLocaleString('en'),
+      (processor * 100).toFixed(1),
+      (residentBytes / MEBIBYTE).toFixed(0),
+      callsPerSecond.toFixed(1),
+      silence.p50.toFixed(1),
+      silence.p99.toFixed(1),
+      silence.most.toFixed(1),
+    ]),
+  ]);
 }
 
 function idleTable(idle: readonly IdleAgents[]): string {

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addAccountingCommand } from '../../cli/commands/accounting.ts';
 import { addAgentCommands } from '../../cli/commands/agent.ts';
 import { addBrokerCommands } from '../../cli/commands/broker.ts';
 import { addBusCommands } from '../../cli/commands/bus.ts';
@@ -18,6 +19,7 @@ export interface Said {
 }
 
 const COMMANDS = [
+  addAccountingCommand,
   addAgentCommands,
   addBrokerCommands,
   addBusCommands,

@@ -95,6 +95,7 @@ export async function createAlienAdapter(
       signs.waits({ job, attempt: 0, progress: 0, state });
     },
     prepare: (id, matched, known) => newJob({ id, matched, known, options, sealed, inputs, parts }),
+    refused: parts.refused,
   });
   await source.resume();
   /** The queue says nothing unasked. */

@@ -1,6 +1,7 @@
 import { toCoPilotError } from '../../../protocol/errors.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import type { HandedJobs } from '../kit/handed-jobs.ts';
+import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { jobIdOf } from '../kit/job-id.ts';
 import type { NewJob } from '../job-adapter.ts';
 import type { AlienJob, Central } from './central.ts';
@@ -30,6 +31,7 @@ export interface JobSourceOptions {
   readonly pollMs: number;
   /** A broker has it since before the restart, and nobody ran it then. */
   readonly onAccepted: (job: string, matched: MatchedJob) => void;
+  readonly refused: RefusedJobs;
   /** Makes our job of AliEn's. */
   readonly prepare: (id: string, matched: MatchedJob, hosts: HostClass) => Promise<NewJob>;
 }
@@ -46,7 +48,8 @@ interface Waiting {
 }
 
 export function createJobSource(options: JobSourceOptions): JobSource {
-  const { clock, log, server, central, handed, journal, hosts, pollMs, prepare, onAccepted } = options;
+  const { clock, log, server, central, handed, journal, hosts, pollMs, prepare, refused, onAccepted } =
+    options;
   /** Per advertisement, when the queue is asked again: hosts that are advertised alike wait together. */
   const pauses = new Map<string, number>();
   /** Packages that were asked for and are here, per queue. */
@@ -128,6 +131,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
     }
     log.warn({ code: error.code, job: id, state }, `a job is given back: ${error.message}`);
     const job = waiting.matched;
+    refused.note({ job: id, ref: job.id, reason: error.message });
     await central.write([{ job, tag: 'error', text: `Co-Pilot: ${error.message.slice(0, 500)}` }]);
     await central.setStatus(job, { to: state });
     unready.delete(id);

@@ -21,7 +21,7 @@ type End = Readonly<Record<string, unknown>> & { readonly attempt: number; reado
 
 /** Speaks to a plain HTTP queue (docs/http-queue.md); what is not its own wire is the kit's. */
 export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
-  const { clock, log, name, settings, http, ceiling, bridge } = parts;
+  const { clock, log, name, settings, http, ceiling, refused, bridge } = parts;
   const inputs = bridge && createInputStore(bridge);
   const handed = createHandedJobs({ clock, maxUnfinished: () => ceiling.current().jobs });
   const hearts = createHeartbeats({ clock, log, everyMs: BEAT_MS, silentMs: SILENT_MS, batch: BEATS, beat });
@@ -41,7 +41,10 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
       const made = await translate(said, { id, site: name, retries: settings.attempts - 1, inputs });
       const reason = made.kind === 'job' ? ceiling.fault(made.job) : made.reason;
       if (made.kind === 'job' && reason === undefined) handed.offer(queue, [made.job]);
-      else await end(said, { attempt: 0, outcome: 'failed', reason: reason ?? '' });
+      else {
+        refused.note({ job: id, ref: said.id, reason: reason ?? '' });
+        await end(said, { attempt: 0, outcome: 'failed', reason: reason ?? '' });
+      }
     }
   }
 

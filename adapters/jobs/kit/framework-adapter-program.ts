@@ -14,6 +14,7 @@ import type { CreateFrameworkAdapter, FrameworkAdapter, FrameworkParts } from '.
 import { createFrameworkHttp, type FrameworkHttp } from './framework-http.ts';
 import type { FrameworkConfiguration, FrameworkProgram, FrameworkProgramOptions } from './framework-kind.ts';
 import { FRAMEWORK_METRICS, type FrameworkMetric } from './framework-metrics.ts';
+import { openRefusedJobs, REFUSED_FILE } from './refused-jobs.ts';
 
 const ANSWER_MS = 60_000;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -60,7 +61,9 @@ async function begin(
   // Before the adapter is stopped, which waits for what is under way.
   const hangUp = (): void => opened.forEach((http) => http.stop());
   ends.push(hangUp);
-  const adapter = await create(await partsOf(configuration, runtime, { credential, metrics, ends, opened }));
+  const adapter = await create(
+    await partsOf(configuration, runtime, { directory, credential, metrics, ends, opened }),
+  );
   ends.push(() => adapter.stop(), hangUp);
   const answer = around(meteredAnswers((item) => answerJobItem(adapter, item), metrics, runtime.clock));
   const onBroker = (): void => tellWaiting();
@@ -80,6 +83,7 @@ async function begin(
 }
 
 interface Around {
+  readonly directory: string;
   readonly credential: CredentialFiles;
   readonly metrics: Metrics<FrameworkMetric>;
   readonly ends: Ends;
@@ -89,10 +93,12 @@ interface Around {
 async function partsOf(
   { name, framework: settings, bridge }: FrameworkConfiguration,
   { clock, random, log }: Runtime,
-  { credential, metrics, ends, opened }: Around,
+  { directory, credential, metrics, ends, opened }: Around,
 ): Promise<FrameworkParts> {
   const ceiling = await openCeiling(settings.ceilingFile, { clock, log });
   ends.push(() => ceiling.stop());
+  const refused = await openRefusedJobs(join(directory, REFUSED_FILE), { clock, log });
+  ends.push(() => refused.settled());
   const { caFile } = settings.credential;
   const openHttp = async (url: string): Promise<FrameworkHttp> => {
     const http = await createFrameworkHttp({
@@ -111,7 +117,7 @@ async function partsOf(
     return http;
   };
   const http = await openHttp(settings.url);
-  return { clock, random, log, name, settings, http, openHttp, credential, ceiling, bridge };
+  return { clock, random, log, name, settings, http, openHttp, credential, ceiling, refused, bridge };
 }
 
 function relayWork(adapter: FrameworkAdapter, host: AdapterHost): void {

@@ -5,6 +5,7 @@ import type { CeilingFile } from './ceiling.ts';
 import type { CredentialFiles } from './credential-files.ts';
 import type { FrameworkHttp } from './framework-http.ts';
 import type { FrameworkSettings } from './framework-kind.ts';
+import type { RefusedJobs } from './refused-jobs.ts';
 
 /** The adapter of one framework, as its program runs it. */
 export interface FrameworkAdapter extends JobAdapter {
@@ -29,6 +30,8 @@ export interface FrameworkParts {
   /** For what is not HTTP. */
   readonly credential: CredentialFiles;
   readonly ceiling: CeilingFile;
+  /** Jobs that are never handed over are noted there, for their owners' questions. */
+  readonly refused: RefusedJobs;
   /** Undefined where the adapter is not told of the Data Bridge. */
   readonly bridge: BridgeAccess | undefined;
 }

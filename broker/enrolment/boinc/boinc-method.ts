@@ -4,7 +4,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Identity } from '../../../protocol/generated/types.ts';
 import type { Runtime } from '../../../protocol/runtime/runtime.ts';
 import { RateLimiter } from '../../../protocol/session/rate-limiter.ts';
-import { type EnrolmentMethod, refused } from '../method.ts';
+import { type EnrolmentMethod, type Judgement, refused } from '../method.ts';
 import { ownerName } from '../owner-name.ts';
 import type { BoincProject, BoincUser } from './boinc-project.ts';
 
@@ -27,10 +27,21 @@ const MAX_MERGES = 10;
 
 /** BOINC accounts: whoever shows a user's authenticator, strong or weak, is that user. */
 export function createBoincMethod(
+  terms: BoincTerms,
+  project: BoincProject,
+  runtime: AccountRuntime,
+): EnrolmentMethod<BoincAccount> {
+  return { judge: createBoincJudge(terms, project, runtime) };
+}
+
+type AccountRuntime = Pick<Runtime, 'clock' | 'crypto' | 'random'>;
+
+/** Judges an account by itself, whoever shows it. Rejects as `EnrolmentMethod` does, and with `RATE_LIMITED`. */
+export function createBoincJudge(
   { project: name, site, tier, requireHost }: BoincTerms,
   project: BoincProject,
-  { clock, crypto, random }: Pick<Runtime, 'clock' | 'crypto' | 'random'>,
-): EnrolmentMethod<BoincAccount> {
+  { clock, crypto, random }: AccountRuntime,
+): (account: BoincAccount) => Promise<Judgement> {
   const limiter = new RateLimiter(ASKED);
   /** Stands for users that are not there: as much is compared for them. Nobody can show what has these digests. */
   const nobody: BoincUser = { strong: randomDigest(), weak: randomDigest(), banishedUntil: 0 };
@@ -67,16 +78,14 @@ export function createBoincMethod(
     return 'the host was merged too often';
   }
 
-  return {
-    async judge(account) {
-      if (!limiter.take(String(account.user), clock.monotonicMs()))
-        throw new CoPilotError('RATE_LIMITED', 'too many questions about this user; try again later');
-      const why = await whyNot(account);
-      if (why !== undefined) return refused(why);
-      return {
-        kind: 'known',
-        terms: { owner: ownerName(crypto, REALM, `${name}.${account.user}`), site, tier },
-      };
-    },
+  return async (account) => {
+    if (!limiter.take(String(account.user), clock.monotonicMs()))
+      throw new CoPilotError('RATE_LIMITED', 'too many questions about this user; try again later');
+    const why = await whyNot(account);
+    if (why !== undefined) return refused(why);
+    return {
+      kind: 'known',
+      terms: { owner: ownerName(crypto, REALM, `${name}.${account.user}`), site, tier },
+    };
   };
 }

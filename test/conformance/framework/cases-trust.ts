@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { RefusedJob } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import type { FrameworkCase } from './case.ts';
 
 /** What the framework is not trusted with, and what of the credential nobody sees. */
@@ -25,6 +26,8 @@ export const TRUST_CASES: readonly FrameworkCase[] = [
       for (const [which, ref] of bad) {
         expect([which, await fixture.state(ref)]).toEqual([which, 'failed']);
         expect([which, await fixture.reason(ref)]).toEqual([which, expect.stringMatching(/\S{3}/)]);
+        const noted = (await fixture.refused()).find((refused) => isAbout(refused, ref));
+        expect([which, noted?.reason]).toEqual([which, expect.stringMatching(/\S{3}/)]);
       }
     },
   },
@@ -90,3 +93,8 @@ export const TRUST_CASES: readonly FrameworkCase[] = [
     },
   },
 ];
+
+/** A framework may name a job after what it is a part of. */
+function isAbout({ ref }: RefusedJob, job: string): boolean {
+  return job === ref || job.startsWith(`${ref}/`);
+}

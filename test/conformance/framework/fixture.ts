@@ -1,4 +1,5 @@
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
+import type { RefusedJob } from '../../../adapters/jobs/kit/refused-jobs.ts';
 
 /** The framework's own word for a job, in ours. */
 export type FrameworkState = 'waiting' | 'taken' | 'running' | 'finished' | 'failed' | 'cancelled';
@@ -58,6 +59,8 @@ export interface FrameworkFixture {
   state(ref: string): Promise<FrameworkState>;
   /** What the framework's user reads of why a job ended. */
   reason(ref: string): Promise<string>;
+  /** What the adapter noted of jobs that it refused. */
+  refused(): Promise<readonly RefusedJob[]>;
   /** How many jobs the framework counts as with us, and not ended. */
   taken(): Promise<number>;
   /** The framework's user wants the job ended. */

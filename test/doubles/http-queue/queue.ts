@@ -64,14 +64,19 @@ export interface HttpQueue {
 /** A job that nobody speaks of for so long is given to somebody else, as another try. */
 export const HOLD_MS = 600_000;
 const MAX_HELD = 512;
+const RECLAIM_MS = 1_000;
 const FINAL: readonly JobState[] = ['finished', 'failed', 'cancelled'];
 
 export function createHttpQueue(clock: Clock): HttpQueue {
   const all = new Map<string, QueuedJob>();
   let refuses = false;
+  let reclaimedMs = -RECLAIM_MS;
 
   const isFinal = ({ state }: QueuedJob): boolean => FINAL.includes(state);
   const reclaim = (): void => {
+    // Looked at once a second: with thousands of jobs every request would look at all of them.
+    if (clock.monotonicMs() - reclaimedMs < RECLAIM_MS) return;
+    reclaimedMs = clock.monotonicMs();
     for (const job of all.values()) {
       const isSilent = clock.monotonicMs() - job.heardMs > HOLD_MS;
       if (!isSilent || isFinal(job) || job.state === 'waiting') continue;

@@ -6,7 +6,7 @@ import { removeJobDirectory } from '../../../agent/executors/job-directory.ts';
 import type { Exit, IsolationMethod, Running } from '../../../agent/executors/launcher.ts';
 import { createProcessLauncher } from '../../../agent/executors/process-launcher.ts';
 import { createPilotHost } from '../../../agent/pilot/pilot-desk.ts';
-import type { AskAdapter, PilotDesk } from '../../../agent/pilot/pilot-host.ts';
+import type { CallAdapter, PilotDesk } from '../../../agent/pilot/pilot-host.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { silentLog } from '../silent-log.ts';
 import { temporaryDirectory } from '../temporary-directory.ts';
@@ -97,6 +97,8 @@ export interface TrialOptions {
   /** Holds `pilot.py`; lies where any user may read. */
   readonly pilot: string;
   readonly jobPars: string;
+  /** The adapter, instead of one that has a job of its own. */
+  readonly call?: CallAdapter;
   /** Whoever hears an update may keep the pilot waiting. */
   readonly onUpdate?: (updates: readonly Record<string, unknown>[]) => Promise<void>;
   readonly pilotArguments?: readonly string[];
@@ -115,7 +117,7 @@ export async function startTrial(options: TrialOptions): Promise<PilotTrial> {
   await copyFile(STARTER, join(work, 'run-pilot.py'));
   const updates: Record<string, unknown>[] = [];
   const asked: string[] = [];
-  const ask: AskAdapter = async (name, text) => {
+  const call: CallAdapter = async (name, text) => {
     asked.push(name);
     if (name === 'updateJob') {
       updates.push(fieldsIn(text));
@@ -125,7 +127,13 @@ export async function startTrial(options: TrialOptions): Promise<PilotTrial> {
     const answer = { status: 200, contentType: 'text/plain', body: Buffer.from(reply).toString('base64') };
     return { kind: 'answered', message: { body: JSON.stringify(answer) } };
   };
-  const desk = await createPilotHost({ clock: nodeClock, log: silentLog }).open({ directory: work, ask });
+  const desk = await createPilotHost({ clock: nodeClock, log: silentLog }).open({
+    directory: work,
+    isPilot: true,
+    hasParts: false,
+    call: options.call ?? call,
+    parts: () => Promise.resolve({ kind: 'refused', code: 'UNSUPPORTED', message: '' }),
+  });
   const places = { stdoutFile: join(base, 'stdout'), stderrFile: join(base, 'stderr') };
   const running = createProcessLauncher(method, { clock: nodeClock }).launch({
     command: 'python3',

@@ -2,8 +2,8 @@
 
 usage: pilot.py --url URL -p PORT -q QUEUE
 
-Runs the job it gets (`jobPars` as arguments of a program in the current directory named by `transformation`), writes its log tarball, moves
-both to a storage directory by the deterministic path, and reports as the pilot does.
+Runs the job it gets in a directory below the current one (`jobPars` as arguments of the program here that `transformation` names), writes its log
+tarball, moves both to a storage directory by the deterministic path, and reports as the pilot does.
 """
 import argparse
 import gzip
@@ -93,7 +93,10 @@ def run(server, job):
     update(server, job, 'starting', {})
     if 'tobekilled' in update(server, job, 'running', {'xml': '', 'metaData': ''}).get('command', ''):
         return update(server, job, 'failed', {'xml': '', 'pilotErrorCode': 1144})
-    done = subprocess.run(['./' + os.path.basename(job['transformation']), *shlex.split(job['jobPars'])], capture_output=True)
+    os.mkdir(f"PanDA_Pilot-{job['PandaID']}")
+    os.chdir(f"PanDA_Pilot-{job['PandaID']}")
+    program = os.path.join('..', os.path.basename(job['transformation']))
+    done = subprocess.run([program, *shlex.split(job['jobPars'])], capture_output=True)
     with tarfile.open(job['logFile'], 'w:gz') as log:
         for name, content in (('payload.stdout', done.stdout), ('payload.stderr', done.stderr)):
             entry = tarfile.TarInfo(name)

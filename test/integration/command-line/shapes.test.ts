@@ -120,6 +120,8 @@ const DOCUMENTS: readonly (readonly [string, string, () => readonly string[]])[]
   ['campaign show', 'campaign', () => [campaign]],
   ['queue list', 'queueList', () => []],
   ['queue show', 'queue', () => ['main']],
+  ['accounting', 'accounting', () => []],
+  ['accounting', 'accounting', () => ['--since', '2026-01-01']],
   ['agent list', 'agentList', () => []],
   ['agent show', 'agent', () => [agent.id]],
   ['agent code', 'code', () => []],
@@ -322,7 +324,7 @@ describe('what takes something away', () => {
 });
 
 describe('docs/commands.md', () => {
-  const rows = [...prose(page('docs/commands.md')).matchAll(/^\| `(\w+ \w+)` \| (.*) \| (.*) ?\|$/gm)];
+  const rows = [...prose(page('docs/commands.md')).matchAll(/^\| `(\w+(?: \w+)?)` \| (.*) \| (.*) ?\|$/gm)];
   const named = (cell: string): readonly string[] =>
     [...cell.matchAll(/`([a-z]\w+)`/g)].map(([, name]) => name ?? '');
 

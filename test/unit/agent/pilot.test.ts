@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AskAdapter, PilotHost } from '../../../agent/pilot/pilot-host.ts';
+import type { CallAdapter, DeskRequest, PilotHost } from '../../../agent/pilot/pilot-host.ts';
 import type { Answer } from '../../../agent/loop/asks.ts';
 import type { Call } from '../../../protocol/generated/types.ts';
 import { jobId, lease, setStage } from './stage.ts';
@@ -10,7 +10,8 @@ const PILOT = { pilot: { dialect: 'panda' } } as const;
 let stage: Stage;
 let steps: string[];
 let answers: Answer<{ readonly body: string }>[];
-let ask: AskAdapter;
+let ask: CallAdapter;
+let request: DeskRequest;
 let host: PilotHost;
 
 beforeEach(async () => {
@@ -18,9 +19,10 @@ beforeEach(async () => {
   steps = [];
   answers = [];
   host = {
-    async open(request) {
+    async open(asked) {
+      request = asked;
       steps.push(`open ${request.directory}`);
-      ask = request.ask;
+      ask = request.call;
       return {
         environment: { COPILOT_PILOT_URL: 'http://127.0.0.1:1', SEED: 'ours' },
         admit: () => steps.push('admit'),
@@ -117,6 +119,23 @@ describe('a job in pilot mode', () => {
     asker.abort();
     await stage.until(() => answers.length === 1);
     expect(answers).toEqual([{ kind: 'given-up' }]);
+  });
+
+  it('one with parts takes and finishes them in its slot', async () => {
+    stage.scripts.set('work', { afterMs: 60_000, ending: { kind: 'exited', code: 0 } });
+    await stage.start();
+    stage.gives(await stage.hears('request'), lease(0, {}, { parts: true }));
+    await stage.until(() => steps.includes('admit'));
+    expect(request).toMatchObject({ isPilot: false, hasParts: true });
+    const got: unknown[] = [];
+    void request.parts('finish', ['a', 'b'], new AbortController().signal).then((said) => got.push(said));
+    const asked = await stage.hears('parts');
+    expect(asked).toMatchObject({ slot: 1, counter: 2, job: jobId(0), attempt: 1, verb: 'finish' });
+    expect(asked.parts).toEqual(['a', 'b']);
+    const { slot, counter, job, attempt } = asked;
+    stage.broker.say({ kind: 'parted', slot, counter, job, attempt, parts: [{ id: 'c', body: '{}' }] });
+    await stage.until(() => got.length === 1);
+    expect(got).toMatchObject([{ kind: 'answered', message: { parts: [{ id: 'c', body: '{}' }] } }]);
   });
 
   it('a job that is no pilot has no desk', async () => {

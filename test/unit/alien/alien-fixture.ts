@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { createAlienAdapter } from '../../../adapters/jobs/alien/alien-adapter.ts';
 import { writeTar } from '../../../adapters/jobs/alien/tar-writer.ts';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -98,6 +99,8 @@ export async function openAlienFixture({
   const bridge = await startOperatorBridge();
   const credential = await openCredentialFiles({ tokenFile }, { clock: ownClock, log });
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(folder, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
   const http = countedHttp(
     await createFrameworkHttp({ url: double.url, credential, ...bounds, clock: ownClock }),
@@ -146,6 +149,7 @@ export async function openAlienFixture({
       http,
       credential,
       ceiling,
+      refused,
       bridge,
     };
     const own = await createAlienAdapter({ ...parts, openHttp: async () => http }, join(folder, 'adapter'));
@@ -217,6 +221,10 @@ export async function openAlienFixture({
         .log.filter(({ tag }) => tag === 'error')
         .map(({ text }) => text)
         .join('\n'),
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
+    },
     taken: async () =>
       double.queue.rows().filter(({ status: state }) => ['taken', 'running'].includes(STATES[state] ?? ''))
         .length,

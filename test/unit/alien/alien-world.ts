@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createAlienAdapter } from '../../../adapters/jobs/alien/alien-adapter.ts';
 import type { NewJob, StoredFile, Work } from '../../../adapters/jobs/job-adapter.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -104,6 +105,7 @@ export async function alienWorld({
         openHttp,
         credential,
         ceiling: await openCeiling(undefined, { clock, log }),
+        refused: await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log }),
         bridge,
       },
       directory,

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAccountingCommand } from '../../../cli/commands/accounting.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
 import { addBrokerCommands } from '../../../cli/commands/broker.ts';
 import { addBusCommands } from '../../../cli/commands/bus.ts';
@@ -17,6 +18,7 @@ import { page } from './pages.ts';
 const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> };
 
 const program = new Command('co-pilot');
+addAccountingCommand(program);
 addJobCommands(program);
 addAgentCommands(program);
 addCampaignCommands(program);

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type {
@@ -31,7 +32,9 @@ const PATHS: Readonly<Record<FaultPlace, string>> = {
   all: '/v1/',
 };
 const STEP_MS = 1_000;
-const MOST_STEPS = 60;
+const STEPS = 20;
+/** Far below the deadline of a call, which would end before its answer could come. */
+const MOST_STEP_MS = 15_000;
 
 /** An adapter of the plain HTTP queue over its double: real sockets and files, a clock that the test turns. */
 export async function openHttpQueueFixture(
@@ -53,6 +56,8 @@ export async function openHttpQueueFixture(
   const ceilingFile = join(directory, 'ceiling.json');
   await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
   const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
+  const refusedFile = join(directory, 'refused.jsonl');
+  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
   const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
   const http = countedHttp(
     await createFrameworkHttp({ url: server.url, credential, ...bounds, clock: ownClock }),
@@ -81,6 +86,7 @@ export async function openHttpQueueFixture(
       openHttp: async () => http,
       credential,
       ceiling,
+      refused,
       bridge: undefined,
     };
     return create(parts);
@@ -88,7 +94,7 @@ export async function openHttpQueueFixture(
 
   const quiet = (): Promise<void> => untilQuiet(() => http.open <= server.stuck);
   const advance = async (ms: number): Promise<void> => {
-    const step = Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS));
+    const step = Math.min(MOST_STEP_MS, Math.max(STEP_MS, Math.ceil(ms / STEPS)));
     await quiet();
     for (let left = ms; left > 0; left -= step) {
       clock.advance(Math.min(step, left));
@@ -114,6 +120,10 @@ export async function openHttpQueueFixture(
     submitHuge: async () => submitted({ ...GOOD_JOB, wallSeconds: 7200 }),
     state: async (ref) => server.queue.job(ref)?.state ?? 'waiting',
     reason: async (ref) => server.queue.job(ref)?.reason ?? '',
+    async refused() {
+      await refused.settled();
+      return readRefusedJobs(refusedFile);
+    },
     taken: async () =>
       server.queue.jobs().filter(({ state }) => state === 'taken' || state === 'running').length,
     kill: async (ref) => server.queue.cancel(ref),

@@ -3,7 +3,7 @@ import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { haveSocketOpen } from '../../../agent/executors/process-table.ts';
 import type { Answer } from '../../../agent/loop/asks.ts';
 import { createPilotHost } from '../../../agent/pilot/pilot-desk.ts';
-import type { AskAdapter, PilotDesk } from '../../../agent/pilot/pilot-host.ts';
+import type { AskParts, CallAdapter, PilotDesk } from '../../../agent/pilot/pilot-host.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
@@ -42,7 +42,8 @@ export class PilotStage {
   }
 
   get port(): number {
-    return Number(this.desk.environment['COPILOT_PILOT_PORT']);
+    const { COPILOT_PILOT_URL = this.desk.environment['COPILOT_PARTS_URL'] ?? '' } = this.desk.environment;
+    return Number(new URL(COPILOT_PILOT_URL).port);
   }
 
   /** The answer to these bytes, whole; empty where the connection was closed without one. */
@@ -77,11 +78,17 @@ export class PilotStage {
 
 export async function setPilotStage(
   adapter: Adapter,
-  options: { readonly admit?: boolean; readonly answerWithinMs?: number } = {},
+  options: {
+    readonly admit?: boolean;
+    readonly answerWithinMs?: number;
+    readonly isPilot?: boolean;
+    /** Answers what is asked about parts; without it the job has none. */
+    readonly parts?: AskParts;
+  } = {},
 ): Promise<PilotStage> {
   const directory = await temporaryDirectory('pilot');
   const record = { asked: [] as Asked[], texts: [] as string[] };
-  const ask: AskAdapter = (method, text, signal) => {
+  const call: CallAdapter = (method, text, signal) => {
     record.texts.push(text);
     const { contentType, accept, body } = JSON.parse(text) as Record<string, string>;
     const asked: Asked = {
@@ -99,7 +106,14 @@ export async function setPilotStage(
     log: silentLog,
     ...(answerWithinMs !== undefined && { answerWithinMs }),
   });
-  const desk = await host.open({ directory, ask });
+  const { isPilot = true, parts } = options;
+  const desk = await host.open({
+    directory,
+    isPilot,
+    hasParts: parts !== undefined,
+    call,
+    parts: parts ?? (() => Promise.reject(new Error('the job has no parts'))),
+  });
   if (options.admit !== false) desk.admit({ holdsSocket: (inode) => haveSocketOpen([process.pid], inode) });
   return new PilotStage(directory, desk, record);
 }

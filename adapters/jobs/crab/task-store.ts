@@ -1,0 +1,407 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import { CoPilotError } from '../../../protocol/errors.ts';
+import type { StoredInput } from '../kit/input-store.ts';
+import type { CrabTask } from './crab-task.ts';
+import type { Bounds } from './exit-policy.ts';
+import { idOf } from './job-description.ts';
+import { jobsOf } from './split.ts';
+import { TASKS_APPLICATION_ID, TASKS_MIGRATIONS } from './task-schema.ts';
+
+/** As users of CRAB know a job's state. */
+export type NodeState =
+  | 'unsubmitted'
+  | 'idle'
+  | 'running'
+  | 'transferring'
+  | 'cooloff'
+  | 'finished'
+  | 'failed'
+  | 'killed';
+
+export interface StoredTask {
+  readonly task: CrabTask;
+  readonly sandbox: StoredInput;
+  /** CRAB knows that it is submitted; before that its jobs are handed to nobody. */
+  readonly isActive: boolean;
+  /** Number of the task here, and what CRAB keeps as its cluster. */
+  readonly cluster: number;
+}
+
+/** One try of a job. Of a job's tries the last one is current, and alone changes. */
+export interface StoredJob {
+  readonly id: string;
+  readonly task: string;
+  readonly number: number;
+  readonly retry: number;
+  readonly state: NodeState;
+  readonly isCurrent: boolean;
+  readonly isAccepted: boolean;
+  /** Of the last attempt heard of, and of the result where there is one. */
+  readonly attempt: number;
+  readonly bounds: Bounds;
+  /** When its result was first told to CRAB, Unix time in seconds; 0 before. */
+  readonly toldSeconds: number;
+  readonly submitSeconds: number;
+  readonly startSeconds: number;
+  readonly endSeconds: number;
+  readonly restarts: number;
+  readonly code: number;
+  readonly message: string;
+}
+
+/** What may change of a try. */
+export interface JobChange {
+  readonly state?: NodeState;
+  readonly isAccepted?: boolean;
+  /** Whether the broker is still to be told that nobody wants it. */
+  readonly isUnwanted?: boolean;
+  readonly attempt?: number;
+  readonly toldSeconds?: number;
+  readonly submitSeconds?: number;
+  readonly startSeconds?: number;
+  readonly endSeconds?: number;
+  readonly restarts?: number;
+  readonly code?: number;
+  readonly message?: string;
+}
+
+export interface TaskStore {
+  task(name: string): StoredTask | undefined;
+  tasks(): readonly StoredTask[];
+  /** Keeps the task and a first try of each of its jobs, all or nothing; one that is there stays as it is. */
+  insert(task: CrabTask, sandbox: StoredInput, bounds: Bounds): void;
+  activate(name: string): void;
+  /** Forgets tasks that began before then. */
+  prune(beforeSeconds: number): void;
+  job(id: string): StoredJob | undefined;
+  /** Current tries of a task, by number. */
+  jobs(task: string): readonly StoredJob[];
+  /** Tries that may be handed over: of the highest priority, the jobs of all tasks in turn by their number. */
+  due(most: number, nowMs: number): readonly StoredJob[];
+  /** Of them; at most `MAX_COUNTED`. */
+  waiting(nowMs: number): number;
+  /** Tries that the broker has and that have not ended. */
+  withBroker(): number;
+  /** Tasks with a job that has not come to its end. */
+  unfinishedTasks(): number;
+  /** Names of those of them that began before then. */
+  old(beforeSeconds: number): readonly string[];
+  change(id: string, change: JobChange, isDurable?: boolean): void;
+  /** They were handed over: until they are accepted they are handed over again. */
+  hand(ids: readonly string[]): void;
+  accept(ids: readonly string[], nowSeconds: number): void;
+  /** Ends the try as failed, and begins `next` with it or not at all. */
+  fail(job: StoredJob, change: JobChange, next?: NextTry): void;
+  /** A further try of a job that has ended, which then is the current one. */
+  again(job: StoredJob, next: NextTry): void;
+  /** Ends all tries that have not ended; answers those the broker may know of. */
+  kill(task: string, message: string): readonly StoredJob[];
+  unwanted(most: number): readonly StoredJob[];
+  /** Names of tasks with jobs whose files are being moved. */
+  moving(): readonly string[];
+  close(): void;
+}
+
+export interface NextTry {
+  readonly bounds: Bounds;
+  /** Not before this wall time. */
+  readonly dueMs: number;
+  readonly state: 'unsubmitted' | 'cooloff';
+}
+
+export interface TaskStoreOptions {
+  readonly path: string;
+  /** Of the CRAB server: part of the jobs' ids. */
+  readonly url: string;
+}
+
+/** Whoever is told a number of waiting jobs wants to know whether there are many. */
+const MAX_COUNTED = 1000;
+/** Of tries that nobody has accepted: those that were never handed over, and those that were. */
+const WAITING = `('unsubmitted', 'cooloff', 'idle')`;
+const UNFINISHED = `is_current = 1 AND state NOT IN ('finished', 'failed', 'killed')`;
+const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
+
+/**
+ * What a scheduler keeps of its tasks on the grid, in one file of SQLite. Ends of jobs are on disk before the call returns; news of
+ * attempts may be lost with the machine's power, and come again with the next renewal. Throws one of the `QUEUE_…` codes.
+ */
+export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
+  const database = open(path);
+  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined =>
+    database.prepare(sql).get(...values);
+  const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] =>
+    database.prepare(sql).all(...values);
+  const run = (sql: string, ...values: SQLInputValue[]): void => void database.prepare(sql).run(...values);
+  const durably = <T>(action: () => T): T => {
+    database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+    try {
+      const result = action();
+      database.exec('COMMIT');
+      return result;
+    } catch (caught) {
+      database.exec('ROLLBACK');
+      throw caught;
+    } finally {
+      database.exec('PRAGMA synchronous = NORMAL');
+    }
+  };
+  const jobSql = 'SELECT job.*, task.name AS task_name FROM job JOIN task ON task.id = job.task';
+  const clusterOf = (task: string): number =>
+    number(one('SELECT id FROM task WHERE name = ?', task) ?? {}, 'id');
+  const insertJob = (
+    cluster: number,
+    task: CrabTask,
+    place: Place,
+    bounds: Bounds,
+    state: NodeState,
+    dueMs: number,
+  ): void =>
+    run(
+      `INSERT INTO job (id, task, number, retry, priority, state, due_ms, wall_s, memory_mib) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      idOf(url, { task: task.name, ...place }),
+      cluster,
+      place.number,
+      place.retry,
+      task.priority,
+      state,
+      dueMs,
+      bounds.wallSeconds,
+      bounds.memoryMiB,
+    );
+  const taskOf = (row: Row | undefined): StoredTask | undefined =>
+    row && {
+      // Of our own writing.
+      task: JSON.parse(text(row, 'task')) as CrabTask,
+      sandbox: { sha256: text(row, 'sandbox_sha256'), size: number(row, 'sandbox_size') },
+      isActive: number(row, 'is_active') === 1,
+      cluster: number(row, 'id'),
+    };
+
+  const begin = (job: StoredJob, { bounds, dueMs, state }: NextTry): void => {
+    const found = store.task(job.task);
+    if (found === undefined) return;
+    run('UPDATE job SET is_current = 0 WHERE id = ?', job.id);
+    insertJob(found.cluster, found.task, { number: job.number, retry: job.retry + 1 }, bounds, state, dueMs);
+  };
+
+  const store: TaskStore = {
+    task: (name) => taskOf(one('SELECT * FROM task WHERE name = ?', name)),
+    tasks: () => all('SELECT * FROM task ORDER BY id').flatMap((row) => taskOf(row) ?? []),
+    insert(task, sandbox, bounds) {
+      if (store.task(task.name) !== undefined) return;
+      durably(() => {
+        run(
+          'INSERT INTO task (name, task, sandbox_sha256, sandbox_size, started_s) VALUES (?, ?, ?, ?, ?)',
+          task.name,
+          JSON.stringify(task),
+          sandbox.sha256,
+          sandbox.size,
+          Math.floor(task.startedSeconds),
+        );
+        const cluster = clusterOf(task.name);
+        for (let at = 1; at <= jobsOf(task); at++)
+          insertJob(cluster, task, { number: at, retry: 0 }, bounds, 'unsubmitted', 0);
+      });
+    },
+    activate(name) {
+      durably(() => run('UPDATE task SET is_active = 1 WHERE name = ?', name));
+    },
+    prune(beforeSeconds) {
+      durably(() => run('DELETE FROM task WHERE started_s < ?', beforeSeconds));
+    },
+    job: (id) => jobOf(one(`${jobSql} WHERE job.id = ?`, id)),
+    jobs: (task) =>
+      all(`${jobSql} WHERE task.name = ? AND is_current = 1 ORDER BY number`, task).flatMap(
+        (row) => jobOf(row) ?? [],
+      ),
+    due: (most, nowMs) =>
+      all(
+        `${jobSql} WHERE is_accepted = 0 AND job.state IN ${WAITING} AND due_ms <= ? AND is_active = 1
+           ORDER BY priority DESC, number, job.task LIMIT ?`,
+        nowMs,
+        most,
+      ).flatMap((row) => jobOf(row) ?? []),
+    waiting: (nowMs) =>
+      number(
+        one(
+          `SELECT count(*) AS count FROM (SELECT 1 FROM job JOIN task ON task.id = job.task
+             WHERE is_accepted = 0 AND job.state IN ${WAITING} AND due_ms <= ? AND is_active = 1 LIMIT ?)`,
+          nowMs,
+          MAX_COUNTED,
+        ) ?? {},
+        'count',
+      ),
+    change(id, change, isDurable = false) {
+      const entries = Object.entries(change).map(
+        ([key, value]) => [COLUMNS[key] ?? key, plain(value)] as const,
+      );
+      const sql = `UPDATE job SET ${entries.map(([column]) => `${column} = ?`).join(', ')} WHERE id = ?`;
+      const write = (): void => run(sql, ...entries.map(([, value]) => value), id);
+      if (isDurable) durably(write);
+      else write();
+    },
+    hand(ids) {
+      for (const id of ids)
+        run(`UPDATE job SET state = 'idle' WHERE id = ? AND state IN ('unsubmitted', 'cooloff')`, id);
+    },
+    accept(ids, nowSeconds) {
+      if (ids.length === 0) return;
+      durably(() => {
+        for (const id of ids)
+          run(
+            `UPDATE job SET is_accepted = 1, submit_s = ?, is_unwanted = state = 'killed',
+                 state = CASE WHEN state IN ('unsubmitted', 'cooloff') THEN 'idle' ELSE state END
+               WHERE id = ? AND is_accepted = 0`,
+            nowSeconds,
+            id,
+          );
+      });
+    },
+    fail(job, change, next) {
+      durably(() => {
+        store.change(job.id, { ...change, state: 'failed' });
+        if (next !== undefined) begin(job, next);
+      });
+    },
+    again(job, next) {
+      durably(() => begin(job, next));
+    },
+    kill(task, message) {
+      const ended = store.jobs(task).filter(({ state }) => !isEnded(state));
+      durably(() => {
+        run(
+          `UPDATE job SET state = 'killed', is_unwanted = is_accepted, message = ?
+             WHERE task = ? AND is_current = 1 AND state NOT IN ${ENDED}`,
+          message,
+          clusterOf(task),
+        );
+      });
+      return ended;
+    },
+    unwanted: (most) =>
+      all(`${jobSql} WHERE is_unwanted = 1 ORDER BY job.id LIMIT ?`, most).flatMap((row) => jobOf(row) ?? []),
+    moving: () =>
+      all(
+        `SELECT DISTINCT task.name AS name FROM job JOIN task ON task.id = job.task WHERE job.state = 'transferring'`,
+      ).map((row) => text(row, 'name')),
+    withBroker: () =>
+      number(one(`SELECT count(*) AS count FROM job WHERE state IN ('idle', 'running')`) ?? {}, 'count'),
+    unfinishedTasks: () =>
+      number(one(`SELECT count(DISTINCT task) AS count FROM job WHERE ${UNFINISHED}`) ?? {}, 'count'),
+    old: (beforeSeconds) =>
+      all(
+        `SELECT name FROM task WHERE started_s < ? AND EXISTS (SELECT 1 FROM job WHERE job.task = task.id AND ${UNFINISHED})`,
+        beforeSeconds,
+      ).map((row) => text(row, 'name')),
+    close: () => database.close(),
+  };
+  return store;
+}
+
+/** Whether nothing more is run for it. */
+export function isEnded(state: NodeState): boolean {
+  return state === 'finished' || state === 'failed' || state === 'killed' || state === 'transferring';
+}
+
+interface Place {
+  readonly number: number;
+  readonly retry: number;
+}
+
+type Row = Readonly<Record<string, SQLOutputValue>>;
+
+const COLUMNS: Readonly<Record<string, string>> = {
+  isAccepted: 'is_accepted',
+  isUnwanted: 'is_unwanted',
+  toldSeconds: 'told_s',
+  submitSeconds: 'submit_s',
+  startSeconds: 'start_s',
+  endSeconds: 'end_s',
+};
+
+const STATES: readonly NodeState[] = [
+  'unsubmitted',
+  'idle',
+  'running',
+  'transferring',
+  'cooloff',
+  'finished',
+  'failed',
+  'killed',
+];
+
+function plain(value: unknown): SQLInputValue {
+  if (typeof value === 'boolean') return Number(value);
+  return typeof value === 'number' || typeof value === 'string' ? value : null;
+}
+
+function jobOf(row: Row | undefined): StoredJob | undefined {
+  if (row === undefined) return undefined;
+  return {
+    id: text(row, 'id'),
+    task: text(row, 'task_name'),
+    number: number(row, 'number'),
+    retry: number(row, 'retry'),
+    state: stateOf(row),
+    isCurrent: number(row, 'is_current') === 1,
+    isAccepted: number(row, 'is_accepted') === 1,
+    attempt: number(row, 'attempt'),
+    bounds: { wallSeconds: number(row, 'wall_s'), memoryMiB: number(row, 'memory_mib') },
+    toldSeconds: number(row, 'told_s'),
+    submitSeconds: number(row, 'submit_s'),
+    startSeconds: number(row, 'start_s'),
+    endSeconds: number(row, 'end_s'),
+    restarts: number(row, 'restarts'),
+    code: number(row, 'code'),
+    message: text(row, 'message'),
+  };
+}
+
+function stateOf(row: Row): NodeState {
+  const state = STATES.find((known) => known === row['state']);
+  if (state === undefined) throw corrupt();
+  return state;
+}
+
+function text(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== 'string') throw corrupt();
+  return value;
+}
+
+function number(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== 'number') throw corrupt();
+  return value;
+}
+
+function corrupt(): CoPilotError {
+  return new CoPilotError('QUEUE_CORRUPT', 'the file of CRAB tasks holds an unexpected value');
+}
+
+function open(path: string): DatabaseSync {
+  try {
+    const database = new DatabaseSync(path, { timeout: 0 });
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');
+    const { application_id: application } = database.prepare('PRAGMA application_id').get() ?? {};
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() ?? {};
+    if (application !== TASKS_APPLICATION_ID && (application !== 0 || version !== 0))
+      throw new CoPilotError('QUEUE_CORRUPT', `${path} is no file of CRAB tasks`);
+    if (Number(version) > TASKS_MIGRATIONS.length)
+      throw new CoPilotError('QUEUE_CORRUPT', `${path} was written by a later version of this program`);
+    database.exec('BEGIN EXCLUSIVE');
+    for (const step of TASKS_MIGRATIONS.slice(Number(version))) database.exec(step);
+    database.exec(
+      `PRAGMA application_id = ${TASKS_APPLICATION_ID}; PRAGMA user_version = ${TASKS_MIGRATIONS.length}; COMMIT`,
+    );
+    database.exec('PRAGMA synchronous = NORMAL');
+    return database;
+  } catch (cause) {
+    if (cause instanceof CoPilotError) throw cause;
+    const isBusy = cause instanceof Error && 'errcode' in cause && Number(cause.errcode) % 256 === 5;
+    throw isBusy
+      ? new CoPilotError('QUEUE_IN_USE', `another program has ${path} open; stop it first`, { cause })
+      : new CoPilotError('QUEUE_UNAVAILABLE', `${path} cannot be opened`, { cause });
+  }
+}

@@ -1,0 +1,101 @@
+import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
+import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
+
+/** A job of the framework that was refused before the broker ever saw it. */
+export interface RefusedJob {
+  /** As it would have been called here; empty where it could not be named. */
+  readonly job: string;
+  /** The framework's own name. */
+  readonly ref: string;
+  readonly reason: string;
+  /** Wall time in milliseconds since the Unix epoch. */
+  readonly atMs: number;
+}
+
+/** Keeps the newest refusals in a file, so that `co-pilot job why` can tell of them; the framework is told by other ways. */
+export interface RefusedJobs {
+  /** Never fails: what cannot be written is logged. A job that is refused again is kept once. */
+  note(refused: Omit<RefusedJob, 'atMs'>): void;
+  /** Resolves when all of them are written. */
+  settled(): Promise<void>;
+}
+
+/** File of an adapter's own directory. */
+export const REFUSED_FILE = 'refused.jsonl';
+
+const MAX_KEPT = 1_000;
+const MAX_REF = 256;
+const MAX_REASON = 500;
+
+export async function openRefusedJobs(
+  path: string,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<RefusedJobs> {
+  let kept = [...(await readRefusedJobs(path))];
+  let lines = kept.length;
+  let fresh: RefusedJob[] = [];
+  let writing = Promise.resolve();
+
+  async function write(): Promise<void> {
+    const added = fresh;
+    fresh = [];
+    if (lines + added.length <= 2 * MAX_KEPT) {
+      await appendFile(path, added.map(lineOf).join(''), { mode: 0o600 });
+      lines += added.length;
+      return;
+    }
+    const all = kept;
+    await writeFile(`${path}.part`, all.map(lineOf).join(''), { mode: 0o600 });
+    await rename(`${path}.part`, path);
+    lines = all.length;
+  }
+
+  return {
+    note({ job, ref, reason }) {
+      const refused = {
+        job,
+        ref: ref.slice(0, MAX_REF),
+        reason: reason.slice(0, MAX_REASON),
+        atMs: clock.wallMs(),
+      };
+      if (kept.some((other) => other.job === job && other.ref === refused.ref)) return;
+      kept = [...kept, refused].slice(-MAX_KEPT);
+      fresh.push(refused);
+      writing = writing
+        .then(() => (fresh.length === 0 ? undefined : write()))
+        .catch((caught: unknown) => log.warn({ err: caught, job }, 'a refused job could not be noted'));
+    },
+    settled: () => writing,
+  };
+}
+
+/** The newest last; nothing where there is no file, and nothing of what in it is no line of ours. */
+export async function readRefusedJobs(path: string): Promise<readonly RefusedJob[]> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .flatMap((line) => refusedOf(line) ?? [])
+    .slice(-MAX_KEPT);
+}
+
+function lineOf(refused: RefusedJob): string {
+  return `${JSON.stringify(refused)}\n`;
+}
+
+function refusedOf(line: string): RefusedJob | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isRefused(value) ? value : undefined;
+  } catch {
+    return undefined; // empty, or cut short by a crash
+  }
+}
+
+function isRefused(value: unknown): value is RefusedJob {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  return (
+    ['job', 'ref', 'reason'].every((key) => typeof fields[key] === 'string') &&
+    typeof fields['atMs'] === 'number'
+  );
+}

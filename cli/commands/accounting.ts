@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { StoredJob } from '../../broker/ledger/ledger.ts';
+import { CoPilotError } from '../../protocol/errors.ts';
+import { type Account, createAccounts } from '../accounting.ts';
+import { EXIT, show, table } from '../command-line.ts';
+import { askBroker } from '../connection.ts';
+import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
+
+interface AccountingOptions extends CommonOptions {
+  readonly since?: string;
+}
+
+const PAGE = 500;
+
+/** `co-pilot accounting`: what was used where, for whom. */
+export function addAccountingCommand(program: Command): void {
+  withCommon(program.command('accounting'))
+    .description('jobs, processor and wall time by site, owner and campaign, from the ledger')
+    .option('--since <date>', 'only jobs that ended at that moment or later, such as 2026-03-01')
+    .action(action(accounting));
+}
+
+async function accounting(options: AccountingOptions): Promise<number> {
+  const sinceMs = options.since === undefined ? undefined : momentOf(options.since);
+  const accounts = createAccounts();
+  for await (const { job } of jobsOf(resolve(options.data)))
+    if (sinceMs === undefined || (job.finishedMs ?? 0) >= sinceMs) accounts.add(job);
+  const rows = accounts.rows();
+  show(outputOf(options), { accounts: rows }, () =>
+    table(['SITE', 'OWNER', 'CAMPAIGN', 'JOBS', 'ATTEMPTS', 'CPU', 'WALL', 'LOST CPU'], rows.map(cellsOf)),
+  );
+  return EXIT.ok;
+}
+
+/** Page by page, so that a ledger of any size is read in little memory. */
+async function* jobsOf(directory: string): AsyncGenerator<StoredJob> {
+  for (let after = ''; ; ) {
+    const path = `/v1/jobs?limit=${PAGE}&after=${after}`;
+    const { jobs } = await askBroker<{ readonly jobs: readonly StoredJob[] }>(directory, 'GET', path);
+    yield* jobs;
+    const last = jobs.at(-1);
+    if (last === undefined || jobs.length < PAGE) return;
+    after = last.job.id;
+  }
+}
+
+function cellsOf(account: Account): readonly string[] {
+  const { site, owner, campaign, jobs, attempts, cpuSeconds, wallSeconds, lostCpuSeconds } = account;
+  const seconds = [cpuSeconds, wallSeconds, lostCpuSeconds].map((value) => `${Math.round(value)} s`);
+  return [site, owner, campaign, String(jobs), String(attempts), ...seconds];
+}
+
+function momentOf(text: string): number {
+  const ms = Date.parse(text);
+  if (!Number.isNaN(ms)) return ms;
+  throw new CoPilotError('INVALID_REQUEST', `--since takes a date such as 2026-03-01, not ${text}`);
+}

@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { FRAMEWORK_KINDS } from '../../../cli/framework-kinds.ts';
+import { type FrameworkDouble, startFrameworkDouble } from '../../../cli/framework-double.ts';
+import type { FrameworkSettings } from '../../../adapters/jobs/kit/framework-kind.ts';
+import { type Peer, startPeer } from '../peer.ts';
+import { median } from '../statistics.ts';
+import type { FrameworkHold, FrameworkQuestions, FrameworkRun } from './adapter-peer.ts';
+
+/** What one kind of framework came to. */
+export interface MeasuredFramework {
+  readonly kind: string;
+  /** Jobs each second, by round: through the adapter, and by a minimal client that makes the same calls. */
+  readonly rounds: readonly { readonly adapter: number; readonly minimal: number }[];
+  readonly ofMinimal: number;
+  readonly callsPerThousandJobs: number;
+  readonly cpuMicrosecondsPerJob: number;
+  readonly hold: FrameworkHold;
+}
+
+export interface FrameworkSizes {
+  readonly jobs: number;
+  readonly rounds: number;
+  readonly held: number;
+  readonly holdSeconds: number;
+}
+
+const AT_ONCE = 16;
+
+/** Each kind against its own double, which is another process. */
+export async function measureFrameworks(
+  directory: string,
+  kinds: readonly string[],
+  sizes: FrameworkSizes,
+): Promise<readonly MeasuredFramework[]> {
+  const measured: MeasuredFramework[] = [];
+  for (const kind of kinds) measured.push(await measureKind(join(directory, kind), kind, sizes));
+  return measured;
+}
+
+/** Those that are named, or all. */
+export function kindsOf(asked: readonly string[]): readonly string[] {
+  const known = Object.keys(FRAMEWORK_KINDS);
+  const named = known.filter((kind) => asked.includes(kind));
+  return named.length > 0 ? named : known;
+}
+
+async function measureKind(
+  directory: string,
+  kind: string,
+  sizes: FrameworkSizes,
+): Promise<MeasuredFramework> {
+  const { jobs, rounds, held, holdSeconds } = sizes;
+  const peer = startPeer<FrameworkQuestions>('frameworks/adapter-peer.ts');
+  try {
+    const first = await through(directory, kind, { jobs, record: true }, peer);
+    const both: { adapter: number; minimal: number }[] = [];
+    const cpu: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const ours = await through(directory, kind, { jobs, record: false }, peer);
+      const seconds = await minimally(directory, kind, first, peer);
+      both.push({ adapter: ours.jobs / ours.seconds, minimal: ours.jobs / seconds });
+      cpu.push(ours.cpuMicroseconds / ours.jobs);
+    }
+    const hold = await withDouble(directory, kind, held, async (double) => {
+      await peer.ask('start', settingsOf(kind, double));
+      return peer.ask('hold', { jobs: held, seconds: holdSeconds });
+    });
+    return {
+      kind,
+      rounds: both,
+      ofMinimal: median(both.map(({ adapter, minimal }) => adapter / minimal)),
+      callsPerThousandJobs: (first.calls.length / first.jobs) * 1000,
+      cpuMicrosecondsPerJob: median(cpu),
+      hold,
+    };
+  } finally {
+    await peer.stop();
+  }
+}
+
+function through(
+  directory: string,
+  kind: string,
+  { jobs, record }: { readonly jobs: number; readonly record: boolean },
+  peer: Peer<FrameworkQuestions>,
+): Promise<FrameworkRun> {
+  return withDouble(directory, kind, jobs, async (double) => {
+    await peer.ask('start', settingsOf(kind, double));
+    const run = await peer.ask('run', { jobs, atOnce: AT_ONCE, record });
+    if (run.jobs !== jobs) throw new Error(`${kind}: ${run.jobs} of ${jobs} jobs came through`);
+    return run;
+  });
+}
+
+/** The same calls against a double that has as many jobs, and knows of nothing yet. */
+function minimally(
+  directory: string,
+  kind: string,
+  { calls, jobs }: FrameworkRun,
+  peer: Peer<FrameworkQuestions>,
+): Promise<number> {
+  return withDouble(directory, kind, jobs, ({ url, files }) =>
+    peer.ask('replay', { url, files, calls, atOnce: AT_ONCE }),
+  );
+}
+
+async function withDouble<T>(
+  directory: string,
+  kind: string,
+  jobs: number,
+  act: (double: FrameworkDouble) => Promise<T>,
+): Promise<T> {
+  const double = await startFrameworkDouble(kind, directory);
+  try {
+    await double.submit(jobs);
+    return await act(double);
+  } finally {
+    await double.stop();
+  }
+}
+
+function settingsOf(kind: string, { url, files, queue, options }: FrameworkDouble): FrameworkSettings {
+  return {
+    kind,
+    url,
+    queues: { bench: queue },
+    credential: files,
+    attempts: 1,
+    options: options as FrameworkSettings['options'],
+  };
+}

@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import type { Attempt, JobRow } from '../../../broker/core/state.ts';
+import { createAccounts } from '../../../cli/accounting.ts';
+
+const attempt = (change: Partial<Attempt>): Attempt =>
+  ({ number: 1, site: 'home', state: 'committed', usage: null, ...change }) as Attempt;
+const usage = (cpuSeconds: number, wallSeconds: number) => ({
+  cpuSeconds,
+  wallSeconds,
+  memoryMiB: 1,
+  diskMiB: 1,
+});
+const job = (owner: string, campaign: string, attempts: readonly Attempt[]): JobRow =>
+  ({ id: 'a', owner, campaign, attempts }) as unknown as JobRow;
+
+it('adds up what attempts used, where they ran and whose they were', () => {
+  const accounts = createAccounts();
+  accounts.add(
+    job('ann', 'first', [
+      attempt({ site: 'attic', state: 'void', usage: usage(5, 9) }),
+      attempt({ number: 2, state: 'committed', usage: usage(10, 20) }),
+    ]),
+  );
+  accounts.add(job('ann', 'first', [attempt({ usage: usage(1, 2) })]));
+  accounts.add(
+    job('bob', 'first', [attempt({ state: 'live', usage: usage(3, 4) }), attempt({ state: 'void' })]),
+  );
+  accounts.add(job('bob', 'never began', []));
+  const none = { lostCpuSeconds: 0, lostWallSeconds: 0 };
+  expect(accounts.rows()).toEqual([
+    {
+      ...{
+        site: 'attic',
+        owner: 'ann',
+        campaign: 'first',
+        jobs: 0,
+        attempts: 1,
+        cpuSeconds: 5,
+        wallSeconds: 9,
+      },
+      ...{ lostCpuSeconds: 5, lostWallSeconds: 9 },
+    },
+    {
+      site: 'home',
+      owner: 'ann',
+      campaign: 'first',
+      jobs: 2,
+      attempts: 2,
+      cpuSeconds: 11,
+      wallSeconds: 22,
+      ...none,
+    },
+    {
+      site: 'home',
+      owner: 'bob',
+      campaign: 'first',
+      jobs: 0,
+      attempts: 2,
+      cpuSeconds: 3,
+      wallSeconds: 4,
+      ...none,
+    },
+  ]);
+});
+
+it('keeps names apart that together are the same text', () => {
+  const accounts = createAccounts();
+  accounts.add(job('a', 'b.c', [attempt({})]));
+  accounts.add(job('a.b', 'c', [attempt({})]));
+  expect(accounts.rows()).toHaveLength(2);
+});
