@@ -1,5 +1,5 @@
 /** One framework's adapter in a process of its own, asked as its broker would; no bus is in between. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
@@ -22,6 +22,8 @@ export interface FrameworkRun {
   readonly seconds: number;
   readonly cpuMicroseconds: number;
   readonly calls: readonly RecordedCall[];
+  /** The most of them that were under way together. */
+  readonly callsAtOnce: number;
 }
 
 /** An adapter with many jobs that run. */
@@ -58,7 +60,9 @@ const QUEUE = 'bench';
 const AGENT = 'a'.repeat(26);
 const USAGE = { wallSeconds: 1, cpuSeconds: 1, memoryMiB: 1, diskMiB: 1 };
 const MAX_FETCH = 64;
-const EMPTY_FETCHES = 100;
+/** Some frameworks give nothing before they were asked in rounds of their own. */
+const PATIENCE_MS = 120_000;
+const PAUSE_MS = 100;
 const RENEW_MS = 20_000;
 
 let program: FrameworkProgram | undefined;
@@ -67,6 +71,7 @@ let url = '';
 let item = 0;
 const bytes = await startByteStore();
 const directory = await mkdtemp(join(tmpdir(), 'co-pilot-bench-framework-'));
+let starts = 0;
 
 servePeer<FrameworkQuestions>({ start, run, replay: replayed, hold }, async () => {
   await program?.stop();
@@ -80,8 +85,11 @@ async function start(framework: FrameworkSettings): Promise<void> {
   if (load === undefined) throw new Error(`there is no kind ${framework.kind}`);
   const crypto = createCrypto();
   url = framework.url;
+  // An adapter may keep there what it took of one server.
+  const own = join(directory, String(++starts));
+  await mkdir(own, { mode: 0o700 });
   program = await (await load()).startAdapter({
-    directory,
+    directory: own,
     configuration: {
       ...{
         installation: 'bench',
@@ -111,13 +119,15 @@ async function say(body: AskBody) {
 async function* fetched(count: number): AsyncGenerator<NewJob> {
   let accepted: readonly string[] = [];
   let got = 0;
-  for (let empty = 0; got < count && empty < EMPTY_FETCHES; ) {
+  let lastMs = performance.now();
+  while (got < count && performance.now() - lastMs < PATIENCE_MS) {
     const max = Math.min(MAX_FETCH, count - got);
     const answer = await say({ op: 'fetch', queue: QUEUE, max, accepted: [...accepted] });
     const jobs = answer.result === 'jobs' ? answer.jobs : [];
     accepted = jobs.map(({ job }) => job);
     got += jobs.length;
-    empty = jobs.length === 0 ? empty + 1 : 0;
+    if (jobs.length === 0) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    else lastMs = performance.now();
     yield* jobs;
   }
 }
@@ -140,10 +150,12 @@ async function run({
   const source = fetched(jobs);
   let done = 0;
   const fromCpu = cpuMicroseconds();
-  const fromMs = performance.now();
+  // From the first job on: how long a framework keeps its first one back is its own.
+  let fromMs = Infinity;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
       for (let next = await source.next(); next.done !== true; next = await source.next()) {
+        fromMs = Math.min(fromMs, performance.now());
         await started(next.value);
         await finished(next.value);
         done++;
@@ -152,7 +164,13 @@ async function run({
   );
   const seconds = (performance.now() - fromMs) / 1000;
   recorder?.stop();
-  return { jobs: done, seconds, cpuMicroseconds: cpuMicroseconds() - fromCpu, calls: recorder?.calls ?? [] };
+  return {
+    jobs: done,
+    seconds,
+    cpuMicroseconds: cpuMicroseconds() - fromCpu,
+    calls: recorder?.calls ?? [],
+    callsAtOnce: recorder?.most() ?? 0,
+  };
 }
 
 function replayed(wanted: Parameters<FrameworkQuestions['replay']>[0]): Promise<number> {

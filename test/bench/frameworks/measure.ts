@@ -92,15 +92,15 @@ function through(
   });
 }
 
-/** The same calls against a double that has as many jobs, and knows of nothing yet. */
+/** The same calls, as many together, against a double that has as many jobs and knows of nothing yet. */
 function minimally(
   directory: string,
   kind: string,
-  { calls, jobs }: FrameworkRun,
+  { calls, callsAtOnce: atOnce, jobs }: FrameworkRun,
   peer: Peer<FrameworkQuestions>,
 ): Promise<number> {
   return withDouble(directory, kind, jobs, ({ url, files }) =>
-    peer.ask('replay', { url, files, calls, atOnce: AT_ONCE }),
+    peer.ask('replay', { url, files, calls, atOnce }),
   );
 }
 

@@ -13,19 +13,30 @@ export interface RecordedCall {
 const OWN = new Set(['authorization', 'host', 'connection', 'content-length']);
 
 /** Notes every call of this process to one server, until it is told to stop; answers them in their order. */
-export function recordCalls(url: string): { readonly calls: readonly RecordedCall[]; stop(): void } {
+export function recordCalls(url: string): {
+  readonly calls: readonly RecordedCall[];
+  /** The most that were under way together. */
+  most(): number;
+  stop(): void;
+} {
   const { host } = new URL(url);
   const calls: RecordedCall[] = [];
+  let [open, most] = [0, 0];
   const { prototype } = ClientRequest;
   // Taken from the prototype and put back: called with the request as `this`, as Node does.
   // oxlint-disable-next-line typescript/unbound-method
   const { end } = prototype;
   prototype.end = function (this: ClientRequest, ...args: readonly unknown[]) {
-    if (this.getHeader('host') === host) calls.push(callOf(this, args[0]));
+    if (this.getHeader('host') === host) {
+      calls.push(callOf(this, args[0]));
+      most = Math.max(most, ++open);
+      this.once('close', () => open--);
+    }
     return Reflect.apply(end, this, args) as ClientRequest;
   };
   return {
     calls,
+    most: () => most,
     stop() {
       prototype.end = end;
     },
