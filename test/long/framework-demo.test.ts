@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FRAMEWORK_KINDS } from '../../cli/framework-kinds.ts';
@@ -16,7 +17,12 @@ afterEach(async () => {
   await removeDirectory(base);
 });
 
-it.each(Object.keys(FRAMEWORK_KINDS))(
+/** The queue of CMS@home is a server itself: there is nobody to stand in for. */
+const KINDS = Object.keys(FRAMEWORK_KINDS).filter((kind) =>
+  existsSync(join(import.meta.dirname, '../doubles', kind, 'main.ts')),
+);
+
+it.each(KINDS)(
   'up --framework %s runs jobs that were submitted to it by its own way, until it says that they have finished',
   async (kind) => {
     const place = ['--data', join(base, 'installation'), '--agents', '2', '--jobs', '6'];

@@ -54,7 +54,7 @@ function withEnvelope(url: string, envelope: string): string {
 }
 
 async function runXrdcp(program: string, paths: readonly string[], timeoutMs: number): Promise<void> {
-  const child = spawn(program, ['--nopbar', '--silent', '--', ...paths], {
+  const child = spawn(program, ['--nopbar', '--silent', ...paths], {
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: timeoutMs,
     killSignal: 'SIGKILL',

@@ -47,7 +47,7 @@ export async function createCmsAtHomeAdapter(
   parts: FrameworkParts,
   { directory, volunteer, isProducer }: CmsAtHomeSurroundings,
 ): Promise<CmsAtHomeAdapter> {
-  const { clock, log, settings, bridge, ceiling, credential } = parts;
+  const { clock, log, settings, bridge, ceiling, refused, credential } = parts;
   const options = readCmsAtHomeOptions(settings);
   if (bridge === undefined)
     throw new CoPilotError('INVALID_CONFIGURATION', 'the queue of CMS@home has to know the Data Bridge');
@@ -139,6 +139,7 @@ export async function createCmsAtHomeAdapter(
     const fault = ceiling.fault(job);
     if (fault === undefined) return job;
     log.error({ job: name, reason: fault }, 'a job of CMS@home cannot be handed over');
+    refused.note({ job: job.job, ref: name, reason: fault });
     queue.drop(name);
     return undefined;
   }

@@ -150,7 +150,7 @@ function requireState(text: string): JobState {
 }
 
 function build(
-  { clock, log, settings, http, ceiling, bridge, credential }: FrameworkParts,
+  { clock, log, settings, http, ceiling, refused, bridge, credential }: FrameworkParts,
   {
     options,
     taken,
@@ -191,7 +191,7 @@ function build(
     inputs,
     handed,
     ceiling,
-    refused: parts.refused,
+    refused,
     taken,
     onReady: ({ job, state = '' }) => live.waits(job, state),
     onUnwanted: live.kill,

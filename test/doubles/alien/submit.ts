@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { simJdl } from './program.ts';
 import { rpcCall, SUBMITTED_FILE } from './rpc-call.ts';
 
 const { values } = parseArgs({
@@ -11,14 +12,7 @@ const file = join(values.directory ?? process.cwd(), SUBMITTED_FILE);
 const before = JSON.parse(await readFile(file, 'utf8').catch(() => '[]')) as readonly number[];
 const submitted: number[] = [];
 for (let number = 1; number <= Number(values.jobs ?? 1); number++) {
-  const jdl = [
-    'Executable = "sim.sh";',
-    `Arguments = "${before.length + number}";`,
-    `OutputDir = "/alice/cern.ch/user/v/volunteer/out/${before.length + number}";`,
-    'OutputArchive = {"logs.zip:stdout,stderr@disk=1"};',
-    'OutputFile = {"events.txt@disk=1"};',
-    'TTL = 3600;',
-  ].join('\n');
+  const jdl = simJdl(before.length + number);
   const id = await rpcCall(values.url ?? '', 'enterCommand', ['volunteer@submit', jdl, 0, 0, 0, {}]);
   if (typeof id !== 'number') throw new Error(`refused: ${JSON.stringify(id)}`);
   submitted.push(id);

@@ -102,7 +102,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const wanted = valueAfter(options, '-j')?.split(',').map(Number);
     const rows = world.queue
       .rows()
-      .filter((row) => (wanted === undefined ? !isFinal(row.status) : wanted.includes(row.id)));
+      .filter((row) =>
+        wanted === undefined ? options.includes('-a') || !isFinal(row.status) : wanted.includes(row.id),
+      );
     return rows.map((row) => psRow(world, row));
   },
   kill: (world, ids) =>

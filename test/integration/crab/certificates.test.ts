@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCmsAtHomeAdapter } from '../../../adapters/jobs/cms-at-home/cms-at-home-adapter.ts';
 import { createCrabRest } from '../../../adapters/jobs/crab/crab-rest.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
-import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
@@ -79,8 +80,8 @@ describe('certificates of CRAB and CMS@home', () => {
       options: { producers: ['worker'] },
     };
     const bridge = { url: 'http://127.0.0.1:1', token: 'x' };
+    const refused = await openRefusedJobs(join(folder, 'refused.jsonl'), around);
     const http = await openHttp();
-    const refused = deafRefusals;
     const given = {
       ...around,
       random: nodeRandom,
@@ -138,6 +139,7 @@ describe('certificates of CRAB and CMS@home', () => {
       options,
     };
     const bridge = { url: 'http://127.0.0.1:1', token: 'x' };
+    const refused = await openRefusedJobs(join(folder, 'refused.jsonl'), around);
     const given = {
       ...around,
       random: nodeRandom,
@@ -146,11 +148,10 @@ describe('certificates of CRAB and CMS@home', () => {
       http: await openHttp(),
       credential,
       ceiling,
-      refused: deafRefusals,
     };
     await expect(
       createCmsAtHomeAdapter(
-        { ...given, bridge, settings },
+        { ...given, refused, bridge, settings },
         { directory: folder, volunteer: async () => false },
       ),
     ).rejects.toMatchObject({ code: 'INVALID_CONFIGURATION' });

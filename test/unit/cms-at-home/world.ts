@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   createCmsAtHomeAdapter,
   type CmsAtHomeAdapter,
@@ -6,6 +7,7 @@ import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
 import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
+import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { createBoincJudge } from '../../../broker/enrolment/boinc/boinc-method.ts';
 import { createMemoryBoincProject } from '../../../broker/enrolment/boinc/memory-boinc-project.ts';
 import { createCrypto, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
@@ -51,6 +53,7 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
   const open = async (more: Readonly<Record<string, OptionValue>>): Promise<CmsAtHomeAdapter> => {
     const credential = await openCredentialFiles({}, { clock, log: silentLog });
     const ceiling = await openCeiling(undefined, { clock, log: silentLog });
+    const refused = await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log: silentLog });
     const url = 'http://127.0.0.1:1';
     const openHttp = () => createFrameworkHttp({ url, credential, timeoutMs: 1000, maxAnswerBytes: 1000 });
     const settings = {
@@ -73,7 +76,7 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
       refused: deafRefusals,
     };
     return createCmsAtHomeAdapter(
-      { ...given, http: await openHttp(), bridge: bridge.access },
+      { ...given, http: await openHttp(), refused, bridge: bridge.access },
       {
         directory,
         volunteer: async (user, authenticator) => (await judge({ user, authenticator })).kind === 'known',
