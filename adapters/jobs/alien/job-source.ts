@@ -31,8 +31,8 @@ export interface JobSourceOptions {
   readonly pollMs: number;
   /** A broker has it since before the restart, and nobody ran it then. */
   readonly onAccepted: (job: string, matched: MatchedJob) => void;
-  /** Makes our job of AliEn's. */
   readonly refused: RefusedJobs;
+  /** Makes our job of AliEn's. */
   readonly prepare: (id: string, matched: MatchedJob, hosts: HostClass) => Promise<NewJob>;
 }
 

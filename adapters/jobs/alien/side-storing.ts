@@ -49,7 +49,7 @@ async function writeAll(
 
 async function register(
   http: FrameworkHttp,
-  body: { readonly lfn: string; readonly places: readonly Place[] },
+  body: { readonly lfn: string; readonly places: readonly Place[]; readonly members: OutputFile['members'] },
 ): Promise<readonly string[]> {
   const answer = await callSide(http, 'register', body);
   const registered = answer.get('registered');
