@@ -4,7 +4,7 @@ import { type MetricsServer, startMetricsServer } from '../../../protocol/runtim
 import { createNodeRuntime } from '../../../protocol/runtime/node-runtime.ts';
 import type { Runtime } from '../../../protocol/runtime/runtime.ts';
 import type { AdapterHost } from '../../adapter-host.ts';
-import { connectAdapter } from '../../adapter-program.ts';
+import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { openTrust, TRUST_FILE } from '../../trust.ts';
 import { answerJobItem } from '../serve.ts';
@@ -53,9 +53,10 @@ async function begin(
   const metrics: Metrics<FrameworkMetric> = createMetrics<FrameworkMetric>(FRAMEWORK_METRICS, (meter) => {
     meter.set('copilot_framework_jobs', adapter.unfinished());
     meter.set('copilot_broker_connected', Number(host.isConnected));
-    const { expiresMs } = credential.current();
-    if (expiresMs !== undefined)
-      meter.set('copilot_framework_credential_seconds', (expiresMs - runtime.clock.wallMs()) / 1000);
+    const { expiresMs = NaN } = credential.current();
+    const leftSeconds = (expiresMs - runtime.clock.wallMs()) / 1000;
+    if (!Number.isNaN(leftSeconds))
+      meter.set('copilot_framework_credential_seconds', leftSeconds, configuration.framework.kind);
   });
   const opened: FrameworkHttp[] = [];
   // Before the adapter is stopped, which waits for what is under way.
@@ -65,7 +66,8 @@ async function begin(
     await partsOf(configuration, runtime, { directory, credential, metrics, ends, opened }),
   );
   ends.push(() => adapter.stop(), hangUp);
-  const answer = around(meteredAnswers((item) => answerJobItem(adapter, item), metrics, runtime.clock));
+  const counted = countedParts((item) => answerJobItem(adapter, item), metrics);
+  const answer = around(meteredAnswers(counted, metrics, runtime.clock));
   const onBroker = (): void => tellWaiting();
   const host: AdapterHost = await connectAdapter({ runtime, configuration, trust, onAsk: answer, onBroker });
   ends.push(() => host.stop());
@@ -118,6 +120,15 @@ async function partsOf(
   };
   const http = await openHttp(settings.url);
   return { clock, random, log, name, settings, http, openHttp, credential, ceiling, refused, bridge };
+}
+
+function countedParts(answer: AnswerAsk, metrics: Metrics<FrameworkMetric>): AnswerAsk {
+  return async (item) => {
+    const answered = await answer(item);
+    if (item.op === 'parts' && item.verb === 'finish' && answered.result === 'parts')
+      metrics.add('copilot_framework_parts_finished_total', undefined, item.parts.length);
+    return answered;
+  };
 }
 
 function relayWork(adapter: FrameworkAdapter, host: AdapterHost): void {

@@ -16,8 +16,13 @@ export const FRAMEWORK_METRICS = {
     help: 'From a call to the framework to the end of its answer',
   },
   copilot_framework_jobs: { kind: 'gauge', help: 'Jobs of the framework that are with us' },
+  copilot_framework_parts_finished_total: {
+    kind: 'counter',
+    help: 'Parts of jobs (events, ranges of them) that attempts finished; one that is told again counts again',
+  },
   copilot_framework_credential_seconds: {
     kind: 'gauge',
+    label: 'kind',
     help: 'How long the credential for the framework is good; absent where it does not say',
   },
 } as const satisfies MetricDefinitions;
