@@ -253,7 +253,7 @@ describe('CRAB adapter', () => {
         ],
         [
           'an answer is larger than any',
-          { api: 'workflowdb', method: 'GET', fault: { kind: 'huge', bytes: 17 * 1024 * 1024 } },
+          { api: 'workflowdb', method: 'GET', fault: { kind: 'huge', bytes: 1100 * 1024 } },
         ],
       ];
       for (const [what, rule] of faults) {

@@ -75,7 +75,7 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
     const ceiling = await openCeiling(undefined, { clock, log });
     const refused = await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log });
     const openHttp = (url: string) =>
-      createFrameworkHttp({ url, credential, timeoutMs: 30_000, maxAnswerBytes: 16 * 1024 * 1024 });
+      createFrameworkHttp({ url, credential, timeoutMs: 30_000, maxAnswerBytes: 1024 * 1024 });
     const http = await openHttp(crab.url);
     const settings = {
       kind: 'crab',
