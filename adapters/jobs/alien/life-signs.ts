@@ -31,6 +31,7 @@ export interface LifeSignsOptions {
 /** An agent renews its lease far more often. */
 const SILENT_MS = 10_800_000;
 const BATCH = 100;
+const PROBE_MS = 600_000;
 
 interface Known {
   readonly beat: Beat;
@@ -44,9 +45,11 @@ function isFine(state: string, isRunning: boolean): boolean {
 export function createLifeSigns(options: LifeSignsOptions): LifeSigns {
   const { clock, log, central, jobOf, everyMs, waitMs, onOver } = options;
   const sinceMs = new Map<string, number>();
+  const probedMs = new Map<string, number>();
 
   const forget = (job: string): void => {
     sinceMs.delete(job);
+    probedMs.delete(job);
   };
   const beatOf =
     (isRunning: boolean) =>
@@ -61,8 +64,18 @@ export function createLifeSigns(options: LifeSignsOptions): LifeSigns {
           return { job, tag: 'proc', text: procInfoLine({ wallSeconds, cpuSeconds: 0, memoryMiB: 0 }) };
         }),
       );
-      await look(known, isRunning);
+      await look(known, isRunning).catch((caught: unknown) => probeAll(known, caught));
     };
+  /** Where the queue tells no states each job is asked for by its token; seldom, for the queue writes that into the job's log. */
+  const probeAll = async (known: readonly Known[], caught: unknown): Promise<void> => {
+    const nowMs = clock.monotonicMs();
+    const due = known.filter(({ beat }) => nowMs - (probedMs.get(beat.job) ?? 0) >= PROBE_MS);
+    if (due.length === 0) throw caught;
+    for (const { beat, job } of due) {
+      if ((await central.setStatus(job, PROBE)) === 'over') onOver(beat.job);
+      probedMs.set(beat.job, nowMs);
+    }
+  };
   /** Whether all of them go on; of those that do not, one after the other is found by halves. */
   const look = async (known: readonly Known[], isRunning: boolean): Promise<void> => {
     const counts = await central.census(known.map(({ job }) => job));

@@ -34,6 +34,8 @@ export interface AlienDoubleOptions {
   readonly register?: (row: QueueRow) => boolean;
   /** Perl's list in scalar context: of `(-1, text)` the text alone comes. */
   readonly bareErrors?: boolean;
+  /** Methods that this server does not have. */
+  readonly without?: readonly string[];
 }
 
 export interface AlienDouble {
@@ -125,7 +127,7 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
   const replyTo = (call: RpcCall, fault: WireFault | undefined): string => {
     calls.push({ method: call.method, params: call.params });
     if (fault === 'lie') return resultOf(call, 1);
-    const operate = OPERATIONS[call.method];
+    const operate = options.without?.includes(call.method) === true ? undefined : OPERATIONS[call.method];
     if (operate === undefined) return errorOf(call, `no such method: ${call.method}`);
     try {
       if (fault === 'twice') operate(queue, call.params);

@@ -50,16 +50,20 @@ export interface AlienWorld {
 export async function alienWorld({
   hasJalien = false,
   hasSide = false,
+  without = [],
+  bareErrors = false,
 }: {
   readonly hasJalien?: boolean;
   readonly hasSide?: boolean;
+  readonly without?: readonly string[];
+  readonly bareErrors?: boolean;
 } = {}): Promise<AlienWorld> {
   const clock = createManualClock();
   const random = createSeededRandom(7);
   const folder = await temporaryDirectory('alien');
   const catalogue = join(folder, 'catalogue');
   await mkdir(catalogue);
-  const double = await startAlienDouble({ clock, random });
+  const double = await startAlienDouble({ clock, random, without, bareErrors });
   const bridge = await startOperatorBridge();
   const jalien = hasJalien || hasSide ? await startJalienDouble({ clock, random }) : undefined;
   const side =

@@ -282,3 +282,23 @@ describe('a job of classic AliEn', () => {
     }
   });
 });
+
+it('hears of the end of a job by its token from a queue that tells no states, and whose errors are bare texts', async () => {
+  const world = await alienWorld({ without: ['getJobInfo'], bareErrors: true });
+  const id = world.submit();
+  const job = await world.fetchOne();
+  await world.adapter().started(job.job, 1, AGENT, job.state!);
+  world.double.queue.kill(id);
+  for (let round = 0; round < 4; round++) {
+    const before = world.double.calls.length;
+    await world.clock.run(300_000);
+    await expect.poll(() => world.double.calls.length).toBeGreaterThan(before);
+  }
+  await expect
+    .poll(() => world.heard)
+    .toContainEqual({ kind: 'kill', job: job.job, reason: expect.any(String) });
+  expect(await world.adapter().finished(job.job, 1, await world.run(job, 1), usage, job.state!)).toBe(
+    'refused',
+  );
+  await world.close();
+});
