@@ -33,8 +33,9 @@ function options(args: readonly string[]): Options {
 }
 
 /** False where the tests cannot run. */
-function prepareDebianPackages({ install }: Options): boolean {
-  const missing = missingDebianPackages(join(checkout, 'test', 'debian-packages.txt')) ?? [];
+function prepareDebianPackages({ install, long }: Options): boolean {
+  const lists = ['debian-packages.txt', ...(long ? ['debian-packages-long.txt'] : [])];
+  const missing = lists.flatMap((list) => missingDebianPackages(join(checkout, 'test', list)) ?? []);
   if (missing.length === 0) return true;
   const names = missing.join(' ');
   if (!install) {
