@@ -504,6 +504,8 @@ class Agent:
         description = attempt.lease['description']
         report = {**attempt.name, 'manifest': [], 'logTail': '', 'usage': no_usage()}
         try:
+            if 'pilot' in description:
+                raise CannotRun('this agent serves no pilots')
             runner.prepare(attempt.work)
             if sum(each['size'] for each in description['inputs']) > description['limits']['diskMiB'] * runner.MIB:
                 return {**report, 'exit': {'kind': 'limit', 'limit': 'disk'}}

@@ -122,6 +122,7 @@ description = record(
     outputs=some(record(name=file_name, optional={'optional': flag, 'maxBytes': size}), 16),
     limits=limits,
     requirements=text(4096),
+    optional={'pilot': record(dialect=one_of('panda')), 'parts': one_of(True)},
 )
 seconds = number(0.001, 604_800)
 lease = record(
