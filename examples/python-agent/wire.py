@@ -42,6 +42,10 @@ def one_of(*values):
     return check
 
 
+def always(value):
+    require(value is True)
+
+
 def flag(value):
     require(isinstance(value, bool))
 
@@ -122,7 +126,7 @@ description = record(
     outputs=some(record(name=file_name, optional={'optional': flag, 'maxBytes': size}), 16),
     limits=limits,
     requirements=text(4096),
-    optional={'pilot': record(dialect=one_of('panda')), 'parts': one_of(True)},
+    optional={'pilot': record(dialect=one_of('panda')), 'parts': always},
 )
 seconds = number(0.001, 604_800)
 lease = record(
