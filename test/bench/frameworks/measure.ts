@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FRAMEWORK_KINDS } from '../../../cli/framework-kinds.ts';
 import { type FrameworkDouble, startFrameworkDouble } from '../../../cli/framework-double.ts';
@@ -37,9 +38,11 @@ export async function measureFrameworks(
   return measured;
 }
 
-/** Those that are named, or all. */
+const DOUBLES = join(import.meta.dirname, '../../doubles');
+
+/** Those that are named, or all that have a double. */
 export function kindsOf(asked: readonly string[]): readonly string[] {
-  const known = Object.keys(FRAMEWORK_KINDS);
+  const known = Object.keys(FRAMEWORK_KINDS).filter((kind) => existsSync(join(DOUBLES, kind, 'main.ts')));
   const named = known.filter((kind) => asked.includes(kind));
   return named.length > 0 ? named : known;
 }
