@@ -1,5 +1,6 @@
 import { fromHex, hex } from '../protocol/encoding.ts';
 import { CoPilotError } from '../protocol/errors.ts';
+import { parseJson } from '../protocol/parse-json.ts';
 import type { PublicKey, Runtime } from '../protocol/runtime/runtime.ts';
 import { watchFile } from '../protocol/runtime/watched-file.ts';
 
@@ -63,14 +64,6 @@ export function parseTrust(text: string): TrustedKeys {
     'INVALID_CONFIGURATION',
     'the keys that are believed cannot be read; copy them again',
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function isTrusted(value: unknown): value is TrustedKeys {

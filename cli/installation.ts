@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { syncDirectory, writeDurably } from '../agent/store/durable-file.ts';
+import { syncDirectory, writeDurably } from '../protocol/runtime/durable-file.ts';
 import type { FrameworkConfiguration } from '../adapters/jobs/kit/framework-kind.ts';
 import { TRUST_FILE } from '../adapters/trust.ts';
 import { CoPilotError } from '../protocol/errors.ts';

@@ -1,7 +1,8 @@
 import type { Part, Parts } from '../../protocol/generated/types.ts';
+import { parseJson } from '../../protocol/parse-json.ts';
 import { plainReply } from './pilot-exchange.ts';
 import type { PilotReply, PilotRequest } from './pilot-exchange.ts';
-import { decodeFields, fieldOf, itemsOf, parseJson } from './request-fields.ts';
+import { decodeFields, fieldOf, itemsOf } from './request-fields.ts';
 
 /** Parts to take or finish, and how the answer is said; `ids` may be empty, and then there is nobody to tell. */
 export interface PartsQuestion {

@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/parse-json.ts';
 
 /** A request of a pilot as its HTTP carried it. */
 export interface PilotRequest {
@@ -49,13 +50,7 @@ export function plainReply(status: number, text: string): PilotReply {
 }
 
 function parse(text: string): unknown {
-  if (text.length > MAX_CALL_BYTES) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined; // no reply either
-  }
+  return text.length > MAX_CALL_BYTES ? undefined : parseJson(text);
 }
 
 function isStatus(value: unknown): value is number {

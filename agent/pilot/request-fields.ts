@@ -1,3 +1,4 @@
+import { parseJson } from '../../protocol/parse-json.ts';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { PilotRequest } from './pilot-exchange.ts';
 
@@ -32,16 +33,6 @@ export function unpacksTo({ contentType, body }: PilotRequest, moreThan: number)
     return gunzipSync(body, { maxOutputLength: MAX_PLAIN_BYTES }).length > moreThan;
   } catch (caught) {
     return caught instanceof RangeError;
-  }
-}
-
-/** Undefined where it is no JSON: a payload wrote it. */
-export function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
   }
 }
 

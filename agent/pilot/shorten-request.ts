@@ -1,6 +1,7 @@
+import { parseJson } from '../../protocol/parse-json.ts';
 import { callText, MAX_CALL_BYTES } from './pilot-exchange.ts';
 import type { PilotRequest } from './pilot-exchange.ts';
-import { decodeFields, encodeFields, fieldOf, itemsOf, parseJson, unpacksTo } from './request-fields.ts';
+import { decodeFields, encodeFields, fieldOf, itemsOf, unpacksTo } from './request-fields.ts';
 import type { Fields } from './request-fields.ts';
 
 /** Text for a `call`; which fields had to be shortened for it. */

@@ -6,7 +6,7 @@ import { loadKey, storeKey } from '../../protocol/runtime/key-file.ts';
 import type { StoredKey } from '../../protocol/runtime/key-file.ts';
 import type { Crypto } from '../../protocol/runtime/runtime.ts';
 import type { AgentKeys, Membership } from '../enrol.ts';
-import { syncDirectory, writeDurably } from './durable-file.ts';
+import { syncDirectory, writeDurably } from '../../protocol/runtime/durable-file.ts';
 import { readIfThere } from '../../protocol/runtime/read-if-there.ts';
 
 const KEYS_FILE = 'keys.json';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CoPilotError } from '../../protocol/errors.ts';
 import type { Attempt } from '../../protocol/generated/types.ts';
 import { openJobDirectory, removeJobDirectory } from '../executors/job-directory.ts';
-import { syncDirectory, writeDurably } from './durable-file.ts';
+import { syncDirectory, writeDurably } from '../../protocol/runtime/durable-file.ts';
 import { decodeEntry, encodeEntry, MAX_ENTRY_BYTES } from './entry-codec.ts';
 import { attemptKey } from './store.ts';
 import type { Entry, Store } from './store.ts';

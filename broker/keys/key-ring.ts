@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../protocol/errors.ts';
+import { parseJson } from '../../protocol/parse-json.ts';
 import type { StoredKey } from '../../protocol/runtime/key-file.ts';
 
 /** Keys that sign for an installation, each for its purpose. Brokers that share the work share them. */
@@ -143,14 +144,6 @@ export function parseRing(text: string): KeyRing {
   if (!isRing(value))
     throw new CoPilotError('INVALID_CONFIGURATION', 'the key ring cannot be read; restore it');
   return value;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function isRing(value: unknown): value is KeyRing {

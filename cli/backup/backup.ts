@@ -10,10 +10,11 @@ import {
 import { TRUST_FILE } from '../../adapters/trust.ts';
 import { RING_FILE } from '../../broker/keys/key-ring.ts';
 import { newId } from '../../protocol/encoding.ts';
+import { syncDirectory } from '../../protocol/runtime/durable-file.ts';
 import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { generatedFile, type Role, ROLES, roleDirectory } from '../installation.ts';
-import { copyDurably, syncDirectory, writeDurably } from './durable-copy.ts';
+import { copyDurably, writeDurably } from './durable-copy.ts';
 import { type BackupFile, type BackupManifest, digestOf, MANIFEST } from './manifest.ts';
 import { DATABASES, snapshotRole } from './role-snapshot.ts';
 

@@ -41,9 +41,3 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   await file.writeFile(text);
   await file.sync();
 }
-
-/** Names in a directory survive a power cut once it resolves. */
-export async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r');
-  await directory.sync();
-}

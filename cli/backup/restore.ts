@@ -8,11 +8,12 @@ import type { JobRow } from '../../broker/core/state.ts';
 import { checkLedger } from '../../broker/ledger/check-ledger.ts';
 import { reconcileLedger, type ReconciledLedger } from '../../broker/ledger/restored-ledger.ts';
 import { newId } from '../../protocol/encoding.ts';
+import { syncDirectory } from '../../protocol/runtime/durable-file.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
 import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { askRole } from '../connection.ts';
 import { controlSocket, ROLES, roleDirectory } from '../installation.ts';
-import { copyDurably, syncDirectory } from './durable-copy.ts';
+import { copyDurably } from './durable-copy.ts';
 import { type BackupManifest, checkFile, readManifest } from './manifest.ts';
 
 export interface RestoreOptions {

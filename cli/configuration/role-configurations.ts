@@ -1,8 +1,6 @@
 import type { AdapterConfiguration } from '../../adapters/adapter-configuration.ts';
-import type {
-  BridgeAccess,
-  IntakeConfiguration,
-} from '../../adapters/jobs/local/intake/intake-configuration.ts';
+import type { BridgeAccess } from '../../adapters/jobs/kit/bridge-access.ts';
+import type { IntakeConfiguration } from '../../adapters/jobs/local/intake/intake-configuration.ts';
 import type { FrameworkConfiguration } from '../../adapters/jobs/kit/framework-kind.ts';
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';

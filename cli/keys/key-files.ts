@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseTrust, TRUST_FILE, type TrustedKeys } from '../../adapters/trust.ts';
-import { writeDurably } from '../../agent/store/durable-file.ts';
+import { writeDurably } from '../../protocol/runtime/durable-file.ts';
 import { accepted, firstRing, type KeyRing, parseRing, RING_FILE } from '../../broker/keys/key-ring.ts';
 import { hex } from '../../protocol/encoding.ts';
 import { CoPilotError } from '../../protocol/errors.ts';

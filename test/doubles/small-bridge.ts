@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { adler32, adler32Hex } from '../../protocol/adler32.ts';
 
 /** What the trusted side sees of a Data Bridge: inputs by digest, results by attempt; in memory. */
 export interface SmallBridge {
@@ -60,7 +61,7 @@ export async function startSmallBridge(token = 'operator-token-of-the-test'): Pr
         size: bytes.length,
         sha256: digest('sha256'),
         md5: digest('md5'),
-        adler32: adler32(bytes),
+        adler32: adler32Hex(adler32(bytes)),
       };
     },
     async stop() {
@@ -69,13 +70,4 @@ export async function startSmallBridge(token = 'operator-token-of-the-test'): Pr
     },
   };
   return bridge;
-}
-
-function adler32(bytes: Uint8Array): string {
-  let [a, b] = [1, 0];
-  for (const byte of bytes) {
-    a = (a + byte) % 65_521;
-    b = (b + a) % 65_521;
-  }
-  return (((b << 16) | a) >>> 0).toString(16).padStart(8, '0');
 }

@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJsonObject } from '../../../protocol/parse-json.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 
 /**
@@ -16,21 +17,12 @@ export async function callRpc(
     headers: { 'content-type': 'application/json', accept: 'application/json' },
     body: JSON.stringify({ version: '1.1', method, params }),
   });
-  const value = parsed(answer.body.toString('utf8'));
+  const value = parseJsonObject(answer.body.toString('utf8'));
   if (value === undefined) throw unusable(method, `status ${answer.status} and no JSON object`);
   const error = 'error' in value ? value.error : undefined;
   if (error !== undefined && error !== null) throw unusable(method, messageIn(error));
   if (answer.status !== 200 || !('result' in value)) throw unusable(method, `status ${answer.status}`);
   return value.result;
-}
-
-function parsed(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function messageIn(error: unknown): string {

@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJsonObject } from '../../../protocol/parse-json.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 
 /** An answer of the side process: its fields, as yet unlooked at. */
@@ -12,7 +13,7 @@ export async function callSide(http: FrameworkHttp, operation: string, body: obj
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
-  const value = answer.status === 200 ? parsed(answer.body.toString('utf8')) : undefined;
+  const value = answer.status === 200 ? parseJsonObject(answer.body.toString('utf8')) : undefined;
   if (value === undefined) throw sideFault(operation);
   return fieldsOf(value);
 }
@@ -39,13 +40,4 @@ export function objectsIn(fields: SideAnswer, name: string, operation: string): 
 
 export function sideFault(operation: string): CoPilotError {
   return new CoPilotError('UNREACHABLE', `the side process answers ${operation} with something else`);
-}
-
-function parsed(text: string): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { Ajv2020, type JSONSchemaType, type ValidateFunction } from 'ajv/dist/2020.js';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 import type { Beat } from '../kit/heartbeats.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 
@@ -75,17 +76,10 @@ export async function askQueue<T>(
       : { method: 'POST', path, headers, body: JSON.stringify(body) },
   );
   if (answer.status !== 200) throw new CoPilotError('UNREACHABLE', `the queue answered ${answer.status}`);
-  const value = parse(answer.body.toString('utf8'));
+  // A page of a proxy, or half an answer, is no JSON.
+  const value = parseJson(answer.body.toString('utf8'));
   if (isRight(value)) return value;
   throw new CoPilotError('UNREACHABLE', 'the queue answered something else than its protocol says');
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined; // a page of a proxy, or half an answer
-  }
 }
 
 /** What the state of a job names; undefined where the broker speaks of one that this adapter gave no state. */

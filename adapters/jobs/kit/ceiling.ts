@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { watchFile } from '../../../protocol/runtime/watched-file.ts';
 import type { NewJob } from '../job-adapter.ts';
@@ -98,14 +99,6 @@ function parseCeiling(text: string): Ceiling {
   const bad = written.find(([, entry]) => !isBounded(entry));
   if (bad !== undefined) throw wrong(`${bad[0]} is a whole number from 0 to ${MOST}`);
   return { ...DEFAULT_CEILING, ...value };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function isBounded(value: unknown): boolean {

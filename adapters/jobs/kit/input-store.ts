@@ -29,19 +29,30 @@ export function createInputStore(bridge: BridgeAccess): InputStore {
   return {
     async put(content) {
       const stored = await measured(content);
-      const answer = await callBridge(bridge, {
-        method: 'PUT',
-        path: `/v1/inputs/${stored.sha256}`,
-        headers: { 'content-length': stored.size },
-        body: streamOf(content),
-      });
-      answer.resume();
-      const status = answer.statusCode ?? 500;
-      if (status < 300) return stored;
-      if (status === 400) throw new CoPilotError('DIGEST_MISMATCH', 'the input changed while it was sent');
-      throw new CoPilotError('UNREACHABLE', `the Data Bridge refused the input with ${status}`);
+      await putInput(bridge, stored, streamOf(content));
+      return stored;
     },
   };
+}
+
+/** Resolves once the bytes are there under their digest. Rejects with `DIGEST_MISMATCH` where they have another, or `UNREACHABLE`. */
+export async function putInput(
+  bridge: BridgeAccess,
+  { size, sha256 }: StoredInput,
+  body: Readable,
+): Promise<void> {
+  const answer = await callBridge(bridge, {
+    method: 'PUT',
+    path: `/v1/inputs/${sha256}`,
+    headers: { 'content-length': size },
+    body,
+  });
+  answer.resume();
+  const status = answer.statusCode ?? 500;
+  if (status < 300) return;
+  // What the bridge says is about its own request, not about the caller's: its code is enough to know.
+  if (status === 400) throw new CoPilotError('DIGEST_MISMATCH', 'the bytes are not what the digest names');
+  throw new CoPilotError('UNREACHABLE', `the Data Bridge refused the input with ${status}`);
 }
 
 function streamOf(content: InputContent): Readable {

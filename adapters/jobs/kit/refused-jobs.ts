@@ -1,5 +1,6 @@
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 
 /** A job of the framework that was refused before the broker ever saw it. */
 export interface RefusedJob {
@@ -82,13 +83,10 @@ function lineOf(refused: RefusedJob): string {
   return `${JSON.stringify(refused)}\n`;
 }
 
+/** Undefined for an empty line, or one that a crash cut short. */
 function refusedOf(line: string): RefusedJob | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRefused(value) ? value : undefined;
-  } catch {
-    return undefined; // empty, or cut short by a crash
-  }
+  const value = parseJson(line);
+  return isRefused(value) ? value : undefined;
 }
 
 function isRefused(value: unknown): value is RefusedJob {

@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 import type { FrameworkAnswer } from '../kit/framework-http.ts';
 import type { Heard } from './panda-client.ts';
 import type { Json } from './panda-job.ts';
@@ -28,7 +29,7 @@ export function textOfAnswer({ status, body }: FrameworkAnswer): string {
 
 /** An object of JSON, whatever type the answer says it has: PanDA serves JSON as text/plain. */
 export function objectOf(text: string): Fields {
-  const value = parsed(text);
+  const value = parseJson(text);
   if (isFields(value)) return value;
   throw new CoPilotError('UNREACHABLE', `PanDA's answer is none of PanDA: ${shown(text)}`);
 }
@@ -39,15 +40,6 @@ export function isFields(value: unknown): value is Fields {
 
 export function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
-}
-
-/** Undefined where the text is no JSON. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 /** What the data of an update's answer say: `success` alone says nothing. */

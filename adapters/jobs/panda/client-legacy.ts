@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 import {
   type Fields,
   heardOf,
@@ -7,7 +8,6 @@ import {
   isList,
   jsonOf,
   objectOf,
-  parsed,
   shown,
   textOfAnswer,
   timeText,
@@ -57,7 +57,7 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
       const { StatusCode: code, jobs } = answer;
       if (code === NO_JOBS) return [];
       if (code === ROLE) throw new CoPilotError('NOT_AUTHORIZED', 'PanDA refuses our role (60)');
-      const list = typeof jobs === 'string' ? parsed(jobs) : jobs;
+      const list = typeof jobs === 'string' ? parseJson(jobs) : jobs;
       if (code === 0 && isList(list)) return list.slice(0, count);
       throw new CoPilotError('UNREACHABLE', `PanDA gives no jobs: StatusCode ${shown(String(code))}`);
     },
@@ -66,7 +66,7 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
       if (only === undefined) return [];
       if (more.length === 0) return [await updateOne(only)];
       const jobList = JSON.stringify(updates.map((update) => fieldsOf(update, scheduler)));
-      const answer = parsed(await call('updateJobsInBulk', { jobList }));
+      const answer = parseJson(await call('updateJobsInBulk', { jobList }));
       const replies = isList(answer) && answer[0] === true ? answer[1] : undefined;
       if (isList(replies) && replies.length === updates.length) return replies.map(heardIn);
       const heard: Heard[] = [];
@@ -98,7 +98,8 @@ export function createLegacyClient({ http, origin, scheduler, label }: ClientOpt
     async finishRanges(_job, ranges) {
       const items = ranges.map((eventRangeID) => ({ eventRangeID, eventStatus: 'finished' }));
       const answer = await ask('updateEventRanges', { eventRanges: JSON.stringify(items), version: '0' });
-      const returns = typeof answer['Returns'] === 'string' ? parsed(answer['Returns']) : answer['Returns'];
+      const returns =
+        typeof answer['Returns'] === 'string' ? parseJson(answer['Returns']) : answer['Returns'];
       if (answer['StatusCode'] !== 0 || !isList(returns) || returns.length !== ranges.length)
         throw new CoPilotError('UNREACHABLE', 'PanDA does not say what became of the event ranges');
       return new Set(ranges.filter((_range, at) => returns[at] === true));
@@ -113,7 +114,7 @@ function heardIn(reply: unknown): Heard {
     return typeof content === 'string' ? heardIn(content) : heardOf(reply);
   }
   if (typeof reply !== 'string') return { kind: 'not-heard', why: 'PanDA did not answer the update' };
-  const value = parsed(reply);
+  const value = parseJson(reply);
   return heardOf(isFields(value) ? value : Object.fromEntries(new URLSearchParams(reply)));
 }
 

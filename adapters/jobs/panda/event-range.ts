@@ -1,4 +1,5 @@
-import { isFields, isList, parsed } from './answer-reader.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
+import { isFields, isList } from './answer-reader.ts';
 import type { EventRange } from './panda-client.ts';
 
 /** As PanDA makes them: task, job, file, process, attempt. */
@@ -8,7 +9,7 @@ const MAX_BODY = 1024;
 
 /** The ranges of an answer; those that could not be handed on are left out. */
 export function rangesOf(data: unknown): readonly EventRange[] {
-  const list = typeof data === 'string' ? parsed(data) : data;
+  const list = typeof data === 'string' ? parseJson(data) : data;
   return (isList(list) ? list : []).slice(0, MAX_RANGES).flatMap((entry) => {
     const id = isFields(entry) ? entry['eventRangeID'] : undefined;
     const body = JSON.stringify(entry);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import type { InputStore, StoredInput } from '../kit/input-store.ts';
-import { adler32 } from './adler32.ts';
 import type { InputLines } from './input-lines.ts';
 import type { Source, WantedInput } from './job-description.ts';
 import { PAYLOAD_WRAPPER } from './payload-wrapper.ts';
@@ -86,7 +86,9 @@ export function createInputFetcher(options: InputFetcherOptions): InputFetcher {
     if (bytes.length > options.maxBytes)
       throw new InputUnavailable(PILOT_ERRORS.stageInFailed, `${url} is over ${options.maxBytes} bytes`);
     const found =
-      sum.algorithm === 'adler32' ? adler32(bytes) : createHash('md5').update(bytes).digest('hex');
+      sum.algorithm === 'adler32'
+        ? adler32Hex(adler32(bytes))
+        : createHash('md5').update(bytes).digest('hex');
     if (found !== sum.hex || (size !== undefined && size !== bytes.length))
       throw new InputUnavailable(PILOT_ERRORS.inputChecksum, `${url} is not the file that PanDA describes`);
     return store.put({ kind: 'bytes', bytes });

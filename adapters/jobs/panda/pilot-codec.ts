@@ -1,5 +1,6 @@
+import { parseJson } from '../../../protocol/parse-json.ts';
 import { gunzipSync } from 'node:zlib';
-import { type Fields, isFields, parsed } from './answer-reader.ts';
+import { type Fields, isFields } from './answer-reader.ts';
 import type { Json } from './panda-job.ts';
 
 /** A request of a pilot, as its agent's end point took it. */
@@ -25,7 +26,7 @@ export type DecodedCall =
 
 /** Undefined where the text is no request. JSON is gunzipped whatever any header says, as the legacy API does it. */
 export function decodeCall(text: string): DecodedCall | undefined {
-  const request = parsed(text);
+  const request = parseJson(text);
   if (!isFields(request)) return undefined;
   const { contentType, accept, body } = request;
   if (typeof contentType !== 'string' || typeof accept !== 'string' || typeof body !== 'string')
@@ -78,7 +79,7 @@ function pythonText(value: Json): string {
 
 function unzipped(bytes: Buffer): Fields | undefined {
   try {
-    const value = parsed(gunzipSync(bytes, { maxOutputLength: MAX_UNZIPPED_BYTES }).toString());
+    const value = parseJson(gunzipSync(bytes, { maxOutputLength: MAX_UNZIPPED_BYTES }).toString());
     return isFields(value) ? value : undefined;
   } catch {
     return undefined; // not gzip, or larger than any update

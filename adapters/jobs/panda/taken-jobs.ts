@@ -1,6 +1,7 @@
-import { open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { writeDurably } from '../../../protocol/runtime/durable-file.ts';
+import { parseJson } from '../../../protocol/parse-json.ts';
 import type { PandaJob } from './panda-job.ts';
 
 /** A job that PanDA gave and that no broker has named yet. */
@@ -43,7 +44,7 @@ export async function openTakenJobs(path: string | undefined): Promise<TakenJobs
       .then(async () => {
         if (!isDirty) return;
         isDirty = false;
-        await writeFile(path, JSON.stringify([...jobs.values()]));
+        await writeDurably(path, JSON.stringify([...jobs.values()]));
       });
     return writing;
   };
@@ -67,20 +68,12 @@ async function readJobs(path: string): Promise<readonly TakenJob[]> {
     if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return '[]';
     throw caught;
   });
-  const value = text.length > MAX_BYTES ? undefined : parse(text);
+  const value = text.length > MAX_BYTES ? undefined : parseJson(text);
   if (Array.isArray(value) && value.every(isTaken)) return value;
   throw new CoPilotError(
     'QUEUE_CORRUPT',
     `${path} is no list of jobs; move it away, and PanDA gives them up in time`,
   );
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function isTaken(value: unknown): value is TakenJob {
@@ -89,23 +82,4 @@ function isTaken(value: unknown): value is TakenJob {
   return (
     typeof id === 'string' && typeof queue === 'string' && typeof members === 'object' && members !== null
   );
-}
-
-/** The old or the new text is there after a crash, whole. */
-async function writeFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, path);
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

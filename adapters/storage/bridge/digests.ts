@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { adler32 } from './adler32.ts';
+import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 
 /** What a framework may want beside SHA-256, which always is there. */
 export type ExtraAlgorithm = 'md5' | 'adler32';
@@ -44,7 +44,7 @@ function running(sums: Sums): RunningDigests {
     sha256: () => sums.sha256.copy().digest('hex'),
     extra: () => ({
       ...(sums.md5 && { md5: sums.md5.copy().digest('hex') }),
-      ...(sums.adler32 !== undefined && { adler32: sums.adler32.toString(16).padStart(8, '0') }),
+      ...(sums.adler32 !== undefined && { adler32: adler32Hex(sums.adler32) }),
     }),
   };
 }

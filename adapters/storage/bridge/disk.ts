@@ -4,6 +4,7 @@ import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
 
 /** An open file under construction. */
 export interface DiskFile {
@@ -95,16 +96,6 @@ async function make(making: Map<string, Promise<void>>, path: string): Promise<v
     return make(making, path);
   }
   await syncDirectory(dirname(path));
-}
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function size(path: string): Promise<number | undefined> {

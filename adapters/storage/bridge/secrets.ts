@@ -3,8 +3,8 @@ import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hex } from '../../../protocol/encoding.ts';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
 import type { Random } from '../../../protocol/runtime/runtime.ts';
-import { syncDirectory } from './disk.ts';
 
 const KEY_BYTES = 32;
 

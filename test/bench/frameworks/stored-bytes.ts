@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
+import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import type { StoredFile } from '../../../protocol/generated/types.ts';
 
 const OUTPUT = Buffer.alloc(1024, 'x');
@@ -29,17 +30,8 @@ export function storedFile(name: string): StoredFile {
 function measure(name: string): StoredFile {
   const content = contentOf(name);
   const digest = (algorithm: string): string => createHash(algorithm).update(content).digest('hex');
-  const adler32 = adlerOf(content).toString(16).padStart(8, '0');
-  return { name, size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32 };
-}
-
-function adlerOf(bytes: Uint8Array): number {
-  let [a, b] = [1, 0];
-  for (const byte of bytes) {
-    a = (a + byte) % 65_521;
-    b = (b + a) % 65_521;
-  }
-  return b * 65_536 + a;
+  const sum = adler32Hex(adler32(content));
+  return { name, size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32: sum };
 }
 
 /** A Data Bridge that takes every input and has every result. */

@@ -3,7 +3,7 @@ import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, it } from 'vitest';
-import { adler32 } from '../../../adapters/storage/bridge/adler32.ts';
+import { adler32 } from '../../../protocol/adler32.ts';
 import { createPlaces } from '../../../adapters/storage/bridge/places.ts';
 import { openRegistry } from '../../../adapters/storage/bridge/registry.ts';
 import type { Verified } from '../../../adapters/storage/storage-adapter.ts';

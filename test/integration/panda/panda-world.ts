@@ -7,7 +7,7 @@ import type { CredentialFiles } from '../../../adapters/jobs/kit/credential-file
 import type { FrameworkAdapter, FrameworkParts } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
 import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
-import { adler32 } from '../../../adapters/jobs/panda/adler32.ts';
+import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
@@ -144,7 +144,7 @@ export function stored(files: Readonly<Record<string, string>>): readonly Stored
     name,
     size: Buffer.byteLength(text),
     sha256: createHash('sha256').update(text).digest('hex'),
-    adler32: adler32(Buffer.from(text)),
+    adler32: adler32Hex(adler32(Buffer.from(text))),
   }));
 }
 

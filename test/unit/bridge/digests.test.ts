@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { adler32 } from '../../../adapters/storage/bridge/adler32.ts';
+import { adler32 } from '../../../protocol/adler32.ts';
 import { reprDigest, wantedDigests } from '../../../adapters/storage/bridge/digest-wishes.ts';
 import { startDigests } from '../../../adapters/storage/bridge/digests.ts';
 import { bytesOf } from '../../../protocol/encoding.ts';

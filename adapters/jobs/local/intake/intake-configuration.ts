@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../../../protocol/errors.ts';
+import type { BridgeAccess } from '../../kit/bridge-access.ts';
 
 /** By what ways jobs come besides the command line; none unless it is named. */
 export interface IntakeConfiguration {
@@ -6,12 +7,6 @@ export interface IntakeConfiguration {
   readonly bridge?: BridgeAccess;
   readonly http?: HttpIntakeConfiguration;
   readonly directory?: DirectoryIntakeConfiguration;
-}
-
-export interface BridgeAccess {
-  readonly url: string;
-  /** The bridge's operator token. */
-  readonly token: string;
 }
 
 export interface HttpIntakeConfiguration {

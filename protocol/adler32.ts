@@ -11,6 +11,11 @@ export function adler32(bytes: Uint8Array, before = 1): number {
   return ((sums.high << 16) | sums.low) >>> 0;
 }
 
+/** As frameworks write it: eight digits of lower-case hex. */
+export function adler32Hex(sum: number): string {
+  return sum.toString(16).padStart(8, '0');
+}
+
 interface Sums {
   readonly low: number;
   readonly high: number;
