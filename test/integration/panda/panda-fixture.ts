@@ -1,15 +1,7 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
-import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
-import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
-import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
-import type { FrameworkAdapter, FrameworkParts } from '../../../adapters/jobs/kit/framework-adapter.ts';
-import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
+import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
-import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
-import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { FrameworkCase } from '../../conformance/framework/case.ts';
 import { FRAMEWORK_CASES } from '../../conformance/framework-adapter.ts';
 import type {
@@ -19,14 +11,11 @@ import type {
   FrameworkOpening,
   FrameworkState,
 } from '../../conformance/framework/fixture.ts';
-import { countedHttp, untilQuiet } from '../../doubles/counted-http.ts';
-import { createCountingClock } from '../../doubles/counting-clock.ts';
-import { createManualClock } from '../../doubles/manual-clock.ts';
+import { openGround } from '../../conformance/framework/ground.ts';
 import type { PandaFaults } from '../../doubles/panda/faults.ts';
 import type { WantedJob } from '../../doubles/panda/job-spec.ts';
 import { pythonText } from '../../doubles/panda/python-values.ts';
 import { startPanda } from '../../doubles/panda/panda-server.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const QUEUE = 'main';
 const HOUR_MS = 3_600_000;
@@ -131,69 +120,25 @@ export async function openPandaFixture(
   { jobs, attempts = 1 }: FrameworkOpening = {},
   api: 'v1' | 'legacy' = 'v1',
 ): Promise<FrameworkFixture> {
-  const directory = await temporaryDirectory('panda-suite');
-  const clock = createManualClock();
-  let wallJumpMs = 0;
-  const ownClock = { ...clock, wallMs: () => clock.wallMs() + wallJumpMs };
-  const lines: string[] = [];
-  const note = (fields: object, message: string): void =>
-    void lines.push(inspect([fields, message], { depth: 9 }));
-  const log: Log = { debug: note, info: note, warn: note, error: note };
+  const ground = await openGround('panda-suite');
+  const { clock, directory } = ground;
   // What the adder says comes with its answer, so that the suite sees at once what a last word led to.
   const panda = await startPanda({ clock, dialects: [api], table: { adderMs: 0 } });
   const [first, second] = [1, 2].map((number) =>
     panda.token({ expiresInSeconds: MONTH_SECONDS, name: `canary of day ${number}` }),
   ) as [string, string];
-  const tokenFile = join(directory, 'token');
-  await writeFile(tokenFile, first, { mode: 0o600 });
-  const credential = await openCredentialFiles({ tokenFile }, { clock: ownClock, log });
-  const ceilingFile = join(directory, 'ceiling.json');
-  await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
-  const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
-  const refusedFile = join(directory, 'refused.jsonl');
-  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
-  const http = countedHttp(
-    await createFrameworkHttp({
-      url: panda.url,
-      credential,
-      timeoutMs: 60_000,
-      maxAnswerBytes: 16 * 1024 * 1024,
-      clock: ownClock,
-    }),
-  );
-  let timers = createCountingClock(ownClock);
-  let adapter: FrameworkAdapter = await start();
-
-  async function start(): Promise<FrameworkAdapter> {
-    timers = createCountingClock(ownClock);
-    const parts: FrameworkParts = {
-      clock: timers,
-      random: nodeRandom,
-      log,
-      name: 'panda',
-      settings: {
-        kind: 'panda',
-        url: panda.url,
-        queues: { [QUEUE]: 'CP_TEST' },
-        credential: { tokenFile },
-        attempts,
-        ceilingFile,
-        options: { api, origin: 'atlas.production', label: 'unified', heartbeatMinutes: 1 },
-      },
-      http,
-      openHttp: () => Promise.resolve(http),
-      credential,
-      ceiling,
-      refused,
-      bridge: undefined,
-    };
+  const reached = await ground.reach({ url: panda.url, token: first, jobs });
+  const { http } = reached;
+  const start = async (): Promise<FrameworkAdapter> => {
+    const options = { api, origin: 'atlas.production', label: 'unified', heartbeatMinutes: 1 };
+    const parts = reached.parts({ kind: 'panda', queues: { [QUEUE]: 'CP_TEST' }, attempts, options });
     return createPandaAdapter(parts, await openTakenJobs(join(directory, 'taken-jobs.json')));
-  }
-
-  const quiet = (): Promise<void> => untilQuiet(() => http.open <= panda.stuck + panda.delayed);
+  };
+  let adapter = await start();
   const submitted = (wanted: WantedJob): string => String(panda.submit(wanted)[0]);
 
   return {
+    ...reached.shown,
     get adapter() {
       return adapter;
     },
@@ -206,10 +151,6 @@ export async function openPandaFixture(
     submitHuge: async () => submitted({ ...GOOD, maxWallSeconds: 7200 }),
     state: async (ref) => STATES[panda.job(Number(ref)).state] ?? 'waiting',
     reason: async (ref) => pythonText(panda.job(Number(ref)).fields['pilot_error_diag']),
-    async refused() {
-      await refused.settled();
-      return readRefusedJobs(refusedFile);
-    },
     taken: async () =>
       panda.table.jobs().filter(({ state }) => ['taken', 'running'].includes(STATES[state] ?? '')).length,
     kill: async (ref) => void panda.table.kill(Number(ref)),
@@ -219,37 +160,21 @@ export async function openPandaFixture(
     heal: () => panda.heal(),
     refuseResults: () => void (panda.table.refusesResults = true),
     expireCredential: async () => panda.revoke(first),
-    async renewCredential() {
-      await writeFile(tokenFile, second, { mode: 0o600 });
-      const deadlineMs = performance.now() + 5_000;
-      while (credential.current().bearer() !== second) {
-        if (performance.now() > deadlineMs) throw new Error('the renewed credential is not read');
-        clock.advance(500);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
-    async advance(ms) {
+    renewCredential: () => reached.renew(second),
+    advance(ms) {
       const step = Math.min(LONGEST_STEP_MS, Math.max(1_000, Math.ceil(ms / STEPS)));
-      await quiet();
-      for (let left = ms; left > 0; left -= step) {
-        clock.advance(Math.min(step, left));
-        await quiet();
-      }
+      return ground.turn(ms, step, () => http.open <= panda.stuck + panda.delayed);
     },
-    jumpWall: (ms) => void (wallJumpMs += ms),
     async reopen() {
       await adapter.stop();
       adapter = await start();
     },
-    timers: () => timers.pending(),
-    written: () => lines.join('\n'),
     async close() {
       http.stop();
       await adapter.stop();
-      credential.stop();
-      ceiling.stop();
+      reached.stop();
       await panda.close();
-      await removeDirectory(directory);
+      await ground.close();
     },
   };
 }

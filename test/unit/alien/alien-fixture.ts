@@ -1,27 +1,18 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { inspect } from 'node:util';
 import { createAlienAdapter } from '../../../adapters/jobs/alien/alien-adapter.ts';
 import { writeTar } from '../../../adapters/jobs/alien/tar-writer.ts';
-import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
-import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
-import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
-import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
-import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type {
   FrameworkFault,
   FrameworkFixture,
   FrameworkOpening,
   FrameworkState,
 } from '../../conformance/framework/fixture.ts';
+import { openGround } from '../../conformance/framework/ground.ts';
 import { startAlienDouble } from '../../doubles/alien/alien-double.ts';
-import { countedHttp, untilQuiet } from '../../doubles/counted-http.ts';
-import { createCountingClock } from '../../doubles/counting-clock.ts';
-import { createManualClock } from '../../doubles/manual-clock.ts';
 import { startOperatorBridge } from '../../doubles/operator-bridge.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const QUEUE = 'main';
 const CE = 'ALICE::VOLUNTEER::COPILOT';
@@ -72,18 +63,8 @@ export async function openAlienFixture({
   jobs,
   attempts = 1,
 }: FrameworkOpening = {}): Promise<FrameworkFixture> {
-  const folder = await temporaryDirectory('alien-fixture');
-  const clock = createManualClock();
-  let wallJumpMs = 0;
-  const ownClock = { ...clock, wallMs: () => clock.wallMs() + wallJumpMs };
-  const lines: string[] = [];
-  const note = (fields: object, message: string): void =>
-    void lines.push(inspect([fields, message], { depth: 9 }));
-  const log: Log = { debug: note, info: note, warn: note, error: note };
-  const tokenFile = join(folder, 'token');
-  await writeFile(tokenFile, FIRST_TOKEN, { mode: 0o600 });
-  const ceilingFile = join(folder, 'ceiling.json');
-  await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
+  const ground = await openGround('alien-fixture');
+  const { clock, directory: folder } = ground;
   const catalogue = join(folder, 'catalogue');
   await mkdir(join(catalogue, BIN), { recursive: true });
   await writeFile(join(catalogue, BIN, 'job.sh'), '#!/bin/sh\necho hello\n');
@@ -97,21 +78,12 @@ export async function openAlienFixture({
   const double = await startAlienDouble({ clock, random: createSeededRandom(11) });
   double.setToken(FIRST_TOKEN);
   const bridge = await startOperatorBridge();
-  const credential = await openCredentialFiles({ tokenFile }, { clock: ownClock, log });
-  const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
-  const refusedFile = join(folder, 'refused.jsonl');
-  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
-  const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
-  const http = countedHttp(
-    await createFrameworkHttp({ url: double.url, credential, ...bounds, clock: ownClock }),
-  );
+  const reached = await ground.reach({ url: double.url, token: FIRST_TOKEN, jobs });
+  const { http } = reached;
   const settings = {
     kind: 'alien',
-    url: double.url,
     queues: { [QUEUE]: CE },
-    credential: { tokenFile },
     attempts,
-    ceilingFile,
     options: {
       user: 'vol',
       catalogueDirectory: catalogue,
@@ -133,26 +105,13 @@ export async function openAlienFixture({
     ];
     return own.finished(job, attempt, manifest, usage, state);
   };
-  let timers = createCountingClock(ownClock);
   /** Calls of the broker that are under way: they read and write files, which no clock knows of. */
   let asked = 0;
   let adapter = await start();
 
   async function start(): Promise<FrameworkAdapter> {
-    timers = createCountingClock(ownClock);
-    const parts = {
-      clock: timers,
-      random: createSeededRandom(5),
-      log,
-      name: 'alien',
-      settings,
-      http,
-      credential,
-      ceiling,
-      refused,
-      bridge,
-    };
-    const own = await createAlienAdapter({ ...parts, openHttp: async () => http }, join(folder, 'adapter'));
+    const parts = reached.parts(settings, { bridge, random: createSeededRandom(5) });
+    const own = await createAlienAdapter(parts, join(folder, 'adapter'));
     const counted = async <T>(call: Promise<T>): Promise<T> => {
       asked++;
       try {
@@ -169,16 +128,9 @@ export async function openAlienFixture({
       failed: (...told) => counted(own.failed(...told)),
     };
   }
-  const quiet = (): Promise<void> =>
-    untilQuiet(() => http.open <= double.stuck && (asked === 0 || http.open > 0));
-  const advance = async (ms: number): Promise<void> => {
-    const step = Math.min(LONGEST_STEP_MS, Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS)));
-    await quiet();
-    for (let left = ms; left > 0; left -= step) {
-      clock.advance(Math.min(step, left));
-      await quiet();
-    }
-  };
+  const isQuiet = (): boolean => http.open <= double.stuck && (asked === 0 || http.open > 0);
+  const advance = (ms: number): Promise<void> =>
+    ground.turn(ms, Math.min(LONGEST_STEP_MS, Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS))), isQuiet);
   let submitted = 0;
   const submit = (jdl: string): string => {
     const id = String(double.queue.submit('vol', jdl.replace('COUNT', String(++submitted))));
@@ -200,6 +152,7 @@ export async function openAlienFixture({
   };
 
   return {
+    ...reached.shown,
     get adapter() {
       return adapter;
     },
@@ -221,10 +174,6 @@ export async function openAlienFixture({
         .log.filter(({ tag }) => tag === 'error')
         .map(({ text }) => text)
         .join('\n'),
-    async refused() {
-      await refused.settled();
-      return readRefusedJobs(refusedFile);
-    },
     taken: async () =>
       double.queue.rows().filter(({ status: state }) => ['taken', 'running'].includes(STATES[state] ?? ''))
         .length,
@@ -244,32 +193,22 @@ export async function openAlienFixture({
     },
     expireCredential: async () => double.setToken(SECOND_TOKEN),
     async renewCredential() {
-      await writeFile(tokenFile, SECOND_TOKEN, { mode: 0o600 });
-      const deadlineMs = performance.now() + 5_000;
-      while (credential.current().bearer() !== SECOND_TOKEN) {
-        if (performance.now() > deadlineMs) throw new Error('the renewed credential is not read');
-        clock.advance(500);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await reached.renew(SECOND_TOKEN);
       // The queue is not asked again at once where it had nothing.
       clock.advance(1_000);
     },
     advance,
-    jumpWall: (ms) => void (wallJumpMs += ms),
     async reopen() {
       await adapter.stop();
       adapter = await start();
     },
-    timers: () => timers.pending(),
-    written: () => lines.join('\n'),
     async close() {
       http.stop();
       await adapter.stop();
-      credential.stop();
-      ceiling.stop();
+      reached.stop();
       await double.stop();
       await bridge.stop();
-      await removeDirectory(folder);
+      await ground.close();
     },
   };
 }

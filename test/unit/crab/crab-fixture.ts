@@ -1,15 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inspect } from 'node:util';
 import { createCrabAdapter, type CrabAdapter } from '../../../adapters/jobs/crab/crab-adapter.ts';
 import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
-import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
-import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
-import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
-import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
-import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
-import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type {
   FaultPlace,
   FrameworkFault,
@@ -17,16 +10,14 @@ import type {
   FrameworkOpening,
   FrameworkState,
 } from '../../conformance/framework/fixture.ts';
-import { countedHttp, untilQuiet } from '../../doubles/counted-http.ts';
-import { createCountingClock } from '../../doubles/counting-clock.ts';
+import { openGround } from '../../conformance/framework/ground.ts';
+import { untilQuiet } from '../../doubles/counted-http.ts';
 import { makeArchive } from '../../doubles/crab/archive.ts';
 import { createCrabClient, type Parameters } from '../../doubles/crab/client.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import type { Fault } from '../../doubles/crab/faults.ts';
 import { RestError } from '../../doubles/crab/rest-error.ts';
-import { createManualClock } from '../../doubles/manual-clock.ts';
 import { startSmallBridge } from '../../doubles/small-bridge.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { QUEUE, reportOf } from './crab-world.ts';
 
 const FIRST_TOKEN = 'canary-token-of-the-first-day';
@@ -95,16 +86,8 @@ export async function openCrabFixture({
   jobs,
   attempts = 1,
 }: FrameworkOpening = {}): Promise<FrameworkFixture> {
-  const directory = await temporaryDirectory('crab-fixture');
-  const clock = createManualClock();
-  let wallJumpMs = 0;
-  const ownClock = { ...clock, wallMs: () => clock.wallMs() + wallJumpMs };
-  const lines: string[] = [];
-  const note = (fields: object, message: string): void =>
-    void lines.push(inspect([fields, message], { depth: 9 }));
-  const log: Log = { debug: note, info: note, warn: note, error: note };
-  const tokenFile = join(directory, 'token');
-  await writeFile(tokenFile, FIRST_TOKEN, { mode: 0o600 });
+  const ground = await openGround('crab-fixture');
+  const { clock, directory } = ground;
   const tokens = new Map([
     [FIRST_TOKEN, 'alice'],
     ['of-the-user', 'alice'],
@@ -114,23 +97,12 @@ export async function openCrabFixture({
   const client = createCrabClient(crab.url, () => 'of-the-user');
   const wrapperFile = join(directory, 'CMSRunAnalysis.tar.gz');
   await writeFile(wrapperFile, makeArchive([{ name: 'CMSRunAnalysis.sh', content: 'exit 0\n' }]));
-  const credential = await openCredentialFiles({ tokenFile }, { clock: ownClock, log });
-  const ceilingFile = join(directory, 'ceiling.json');
-  await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
-  const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
-  const refusedFile = join(directory, 'refused.jsonl');
-  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
-  const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
-  const http = countedHttp(
-    await createFrameworkHttp({ url: crab.url, credential, ...bounds, clock: ownClock }),
-  );
+  const reached = await ground.reach({ url: crab.url, token: FIRST_TOKEN, jobs });
+  const { http } = reached;
   const settings = {
     kind: 'crab',
-    url: crab.url,
     queues: { [QUEUE]: 'co-pilot' },
-    credential: { tokenFile },
     attempts,
-    ceilingFile,
     options: {
       wrapperFile,
       cmsSite: 'T3_CH_Volunteer',
@@ -139,17 +111,11 @@ export async function openCrabFixture({
       automaticRetries: 0,
     },
   };
-  let timers = createCountingClock(ownClock);
+  const start = (): Promise<CrabAdapter> =>
+    createCrabAdapter({ ...reached.parts(settings), bridge: bridge.access }, { directory });
   let crabAdapter = await start();
   let adapter = standing(crabAdapter);
   let submitted = 0;
-
-  function start(): Promise<CrabAdapter> {
-    timers = createCountingClock(ownClock);
-    const given = { random: nodeRandom, log, name: 'crab', settings, http, openHttp: async () => http };
-    const parts = { ...given, clock: timers, credential, ceiling, refused, bridge: bridge.access };
-    return createCrabAdapter(parts, { directory });
-  }
 
   /** Looks for tasks before each fetch, and leaves what a job leaves before each end. */
   function standing(real: CrabAdapter): FrameworkAdapter {
@@ -181,7 +147,6 @@ export async function openCrabFixture({
     crab.stuck > 0
       ? http.open <= crab.stuck
       : http.open === 0 && !crabAdapter.worker.isBusy && !crabAdapter.transfers.isBusy;
-  const quiet = (): Promise<void> => untilQuiet(isQuiet);
   const submit = async (count: number, parameters: Parameters): Promise<readonly string[]> => {
     const task = await client.submit(`job_${++submitted}`, { ...parameters, algoargs: 1, totalunits: count });
     return Array.from({ length: count }, (_, at) => `${task}/${at + 1}`);
@@ -199,6 +164,7 @@ export async function openCrabFixture({
   };
 
   return {
+    ...reached.shown,
     get adapter() {
       return adapter;
     },
@@ -237,10 +203,6 @@ export async function openCrabFixture({
       const text = await (await fetch(`${crabAdapter.statusUrl}/${task}/node_state.txt`)).text();
       return text.split('\n')[Number(number) - 1] ?? '';
     },
-    async refused() {
-      await refused.settled();
-      return readRefusedJobs(refusedFile);
-    },
     async taken() {
       const all = await Promise.all(crab.tasks.all().map(({ tm_taskname: task }) => nodes(task)));
       return all
@@ -274,39 +236,22 @@ export async function openCrabFixture({
     },
     async renewCredential() {
       tokens.set(SECOND_TOKEN, 'alice');
-      await writeFile(tokenFile, SECOND_TOKEN, { mode: 0o600 });
-      const deadlineMs = performance.now() + 5_000;
-      while (credential.current().bearer() !== SECOND_TOKEN) {
-        if (performance.now() > deadlineMs) throw new Error('the renewed credential is not read');
-        clock.advance(500);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      await quiet();
+      await reached.renew(SECOND_TOKEN);
+      await untilQuiet(isQuiet);
     },
-    async advance(ms) {
-      const step = Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS));
-      await quiet();
-      for (let left = ms; left > 0; left -= step) {
-        clock.advance(Math.min(step, left));
-        await quiet();
-      }
-    },
-    jumpWall: (ms) => void (wallJumpMs += ms),
+    advance: (ms) => ground.turn(ms, Math.max(STEP_MS, Math.ceil(ms / MOST_STEPS)), isQuiet),
     async reopen() {
       await crabAdapter.stop();
       crabAdapter = await start();
       adapter = standing(crabAdapter);
     },
-    timers: () => timers.pending(),
-    written: () => lines.join('\n'),
     async close() {
       http.stop();
       await crab.stop();
       await crabAdapter.stop();
-      credential.stop();
-      ceiling.stop();
+      reached.stop();
       await bridge.stop();
-      await removeDirectory(directory);
+      await ground.close();
     },
   };
 }

@@ -1,24 +1,11 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { inspect } from 'node:util';
-import { openRefusedJobs, readRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
-import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
-import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type {
   CreateFrameworkAdapter,
   FrameworkAdapter,
-  FrameworkParts,
 } from '../../../adapters/jobs/kit/framework-adapter.ts';
-import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
-import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
-import type { Log } from '../../../protocol/runtime/runtime.ts';
 import type { FaultPlace, FrameworkFixture, FrameworkOpening } from '../../conformance/framework/fixture.ts';
-import { countedHttp, untilQuiet } from '../../doubles/counted-http.ts';
-import { createCountingClock } from '../../doubles/counting-clock.ts';
+import { openGround } from '../../conformance/framework/ground.ts';
 import { HOLD_MS, type SubmittedJob } from '../../doubles/http-queue/queue.ts';
 import { startHttpQueue } from '../../doubles/http-queue/server.ts';
-import { createManualClock } from '../../doubles/manual-clock.ts';
-import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { GOOD_JOB, HOSTILE_JOBS } from './http-queue-jobs.ts';
 
 const QUEUE = 'main';
@@ -41,69 +28,22 @@ export async function openHttpQueueFixture(
   create: CreateFrameworkAdapter,
   { jobs, attempts = 1 }: FrameworkOpening = {},
 ): Promise<FrameworkFixture> {
-  const directory = await temporaryDirectory('http-queue');
-  const clock = createManualClock();
-  let wallJumpMs = 0;
-  const ownClock = { ...clock, wallMs: () => clock.wallMs() + wallJumpMs };
-  const lines: string[] = [];
-  const note = (fields: object, message: string): void =>
-    void lines.push(inspect([fields, message], { depth: 9 }));
-  const log: Log = { debug: note, info: note, warn: note, error: note };
-  const tokenFile = join(directory, 'token');
-  await writeFile(tokenFile, FIRST_TOKEN, { mode: 0o600 });
+  const ground = await openGround('http-queue');
+  const { clock } = ground;
   const server = await startHttpQueue({ clock, token: FIRST_TOKEN });
-  const credential = await openCredentialFiles({ tokenFile }, { clock: ownClock, log });
-  const ceilingFile = join(directory, 'ceiling.json');
-  await writeFile(ceilingFile, JSON.stringify({ wallSeconds: 3600, ...(jobs !== undefined && { jobs }) }));
-  const ceiling = await openCeiling(ceilingFile, { clock: ownClock, log });
-  const refusedFile = join(directory, 'refused.jsonl');
-  const refused = await openRefusedJobs(refusedFile, { clock: ownClock, log });
-  const bounds = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
-  const http = countedHttp(
-    await createFrameworkHttp({ url: server.url, credential, ...bounds, clock: ownClock }),
-  );
-  const settings = {
-    kind: 'http-queue',
-    url: server.url,
-    queues: { [QUEUE]: THEIRS },
-    credential: { tokenFile },
-    attempts,
-    ceilingFile,
-    options: {},
-  };
-  let timers = createCountingClock(ownClock);
-  let adapter: FrameworkAdapter = await start();
-
-  function start(): Promise<FrameworkAdapter> {
-    timers = createCountingClock(ownClock);
-    const parts: FrameworkParts = {
-      clock: timers,
-      random: nodeRandom,
-      log,
-      name: 'queue',
-      settings,
-      http,
-      openHttp: async () => http,
-      credential,
-      ceiling,
-      refused,
-      bridge: undefined,
-    };
-    return create(parts);
-  }
-
-  const quiet = (): Promise<void> => untilQuiet(() => http.open <= server.stuck);
-  const advance = async (ms: number): Promise<void> => {
+  const reached = await ground.reach({ url: server.url, token: FIRST_TOKEN, jobs });
+  const { http } = reached;
+  const start = (): Promise<FrameworkAdapter> =>
+    create(reached.parts({ kind: 'http-queue', queues: { [QUEUE]: THEIRS }, attempts, options: {} }));
+  let adapter = await start();
+  const advance = (ms: number): Promise<void> => {
     const step = Math.min(MOST_STEP_MS, Math.max(STEP_MS, Math.ceil(ms / STEPS)));
-    await quiet();
-    for (let left = ms; left > 0; left -= step) {
-      clock.advance(Math.min(step, left));
-      await quiet();
-    }
+    return ground.turn(ms, step, () => http.open <= server.stuck);
   };
   const submitted = (job: SubmittedJob): string => server.queue.submit(THEIRS, [job])[0] ?? '';
 
   return {
+    ...reached.shown,
     get adapter() {
       return adapter;
     },
@@ -120,10 +60,6 @@ export async function openHttpQueueFixture(
     submitHuge: async () => submitted({ ...GOOD_JOB, wallSeconds: 7200 }),
     state: async (ref) => server.queue.job(ref)?.state ?? 'waiting',
     reason: async (ref) => server.queue.job(ref)?.reason ?? '',
-    async refused() {
-      await refused.settled();
-      return readRefusedJobs(refusedFile);
-    },
     taken: async () =>
       server.queue.jobs().filter(({ state }) => state === 'taken' || state === 'running').length,
     kill: async (ref) => server.queue.cancel(ref),
@@ -137,30 +73,18 @@ export async function openHttpQueueFixture(
     },
     refuseResults: () => server.queue.refuseResults(true),
     expireCredential: async () => server.setToken(SECOND_TOKEN),
-    async renewCredential() {
-      await writeFile(tokenFile, SECOND_TOKEN, { mode: 0o600 });
-      const deadlineMs = performance.now() + 5_000;
-      while (credential.current().bearer() !== SECOND_TOKEN) {
-        if (performance.now() > deadlineMs) throw new Error('the renewed credential is not read');
-        clock.advance(500);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    },
+    renewCredential: () => reached.renew(SECOND_TOKEN),
     advance,
-    jumpWall: (ms) => void (wallJumpMs += ms),
     async reopen() {
       await adapter.stop();
       adapter = await start();
     },
-    timers: () => timers.pending(),
-    written: () => lines.join('\n'),
     async close() {
       http.stop();
       await adapter.stop();
-      credential.stop();
-      ceiling.stop();
+      reached.stop();
       await server.close();
-      await removeDirectory(directory);
+      await ground.close();
     },
   };
 }
