@@ -1,4 +1,4 @@
-import { Ajv2020, type JSONSchemaType } from 'ajv/dist/2020.js';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { InputStore } from '../kit/input-store.ts';
 import type { NewJob } from '../job-adapter.ts';
 import type { QueueJob } from './http-queue-wire.ts';
@@ -44,9 +44,7 @@ const properties = {
   requirements: text,
 };
 const schema = { type: 'object', properties, required: Object.keys(properties) };
-const isSaid = new Ajv2020({ strict: true, allErrors: false }).compile<Said>(
-  schema as unknown as JSONSchemaType<Said>,
-);
+const isSaid = new Ajv2020({ strict: true, allErrors: false }).compile<Said>(schema);
 
 /** A job of ours, or why it can be none. */
 export type Translated =

@@ -1,4 +1,4 @@
-import { Ajv2020, type JSONSchemaType, type ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { parseJson } from '../../../protocol/parse-json.ts';
 import type { Beat } from '../kit/heartbeats.ts';
@@ -39,7 +39,7 @@ const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: false });
 function compile<T>(properties: object): ValidateFunction<T> {
   // What the queue adds later is no reason to refuse what it says.
   const schema = { type: 'object', properties, required: Object.keys(properties) };
-  return ajv.compile<T>(schema as JSONSchemaType<T>);
+  return ajv.compile<T>(schema);
 }
 
 const listOf = (properties: object): object => ({

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AnswerAsk } from '../../../adapters/adapter-program.ts';
 import type { FrameworkProgram, FrameworkSettings } from '../../../adapters/jobs/kit/framework-kind.ts';
 import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
@@ -126,7 +127,7 @@ async function* fetched(count: number): AsyncGenerator<NewJob> {
     const jobs = answer.result === 'jobs' ? answer.jobs : [];
     accepted = jobs.map(({ job }) => job);
     got += jobs.length;
-    if (jobs.length === 0) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (jobs.length === 0) await delay(PAUSE_MS);
     else lastMs = performance.now();
     yield* jobs;
   }
@@ -183,20 +184,15 @@ async function hold({ jobs, seconds }: Parameters<FrameworkQuestions['hold']>[0]
     await started(job);
     held.push(job);
   }
-  const recorder = recordCalls(url);
   const mentions = createMentions(held);
+  const recorder = recordCalls(url, (call) => mentions.note(call, performance.now()));
   const fromCpu = cpuMicroseconds();
   const fromMs = performance.now();
-  const untilMs = fromMs + seconds * 1000;
-  let seen = 0;
-  for (let nextMs = fromMs; performance.now() < untilMs; ) {
-    if (performance.now() >= nextMs) {
-      nextMs += RENEW_MS;
-      for (const { job, state = '' } of held)
-        await say({ op: 'renewed', job, attempt: 1, progress: 0.5, state });
-    }
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    for (; seen < recorder.calls.length; seen++) mentions.note(recorder.calls[seen], performance.now());
+  for (let passedMs = 0; passedMs < seconds * 1000; passedMs += RENEW_MS) {
+    for (const { job, state = '' } of held)
+      await say({ op: 'renewed', job, attempt: 1, progress: 0.5, state });
+    const nextMs = fromMs + Math.min(passedMs + RENEW_MS, seconds * 1000);
+    await delay(Math.max(0, nextMs - performance.now()));
   }
   recorder.stop();
   const { now: residentBytes } = await memoryOf(process.pid);
@@ -219,9 +215,8 @@ function createMentions(jobs: readonly NewJob[]) {
     last.set(ref, ms);
   };
   return {
-    note(call: RecordedCall | undefined, ms: number): void {
-      const text =
-        call === undefined ? '' : `${call.path} ${Buffer.from(call.body, 'base64').toString('latin1')}`;
+    note(call: RecordedCall, ms: number): void {
+      const text = `${call.path} ${Buffer.from(call.body, 'base64').toString('latin1')}`;
       for (const [word] of text.matchAll(/[\w.:-]+/g)) if (last.has(word)) spoken(word, ms);
     },
     silence(ms: number) {

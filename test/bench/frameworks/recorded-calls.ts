@@ -13,7 +13,10 @@ export interface RecordedCall {
 const OWN = new Set(['authorization', 'host', 'connection', 'content-length']);
 
 /** Notes every call of this process to one server, until it is told to stop; answers them in their order. */
-export function recordCalls(url: string): {
+export function recordCalls(
+  url: string,
+  onCall: (call: RecordedCall) => void = () => undefined,
+): {
   readonly calls: readonly RecordedCall[];
   /** The most that were under way together. */
   most(): number;
@@ -28,7 +31,9 @@ export function recordCalls(url: string): {
   const { end } = prototype;
   prototype.end = function (this: ClientRequest, ...args: readonly unknown[]) {
     if (this.getHeader('host') === host) {
-      calls.push(callOf(this, args[0]));
+      const call = callOf(this, args[0]);
+      calls.push(call);
+      onCall(call);
       most = Math.max(most, ++open);
       this.once('close', () => open--);
     }
