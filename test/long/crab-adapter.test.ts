@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewJob } from '../../adapters/jobs/job-adapter.ts';
 import type { FaultRule } from '../doubles/crab/faults.ts';
+import { createCrabUser } from '../unit/crab/crab-user.ts';
 import { type CrabWorld, openCrabWorld } from '../unit/crab/crab-world.ts';
 
 describe('CRAB adapter, over longer times and more faults', () => {
@@ -10,29 +11,7 @@ describe('CRAB adapter, over longer times and more faults', () => {
   });
   afterEach(async () => world.close());
 
-  const statusOf = (task: string): string => world.crab.tasks.get(task).tm_task_status;
-  const submitted = async (
-    parameters: Parameters<CrabWorld['client']['submit']>[1] = {},
-  ): Promise<string> => {
-    const task = await world.client.submit('study', parameters);
-    await world.turn();
-    return task;
-  };
-  const oneJob = async (parameters = {}): Promise<{ readonly task: string; readonly job: NewJob }> => {
-    const task = await submitted(parameters);
-    const [job] = await world.take();
-    return { task, job: job! };
-  };
-  const fail = (job: NewJob, exit?: { readonly kind: 'exited'; readonly code: number }): Promise<void> =>
-    world
-      .adapter()
-      .failed(
-        job.job,
-        'failed',
-        'exit',
-        [{ attempt: 1, reason: 'exit', logTail: '', ...(exit && { exit }) }],
-        job.state ?? '',
-      );
+  const { statusOf, submitted, oneJob, fail } = createCrabUser(() => world);
 
   it('comes to the same end whatever answers are lost, cut, doubled, pages or errors', async () => {
     const faults: readonly (readonly [string, FaultRule])[] = [

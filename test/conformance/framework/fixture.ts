@@ -1,34 +1,11 @@
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import type { RefusedJob } from '../../../adapters/jobs/kit/refused-jobs.ts';
+import type { FaultPlace, WireFault } from '../../doubles/wire-fault.ts';
 
 /** The framework's own word for a job, in ours. */
 export type FrameworkState = 'waiting' | 'taken' | 'running' | 'finished' | 'failed' | 'cancelled';
 
-/** What goes wrong on the framework's wire. */
-export type FrameworkFault =
-  /** Nobody is there; nothing is done. */
-  | 'down'
-  /** It is done, and the answer is lost. */
-  | 'lost'
-  /** It is done, and the answer never comes. */
-  | 'hang'
-  /** It is done twice. */
-  | 'twice'
-  /** It is done, and half of the answer comes. */
-  | 'half'
-  /** It is not done, and a page of HTML comes, with success. */
-  | 'html'
-  /** It is not done, and the answer says success. */
-  | 'lie'
-  /** It is done, and the answer is of another job. */
-  | 'other'
-  /** It is done, and lists come in another order. */
-  | 'shuffled'
-  /** It is not done: the server is overloaded. */
-  | 'busy';
-
-/** Which calls: those that take jobs, those that tell that jobs run, those that end them, or all. */
-export type FaultPlace = 'take' | 'news' | 'end' | 'all';
+export type { FaultPlace, WireFault as FrameworkFault } from '../../doubles/wire-fault.ts';
 
 export interface FrameworkOpening {
   /** Jobs that the adapter may have unfinished; its ceiling is large where it is left out. */
@@ -48,7 +25,7 @@ export interface FrameworkFixture {
   /** How long the framework waits for a job of which nothing is said. */
   readonly patienceMs: number;
   /** Faults that this framework's wire cannot have, each with the reason. */
-  readonly cannot?: Readonly<Partial<Record<FrameworkFault, string>>>;
+  readonly cannot?: Readonly<Partial<Record<WireFault, string>>>;
   /** Descriptions that are wrong or hostile, by what is wrong with them; each is submitted with `submitHostile`. */
   readonly hostile: readonly string[];
   /** Submits good jobs by the framework's own API; answers their `NewJob.ref`. */
@@ -66,7 +43,7 @@ export interface FrameworkFixture {
   /** The framework's user wants the job ended. */
   kill(ref: string): Promise<void>;
   /** From now on, or for so many calls. */
-  inject(fault: FrameworkFault, place: FaultPlace, times?: number): void;
+  inject(fault: WireFault, place: FaultPlace, times?: number): void;
   /** Every answer takes so long. */
   slow(ms: number): void;
   /** No fault any more. After a time without anybody the framework waits for everybody anew. */

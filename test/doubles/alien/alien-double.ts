@@ -1,32 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Clock, Random } from '../../../protocol/runtime/runtime.ts';
 import { parseJdl } from '../../../protocol/jdl/index.ts';
+import type { FaultPlace, WireFault } from '../wire-fault.ts';
 import { stateId } from './job-states.ts';
 import { errorOf, readCall, resultOf, type RpcCall } from './json-rpc.ts';
 import { siteAdOf } from './site-ad.ts';
 import { createTaskQueue, jdlOf, type QueueRow, type TaskQueue } from './task-queue.ts';
 
-/** What goes wrong on the wire. */
-export type WireFault =
-  /** Connections are cut before anything is read. */
-  | 'down'
-  /** The call is done, and its answer is never sent. */
-  | 'lost'
-  /** It is done, and the connection stays open without an answer. */
-  | 'hang'
-  /** It is done twice: the answer is the second one's. */
-  | 'twice'
-  /** It is done; half of its answer comes. */
-  | 'half'
-  /** Nothing is done; a page of HTML comes, with 200. */
-  | 'html'
-  /** Nothing is done; the answer says 1, which means done. */
-  | 'lie'
-  /** Nothing is done: 503. */
-  | 'busy';
-
-/** Calls that take jobs, that tell of running ones, that end them, or all. */
-export type FaultPlace = 'take' | 'news' | 'end' | 'all';
+/** Of an answer that names no job and lists none; a lie says 1, which means done. */
+export type AlienFault = Exclude<WireFault, 'other' | 'shuffled'>;
 
 export interface AlienDoubleOptions {
   readonly clock: Clock;
@@ -44,7 +26,7 @@ export interface AlienDouble {
   /** Every call that was understood, in order: its method and parameters. */
   readonly calls: readonly { readonly method: string; readonly params: readonly unknown[] }[];
   /** From now on, or for so many calls. */
-  inject(fault: WireFault, place?: FaultPlace, times?: number): void;
+  inject(fault: AlienFault, place?: FaultPlace, times?: number): void;
   heal(): void;
   /** Milliseconds before anything is done. */
   setDelay(ms: number): void;
@@ -61,12 +43,12 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 export async function startAlienDouble(options: AlienDoubleOptions): Promise<AlienDouble> {
   const queue = createTaskQueue({ ...options, generation: 'classic' });
   const calls: { method: string; params: readonly unknown[] }[] = [];
-  let plans: { readonly fault: WireFault; readonly place: FaultPlace; left: number }[] = [];
+  let plans: { readonly fault: AlienFault; readonly place: FaultPlace; left: number }[] = [];
   let token: string | undefined;
   let delayMs = 0;
   let stuck = 0;
 
-  const faultOf = (call: RpcCall | undefined): WireFault | undefined => {
+  const faultOf = (call: RpcCall | undefined): AlienFault | undefined => {
     const place = call === undefined ? 'all' : placeOf(call);
     const plan = plans.find((one) => one.left > 0 && (one.place === 'all' || one.place === place));
     if (plan !== undefined) plan.left--;
@@ -103,7 +85,7 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
     { socket }: IncomingMessage,
     response: ServerResponse,
     text: string,
-    fault: WireFault | undefined,
+    fault: AlienFault | undefined,
   ): void => {
     if (fault === 'hang') {
       stuck++;
@@ -124,7 +106,7 @@ export async function startAlienDouble(options: AlienDoubleOptions): Promise<Ali
     response.write(text.slice(0, text.length / 2));
     setImmediate(() => socket.destroy());
   };
-  const replyTo = (call: RpcCall, fault: WireFault | undefined): string => {
+  const replyTo = (call: RpcCall, fault: AlienFault | undefined): string => {
     calls.push({ method: call.method, params: call.params });
     if (fault === 'lie') return resultOf(call, 1);
     const operate = options.without?.includes(call.method) === true ? undefined : OPERATIONS[call.method];

@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import { createHttpQueue, type HttpQueue, type SubmittedJob, type WireBeat, type WireEnd } from './queue.ts';
-import { createWireFaults, type WireFault, type WireFaults } from './wire-faults.ts';
+import type { WireFault } from '../wire-fault.ts';
+import { createWireFaults, type WireFaults } from './wire-faults.ts';
 
 /** The queue of docs/http-queue.md as a server. */
 export interface HttpQueueServer {

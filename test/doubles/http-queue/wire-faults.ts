@@ -1,25 +1,4 @@
-/** What goes wrong with an answer. */
-export type WireFault =
-  /** The connection ends before anything was done. */
-  | 'down'
-  /** What was asked is done, and the connection ends without an answer. */
-  | 'lost'
-  /** It is done, and the answer never comes. */
-  | 'hang'
-  /** It is done twice, as by a proxy that tries again. */
-  | 'twice'
-  /** It is done, and half of the answer comes. */
-  | 'half'
-  /** It is not done, and a page of HTML comes with 200. */
-  | 'html'
-  /** It is not done, and the answer says that it is. */
-  | 'lie'
-  /** It is done, and the answer is of another job. */
-  | 'other'
-  /** It is done, and lists come in another order. */
-  | 'shuffled'
-  /** Not done: the server is overloaded, 503. */
-  | 'busy';
+import type { WireFault } from '../wire-fault.ts';
 
 export interface FaultPlan {
   readonly fault: WireFault;

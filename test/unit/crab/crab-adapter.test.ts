@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
 import { newJobFault } from '../../../adapters/jobs/new-job.ts';
 import { RestError } from '../../doubles/crab/rest-error.ts';
 import type { Form } from '../../doubles/crab/form.ts';
 import type { Member } from '../../doubles/crab/archive.ts';
+import { createCrabUser } from './crab-user.ts';
 import { AGENT, type CrabWorld, type Leaves, openCrabWorld, QUEUE, reportOf, USAGE } from './crab-world.ts';
 
 describe('CRAB adapter', () => {
@@ -13,29 +13,7 @@ describe('CRAB adapter', () => {
   });
   afterEach(async () => world.close());
 
-  const statusOf = (task: string): string => world.crab.tasks.get(task).tm_task_status;
-  const submitted = async (
-    parameters: Parameters<CrabWorld['client']['submit']>[1] = {},
-  ): Promise<string> => {
-    const task = await world.client.submit('study', parameters);
-    await world.turn();
-    return task;
-  };
-  const oneJob = async (parameters = {}): Promise<{ readonly task: string; readonly job: NewJob }> => {
-    const task = await submitted(parameters);
-    const [job] = await world.take();
-    return { task, job: job! };
-  };
-  const fail = (job: NewJob, exit?: { readonly kind: 'exited'; readonly code: number }): Promise<void> =>
-    world
-      .adapter()
-      .failed(
-        job.job,
-        'failed',
-        'exit',
-        [{ attempt: 1, reason: 'exit', logTail: '', ...(exit && { exit }) }],
-        job.state ?? '',
-      );
+  const { statusOf, submitted, oneJob, fail } = createCrabUser(() => world);
 
   describe('tasks', () => {
     it('goes through the claim cycle in order, and has the task submitted with its schedd, web directory and cluster', async () => {

@@ -4,7 +4,7 @@ import type { JobState } from '../../../adapters/jobs/panda/job-state.ts';
 import type { Json } from '../../../adapters/jobs/panda/panda-job.ts';
 import { createPilotDesk, type PilotLease } from '../../../adapters/jobs/panda/pilot-desk.ts';
 import type { Heard } from '../../../adapters/jobs/panda/panda-client.ts';
-import { CAPTURED, JOB_REPLY } from './captured.ts';
+import { CAPTURED, JOB_REPLY } from '../../doubles/panda/captured-pilot.ts';
 
 const MEMBERS = Object.fromEntries(
   [...new URLSearchParams(JOB_REPLY)].slice(1).map(([name, value]): [string, Json] => {
