@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFileTransfer, type FileTransfer } from '../../adapters/jobs/alien/file-transfer.ts';
+import { bytesPiece } from '../../adapters/jobs/alien/piece.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 import { freePort } from '../doubles/free-port.ts';
 import { removeDirectory, temporaryDirectory } from '../doubles/temporary-directory.ts';
@@ -34,7 +35,11 @@ describe('files of a real XRootD server', () => {
       },
     );
     url = `root://127.0.0.1:${port}//data`;
-    transfer = createFileTransfer({ xrdcp: needProgram('xrdcp', 'xrootd-client'), timeoutMs: 30_000 });
+    transfer = createFileTransfer({
+      xrdcp: needProgram('xrdcp', 'xrootd-client'),
+      timeoutMs: 30_000,
+      directory: folder,
+    });
     await eventuallyTrue('the server', () => listens(port), 30_000);
   }, 60_000);
   afterAll(async () => {
@@ -44,13 +49,11 @@ describe('files of a real XRootD server', () => {
 
   it('are written with an envelope, read back, and never replaced', async () => {
     const envelope = 'turl=a&access=write-once&signature=00ff';
-    const path = join(folder, 'own.bin');
     const bytes = Buffer.alloc(3_000_000, 7);
-    await writeFile(path, bytes);
-    await transfer.put(path, bytes.length, `${url}/one.bin`, envelope);
+    await transfer.put(bytesPiece(bytes), `${url}/one.bin`, envelope);
     await transfer.get(`${url}/one.bin`, envelope, join(folder, 'back.bin'));
     expect((await readFile(join(folder, 'back.bin'))).equals(bytes)).toBe(true);
-    await expect(transfer.put(path, bytes.length, `${url}/one.bin`, envelope)).rejects.toMatchObject({
+    await expect(transfer.put(bytesPiece(bytes), `${url}/one.bin`, envelope)).rejects.toMatchObject({
       code: 'UNREACHABLE',
     });
   });

@@ -5,6 +5,7 @@ import { createHandedJobs } from '../kit/handed-jobs.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createInputStore } from '../kit/input-store.ts';
+import { openJobJournal } from '../kit/job-journal.ts';
 import { oneAtATime } from '../kit/one-at-a-time.ts';
 import { repeatEvery } from '../kit/repeat-every.ts';
 import { createResultReader } from '../kit/result-reader.ts';
@@ -25,7 +26,7 @@ import { OUTPUTS_NAME, SCRIPT_NAME, STATUS_NAME } from './job-script.ts';
 import { createJobSource } from './job-source.ts';
 import { openState, sealState } from './job-state.ts';
 import { createLifeSigns } from './life-signs.ts';
-import { type MatchedJob, openMatchJournal } from './match-journal.ts';
+import { JOURNAL_FILE, type MatchedJob, readMatchedJob } from './matched-job.ts';
 import { createSideCentral } from './side-central.ts';
 import { storeBySide } from './side-storing.ts';
 import { openSealedState, type SealedState } from './sealed-state.ts';
@@ -48,10 +49,11 @@ export async function createAlienAdapter(
   const work = join(directory, 'work');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await rm(work, { recursive: true, force: true });
+  await mkdir(work, { mode: 0o700 });
   const sealed = await openSealedState(join(directory, 'state.key'));
-  const journal = await openMatchJournal(join(directory, 'matched'));
+  const journal = await openJobJournal({ path: join(directory, JOURNAL_FILE), read: readMatchedJob });
   const central = await openCentral(parts, options);
-  const catalogue = await openCatalogue(parts, options);
+  const catalogue = await openCatalogue(parts, options, work);
   const results = createResultReader(bridge);
   const inputs = createJobInputs({ clock, catalogue, store: createInputStore(bridge), directory: work });
   const handed = createHandedJobs({ clock, maxUnfinished: () => parts.ceiling.current().jobs });
@@ -75,10 +77,12 @@ export async function createAlienAdapter(
     waitMs: options.waitSeconds * 1000,
     onOver: kill,
   });
-  const hosts = (queue: string): HostClass | undefined => {
-    const ce = Object.hasOwn(settings.queues, queue) ? settings.queues[queue] : undefined;
-    return ce === undefined ? undefined : { ...options.hosts, ce };
-  };
+  const classes = new Map(
+    Object.entries(settings.queues).map(([queue, ce]): [string, HostClass] => [
+      queue,
+      { ...options.hosts, ce },
+    ]),
+  );
   const source = createJobSource({
     clock,
     log,
@@ -86,18 +90,16 @@ export async function createAlienAdapter(
     central,
     handed,
     journal,
-    hosts,
+    hosts: (queue) => classes.get(queue),
     pollMs: options.pollSeconds * 1000,
-    onAccepted(job, matched) {
+    onAccepted(job, state) {
       handed.accept([job]);
-      const outputs = { directory: '', outputs: [], onError: [] };
-      const state = sealState(sealed, { job: jobIn(matched), outputs });
       signs.waits({ job, attempt: 0, progress: 0, state });
     },
     prepare: (id, matched, known) => newJob({ id, matched, known, options, sealed, inputs, parts }),
     refused: parts.refused,
   });
-  await source.resume();
+  source.resume();
   /** The queue says nothing unasked. */
   const stopLooking = repeatEvery(
     { clock, log, everyMs: options.lookSeconds * 1000, failure: 'the queue was not asked for jobs' },
@@ -124,12 +126,14 @@ export async function createAlienAdapter(
     return undefined;
   };
   const accept = async (jobs: readonly string[]): Promise<void> => {
-    for (const job of jobs) {
+    const written = jobs.map(async (job) => {
       const state = handed.find(job)?.state;
-      if (state !== undefined) signs.waits({ job, attempt: 0, progress: 0, state });
-      await journal.accept(job);
-    }
+      if (state === undefined) return;
+      signs.waits({ job, attempt: 0, progress: 0, state });
+      await journal.waits(job, state);
+    });
     handed.accept(jobs);
+    await Promise.all(written);
   };
   const end = async (job: string): Promise<void> => {
     signs.ended(job, Number.MAX_SAFE_INTEGER);
@@ -170,6 +174,7 @@ export async function createAlienAdapter(
       if (known === undefined) return;
       signs.ended(job, attempt);
       signs.waits({ job, attempt, progress: 0, state });
+      await journal.waits(job, state);
       const why = reason.slice(0, 200);
       const text = `Co-Pilot: attempt ${attempt} ended without a result (${why}); the job waits for another machine`;
       await central.write([{ job: known, tag: 'trace', text }]);
@@ -198,6 +203,7 @@ export async function createAlienAdapter(
       await stopLooking();
       await signs.stop();
       await catalogue.stop();
+      await journal.close();
     },
   };
 }
@@ -296,8 +302,9 @@ const TRANSFER_MS = 3_600_000;
 async function openCatalogue(
   { clock, credential, settings, http }: FrameworkParts,
   { way, catalogueDirectory, jalien, xrdcp }: AlienOptions,
+  directory: string,
 ): Promise<Catalogue> {
-  const transfer = createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS });
+  const transfer = createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS, directory });
   const open = async (): Promise<Catalogue> => {
     if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
     const { caFile } = settings.credential;

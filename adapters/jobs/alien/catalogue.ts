@@ -1,10 +1,9 @@
 import type { AlienJob } from './central.ts';
+import type { Piece } from './piece.ts';
 
 export interface OutputFile {
-  /** On this host. */
-  readonly path: string;
+  readonly content: Piece;
   readonly lfn: string;
-  readonly size: number;
   /** In hexadecimal: it must be known before a place is asked for. */
   readonly md5: string;
   /** Where copies are wanted, as `access` takes it. */

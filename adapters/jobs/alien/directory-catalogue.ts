@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, link, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { type Catalogue, isLfn, type OutputFile, type StoredOutput } from './catalogue.ts';
+import { md5Of } from './piece.ts';
 
 /**
  * A catalogue that is a directory: a mount of it, or a mirror that a site fills. Members of an archive are written down beside it, in
@@ -12,7 +13,7 @@ import { type Catalogue, isLfn, type OutputFile, type StoredOutput } from './cat
 export function createDirectoryCatalogue(root: string): Catalogue {
   return {
     async fetch(lfn, path) {
-      await copyFile(await inside(root, lfn), path).catch((caught: unknown) => {
+      await copyFile(inside(await realpath(root), lfn), path).catch((caught: unknown) => {
         if (isMissing(caught)) throw new CoPilotError('NOT_FOUND', `the catalogue has no ${lfn}`);
         throw new CoPilotError('UNREACHABLE', `${lfn} cannot be read`, { cause: caught });
       });
@@ -23,13 +24,15 @@ export function createDirectoryCatalogue(root: string): Catalogue {
 }
 
 async function store(root: string, file: OutputFile): Promise<StoredOutput> {
-  const target = await inside(root, file.lfn);
+  const base = await realpath(root);
+  const target = inside(base, file.lfn);
   await mkdir(dirname(target), { recursive: true });
-  if (!target.startsWith(`${await realpath(root)}${sep}`) || !(await isInside(root, dirname(target))))
+  const place = await realpath(dirname(target));
+  if (place !== base && !place.startsWith(`${base}${sep}`))
     throw new CoPilotError('NAME_REFUSED', `${file.lfn} leads out of the catalogue`);
   const part = join(dirname(target), `.${randomUUID()}.part`);
   try {
-    await copyFile(file.path, part);
+    await writeFile(part, file.content.chunks(), { flag: 'wx' });
     // A link never replaces what is there, as a rename would.
     await link(part, target).catch(async (caught: unknown) => {
       if (!(await isSame(target, file)))
@@ -45,24 +48,16 @@ async function store(root: string, file: OutputFile): Promise<StoredOutput> {
   return { pfns: [`file://${target}`], guid: '', wanted: 1 };
 }
 
-async function inside(root: string, lfn: string): Promise<string> {
+function inside(base: string, lfn: string): string {
   if (!isLfn(lfn))
     throw new CoPilotError('NAME_REFUSED', `${JSON.stringify(lfn.slice(0, 80))} is no name of the catalogue`);
-  return join(await realpath(root), lfn);
-}
-
-async function isInside(root: string, path: string): Promise<boolean> {
-  const [base, real] = await Promise.all([realpath(root), realpath(path)]);
-  return real === base || real.startsWith(`${base}${sep}`);
+  return join(base, lfn);
 }
 
 async function isSame(path: string, file: OutputFile): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isFile() !== true || found.size !== file.size) return false;
-  const hash = createHash('md5');
-  const bytes: AsyncIterable<Uint8Array> = createReadStream(path);
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest('hex') === file.md5;
+  if (found?.isFile() !== true || found.size !== file.content.size) return false;
+  return (await md5Of({ chunks: () => createReadStream(path) })) === file.md5;
 }
 
 function isMissing(caught: unknown): boolean {

@@ -1,27 +1,33 @@
 import { spawn } from 'node:child_process';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { request as plainRequest, type IncomingMessage } from 'node:http';
 import { request as tlsRequest } from 'node:https';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { Piece } from './piece.ts';
 
 /** Moves the bytes of one file between this host and a storage, by the envelope that JAliEn gave for it. Bytes pass this host. */
 export interface FileTransfer {
   get(url: string, envelope: string, path: string): Promise<void>;
   /** Never replaces what is there: the storage takes a file once. */
-  put(path: string, size: number, url: string, envelope: string): Promise<void>;
+  put(content: Piece, url: string, envelope: string): Promise<void>;
 }
 
 export interface FileTransferOptions {
   /** The program for `root://`. */
   readonly xrdcp: string;
   readonly timeoutMs: number;
+  /** For what `xrdcp` is to read. */
+  readonly directory: string;
 }
 
 const MOST_ERROR_CHARACTERS = 2000;
 
 /** `root://` by xrdcp, `http(s)://` by requests. Rejects with `UNREACHABLE`, `NOT_FOUND`, or `UNSUPPORTED` for other addresses. */
-export function createFileTransfer({ xrdcp, timeoutMs }: FileTransferOptions): FileTransfer {
+export function createFileTransfer({ xrdcp, timeoutMs, directory }: FileTransferOptions): FileTransfer {
   return {
     async get(url, envelope, path) {
       if (isRoot(url)) return runXrdcp(xrdcp, [withEnvelope(url, envelope), path], timeoutMs);
@@ -30,12 +36,14 @@ export function createFileTransfer({ xrdcp, timeoutMs }: FileTransferOptions): F
       answer.resume();
       throw refusal(answer.statusCode ?? 0);
     },
-    async put(path, size, url, envelope) {
+    async put(content, url, envelope) {
       if (isRoot(url)) {
-        await runXrdcp(xrdcp, [path, withEnvelope(url, envelope)], timeoutMs);
+        await spooled(directory, content, (path) =>
+          runXrdcp(xrdcp, [path, withEnvelope(url, envelope)], timeoutMs),
+        );
         return;
       }
-      const answer = await ask(url, envelope, { method: 'PUT', timeoutMs, path, size });
+      const answer = await ask(url, envelope, { method: 'PUT', timeoutMs, content });
       answer.resume();
       if ((answer.statusCode ?? 500) >= 300) throw refusal(answer.statusCode ?? 0);
     },
@@ -51,6 +59,20 @@ function withEnvelope(url: string, envelope: string): string {
   if (!/^[!-~\n]*$/.test(envelope))
     throw new CoPilotError('UNSUPPORTED', 'an envelope of JAliEn has characters that no address has');
   return `${url}${url.includes('?') ? '&' : '?'}authz=${envelope}`;
+}
+
+async function spooled(
+  directory: string,
+  content: Piece,
+  act: (path: string) => Promise<void>,
+): Promise<void> {
+  const path = join(directory, randomUUID());
+  try {
+    await writeFile(path, content.chunks(), { mode: 0o600, flag: 'wx' });
+    await act(path);
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 async function runXrdcp(program: string, paths: readonly string[], timeoutMs: number): Promise<void> {
@@ -82,15 +104,10 @@ async function runXrdcp(program: string, paths: readonly string[], timeoutMs: nu
 interface Asked {
   readonly method: 'GET' | 'PUT';
   readonly timeoutMs: number;
-  readonly path?: string;
-  readonly size?: number;
+  readonly content?: Piece;
 }
 
-function ask(
-  url: string,
-  envelope: string,
-  { method, timeoutMs, path, size }: Asked,
-): Promise<IncomingMessage> {
+function ask(url: string, envelope: string, { method, timeoutMs, content }: Asked): Promise<IncomingMessage> {
   if (!/^https?:\/\/[!-~]+$/.test(url))
     throw new CoPilotError('UNSUPPORTED', 'a storage has an address of another kind');
   const address = new URL(url);
@@ -100,14 +117,14 @@ function ask(
     const call = request(address, {
       method,
       signal: AbortSignal.timeout(timeoutMs),
-      headers: size === undefined ? {} : { 'content-length': size },
+      headers: content === undefined ? {} : { 'content-length': content.size },
     });
     call.once('response', resolve);
     call.once('error', (cause) =>
       reject(new CoPilotError('UNREACHABLE', 'a storage cannot be reached', { cause })),
     );
-    if (path === undefined) call.end();
-    else pipeline(createReadStream(path), call).catch(reject);
+    if (content === undefined) call.end();
+    else pipeline(content.chunks(), call).catch(reject);
   });
 }
 

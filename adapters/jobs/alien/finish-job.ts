@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toCoPilotError } from '../../../protocol/errors.ts';
 import { writeJdl } from '../../../protocol/jdl/index.ts';
-import type { ResultReader } from '../kit/result-reader.ts';
+import type { ResultFile, ResultReader } from '../kit/result-reader.ts';
 import type { StoredFile } from '../job-adapter.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type AlienJob, type Central, endJob, PROBE } from './central.ts';
 import { type JobStatus, jobStatusIn, OUTPUTS_NAME, STATUS_NAME } from './job-script.ts';
 import type { JobState } from './job-state.ts';
 import { type PlannedOutput, recycleDirectory } from './output-plan.ts';
+import { bytesPiece, type DivisiblePiece, openFilePiece } from './piece.ts';
 import { storeOutputs } from './store-outputs.ts';
 import { listTar } from './tar-reader.ts';
 
@@ -27,6 +28,7 @@ export interface Result {
 }
 
 const MOST_STATUS_BYTES = 8192;
+const MOST_IN_MEMORY = 1024 * 1024;
 
 /** How a job ends in AliEn, and what of it is stored where. */
 interface Verdict {
@@ -133,20 +135,38 @@ async function storeAll(
   const file = result.manifest.find(({ name }) => name === OUTPUTS_NAME);
   if (verdict.outputs.length === 0) return nothing;
   if (file === undefined) return { ...nothing, fault: 'the result holds no outputs' };
-  const place = join(options.directory, randomUUID());
-  await mkdir(place, { recursive: true, mode: 0o700 });
+  const { directory, outputs } = verdict;
   try {
-    const tar = join(place, OUTPUTS_NAME);
-    await options.results.save({ job: result.job, attempt: result.attempt, ...file }, tar);
-    const { directory, outputs } = verdict;
-    const collected = { tar, members: await listTar(tar), place };
-    return await storeOutputs({ catalogue: options.catalogue, job, directory, outputs, collected });
+    return await withTar(options, { job: result.job, attempt: result.attempt, ...file }, async (tar) => {
+      const members = await listTar(tar);
+      return storeOutputs({ catalogue: options.catalogue, job, directory, outputs, members });
+    });
   } catch (caught) {
     const { code, message } = toCoPilotError(caught);
     if (code !== 'RESULT_REFUSED' && code !== 'NAME_REFUSED') throw caught;
     return { ...nothing, fault: message };
+  }
+}
+
+/** What the job left: in memory where it is small, else in a file for as long as `use` takes. */
+async function withTar<T>(
+  { results, directory }: FinishOptions,
+  file: ResultFile,
+  use: (tar: DivisiblePiece) => Promise<T>,
+): Promise<T> {
+  if (file.size <= MOST_IN_MEMORY)
+    return use(bytesPiece(Buffer.from(await results.bytes(file, MOST_IN_MEMORY))));
+  const path = join(directory, randomUUID());
+  try {
+    await results.save(file, path);
+    const tar = await openFilePiece(path);
+    try {
+      return await use(tar);
+    } finally {
+      await tar.close();
+    }
   } finally {
-    await rm(place, { recursive: true, force: true });
+    await rm(path, { force: true });
   }
 }
 

@@ -20,7 +20,22 @@ export interface HostClass {
 }
 
 /** The advertisement of a class, as the classic services read it. The same class always gives the same text. */
-export function hostAd(hosts: HostClass): string {
+export const hostAd = onceFor(writeHostAd);
+
+/** The same as a ClassAd, to match by. */
+export const hostClassAd = onceFor((hosts: HostClass): Ad => parseAd(hostAd(hosts)));
+
+/** Classes are few, and jobs are many. */
+function onceFor<T>(make: (hosts: HostClass) => T): (hosts: HostClass) => T {
+  const made = new WeakMap<HostClass, { readonly value: T }>();
+  return (hosts) => {
+    const known = made.get(hosts) ?? { value: make(hosts) };
+    made.set(hosts, known);
+    return known.value;
+  };
+}
+
+function writeHostAd(hosts: HostClass): string {
   return writeJdl([
     text('Type', 'machine'),
     expression('Requirements', 'other.Type == "Job"'),
@@ -39,11 +54,6 @@ export function hostAd(hosts: HostClass): string {
     integer('CPUCores', hosts.cores),
     text('Platform', hosts.platform),
   ]);
-}
-
-/** The same as a ClassAd, to match by. */
-export function hostClassAd(hosts: HostClass): Ad {
-  return parseAd(hostAd(hosts));
 }
 
 function text(name: string, value: string): JdlAttribute {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
@@ -7,6 +6,7 @@ import { type Catalogue, isLfn, type OutputFile, type StoredOutput } from './cat
 import type { FileTransfer } from './file-transfer.ts';
 import type { JalienRow } from './jalien-reply.ts';
 import type { JalienSession } from './jalien-session.ts';
+import { md5Of } from './piece.ts';
 
 /** A copy of a file, or a place for one, with the envelope that opens it. */
 interface Place {
@@ -63,16 +63,26 @@ async function store(
   const there = await copiesOf(session, file);
   if (there.length > 0)
     return { pfns: there.map(({ url }) => url), guid: there[0]?.guid ?? '', wanted: there.length };
-  const asked = ['-s', String(file.size), '-m', file.md5, '-j', job.id, 'write', file.lfn, file.storage];
+  const asked = [
+    '-s',
+    String(file.content.size),
+    '-m',
+    file.md5,
+    '-j',
+    job.id,
+    'write',
+    file.lfn,
+    file.storage,
+  ];
   const places = (await session.command('access', asked)).map(placeIn);
-  const wrong = places.find((place) => place.md5 !== file.md5 || place.size !== String(file.size));
+  const wrong = places.find((place) => place.md5 !== file.md5 || place.size !== String(file.content.size));
   if (places.length === 0 || wrong !== undefined)
     throw new CoPilotError('UNREACHABLE', 'JAliEn gives places for another file');
   const done: Place[] = [];
   let last: CoPilotError | undefined;
   for (const place of places) {
     try {
-      await transfer.put(file.path, file.size, place.url, place.envelope);
+      await transfer.put(file.content, place.url, place.envelope);
       await commit(session, file, place);
       done.push(place);
     } catch (caught) {
@@ -87,7 +97,7 @@ async function store(
 async function copiesOf(session: JalienSession, file: OutputFile): Promise<readonly Place[]> {
   try {
     const copies = (await session.command('access', ['read', file.lfn])).map(placeIn);
-    const other = copies.find(({ size, md5 }) => size !== String(file.size) || md5 !== file.md5);
+    const other = copies.find(({ size, md5 }) => size !== String(file.content.size) || md5 !== file.md5);
     if (other === undefined) return copies;
     throw new CoPilotError('CONFLICT', `${file.lfn} is there already`);
   } catch (caught) {
@@ -100,7 +110,7 @@ async function copiesOf(session: JalienSession, file: OutputFile): Promise<reado
 async function commit(session: JalienSession, file: OutputFile, place: Place): Promise<void> {
   const parts = [
     place.envelope,
-    String(file.size),
+    String(file.content.size),
     file.lfn,
     '644',
     '0',
@@ -124,10 +134,7 @@ function placeIn(row: JalienRow): Place {
 
 async function isSame(path: string, size: string, md5: string): Promise<boolean> {
   if (String((await stat(path)).size) !== size) return false;
-  const hash = createHash('md5');
-  const bytes: AsyncIterable<Uint8Array> = createReadStream(path);
-  for await (const chunk of bytes) hash.update(chunk);
-  return md5 === '' || hash.digest('hex') === md5;
+  return md5 === '' || (await md5Of({ chunks: () => createReadStream(path) })) === md5;
 }
 
 function requireLfn(lfn: string): void {

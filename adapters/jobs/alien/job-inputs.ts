@@ -60,6 +60,14 @@ export function createJobInputs({ clock, catalogue, store, directory }: JobInput
     }
     throw new CoPilotError('NOT_FOUND', `the catalogue has no ${lfns[0] ?? name}`);
   };
+  const putScript = (): Promise<StoredInput> => store.put({ kind: 'bytes', bytes: Buffer.from(JOB_SCRIPT) });
+  const once = (key: string, put: () => Promise<StoredInput>): Promise<StoredInput> => {
+    const known = kept.get(key) ?? { ms: clock.monotonicMs(), stored: put() };
+    kept.set(key, known);
+    // What failed is tried anew by the next job.
+    known.stored.catch(() => kept.delete(key));
+    return known.stored;
+  };
   const forgetOld = (): void => {
     const oldMs = clock.monotonicMs() - KEPT_MS;
     for (const [key, { ms }] of kept) if (ms <= oldMs || kept.size > MOST_KEPT) kept.delete(key);
@@ -69,13 +77,9 @@ export function createJobInputs({ clock, catalogue, store, directory }: JobInput
     async prepare(job) {
       forgetOld();
       const key = JSON.stringify([job.inputs, job.texts, job.outputs.outputs, job.outputs.onError]);
-      const known = kept.get(key) ?? { ms: clock.monotonicMs(), stored: packed(job) };
-      kept.set(key, known);
-      known.stored.catch(() => kept.delete(key));
-      const script = await store.put({ kind: 'bytes', bytes: Buffer.from(JOB_SCRIPT) });
       return [
-        { name: SCRIPT_NAME, executable: true, ...script },
-        { name: INPUTS_NAME, executable: false, ...(await known.stored) },
+        { name: SCRIPT_NAME, executable: true, ...(await once(SCRIPT_NAME, putScript)) },
+        { name: INPUTS_NAME, executable: false, ...(await once(key, () => packed(job))) },
       ];
     },
   };

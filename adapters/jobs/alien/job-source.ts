@@ -3,11 +3,12 @@ import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import type { HandedJobs } from '../kit/handed-jobs.ts';
 import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { jobIdOf } from '../kit/job-id.ts';
+import type { JobJournal } from '../kit/job-journal.ts';
 import type { NewJob } from '../job-adapter.ts';
 import type { AlienJob, Central } from './central.ts';
 import { isFinalRefusal } from './catalogue.ts';
 import { hostAd, type HostClass } from './host-ad.ts';
-import type { MatchedJob, MatchJournal } from './match-journal.ts';
+import type { MatchedJob } from './matched-job.ts';
 
 /** Takes jobs from the queue for as long as it has some, each with its inputs where agents find them. */
 export interface JobSource {
@@ -16,7 +17,7 @@ export interface JobSource {
   /** How many jobs wait in the queue for hosts of ours, as far as it says. */
   waiting(queue: string): Promise<number>;
   /** After a restart: what the queue handed out before and no broker has. */
-  resume(): Promise<void>;
+  resume(): void;
 }
 
 export interface JobSourceOptions {
@@ -26,11 +27,11 @@ export interface JobSourceOptions {
   readonly server: string;
   readonly central: Central;
   readonly handed: HandedJobs;
-  readonly journal: MatchJournal;
+  readonly journal: JobJournal<MatchedJob>;
   readonly hosts: (queue: string) => HostClass | undefined;
   readonly pollMs: number;
   /** A broker has it since before the restart, and nobody ran it then. */
-  readonly onAccepted: (job: string, matched: MatchedJob) => void;
+  readonly onAccepted: (job: string, state: string) => void;
   readonly refused: RefusedJobs;
   /** Makes our job of AliEn's. */
   readonly prepare: (id: string, matched: MatchedJob, hosts: HostClass) => Promise<NewJob>;
@@ -40,6 +41,7 @@ export interface JobSourceOptions {
 const MOST_TRIES = 20;
 const RETRY_MS = 30_000;
 const MOST_OFFERED = 1000;
+const MOST_AT_ONCE = 8;
 
 interface Waiting {
   readonly matched: MatchedJob;
@@ -52,14 +54,11 @@ export function createJobSource(options: JobSourceOptions): JobSource {
     options;
   /** Per advertisement, when the queue is asked again: hosts that are advertised alike wait together. */
   const pauses = new Map<string, number>();
-  /** Packages that were asked for and are here, per queue. */
-  const installed = new Map<string, readonly string[]>();
+  /** Classes with the packages that were asked for and are here, per queue. */
+  const installed = new Map<string, HostClass>();
   const unready = new Map<string, Waiting>();
 
-  const classOf = (queue: string): HostClass | undefined => {
-    const known = hosts(queue);
-    return known && { ...known, installed: [...known.installed, ...(installed.get(queue) ?? [])] };
-  };
+  const classOf = (queue: string): HostClass | undefined => installed.get(queue) ?? hosts(queue);
   const isPaused = (ad: string): boolean => (pauses.get(ad) ?? 0) > clock.monotonicMs();
   const pause = (ad: string, why: string): void => {
     if (pauses.size > 1024) pauses.clear();
@@ -71,7 +70,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
   const install = (queue: string, known: HostClass, packages: readonly string[]): boolean => {
     const fresh = packages.filter((name) => known.packages.includes(name) && !known.installed.includes(name));
     if (fresh.length < packages.length || fresh.length === 0) return false;
-    installed.set(queue, [...(installed.get(queue) ?? []), ...fresh]);
+    installed.set(queue, { ...known, installed: [...known.installed, ...fresh] });
     return true;
   };
 
@@ -99,7 +98,7 @@ export function createJobSource(options: JobSourceOptions): JobSource {
   const taken = async (queue: string, job: AlienJob, jdl: string): Promise<void> => {
     const id = jobIdOf('alien', server, job.id, job.token);
     const matched = { queue, ...job, jdl };
-    await journal.add(id, matched);
+    await journal.take(new Map([[id, matched]]));
     unready.set(id, { matched, tries: 0, notBeforeMs: 0 });
     await ready(id);
   };
@@ -141,18 +140,24 @@ export function createJobSource(options: JobSourceOptions): JobSource {
   return {
     async fill(queue, max) {
       for (const [id, { matched }] of unready) if (matched.queue === queue) await ready(id);
-      for (let left = handed.wanted(queue, max) - unready.size; left > 0; left--)
-        if (!(await takeOne(queue))) return false;
+      let left = handed.wanted(queue, max) - unready.size;
+      // A queue that has nothing is asked once; one that gives, by more and more at once.
+      for (let atOnce = 1; left > 0; atOnce = Math.min(2 * atOnce, MOST_AT_ONCE)) {
+        const asked = Math.min(atOnce, left);
+        const given = await Promise.all(Array.from({ length: asked }, () => takeOne(queue)));
+        if (given.includes(false)) return false;
+        left -= asked;
+      }
       return true;
     },
     async waiting(queue) {
       const known = classOf(queue);
       return known === undefined ? 0 : central.offer(hostAd(known), MOST_OFFERED);
     },
-    async resume() {
-      for (const { job, matched, isAccepted } of await journal.entries()) {
-        if (isAccepted) onAccepted(job, matched);
-        else unready.set(job, { matched, tries: 0, notBeforeMs: 0 });
+    resume() {
+      for (const [id, entry] of journal.atStart) {
+        if ('waits' in entry) onAccepted(id, entry.waits);
+        else unready.set(id, { matched: entry.taken, tries: 0, notBeforeMs: 0 });
       }
     },
   };

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { CoPilotError } from '../../../protocol/errors.ts';
@@ -16,7 +16,12 @@ const MOST_CHARACTERS = 4096;
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const MOST_PLAIN_BYTES = 256 * 1024;
+const MOST_INFLATED_BYTES = 256 * 1024;
+/** Of what is sealed as it is: in base64url with nonce and tag it is well below what a job may carry. */
+const MOST_PLAIN_BYTES = 2048;
+/** The first byte says how the others are packed. */
+const PLAIN = Buffer.of(0);
+const DEFLATED = Buffer.of(1);
 
 /** Reads the key from a file of the adapter's own, and makes it at the first start. Rejects with `INVALID_CONFIGURATION`. */
 export async function openSealedState(keyFile: string): Promise<SealedState> {
@@ -25,7 +30,7 @@ export async function openSealedState(keyFile: string): Promise<SealedState> {
     seal(value) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key, nonce);
-      const plain = deflateRawSync(Buffer.from(JSON.stringify(value)));
+      const plain = packed(JSON.stringify(value));
       const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
       const text = sealed.toString('base64url');
       if (text.length <= MOST_CHARACTERS) return text;
@@ -43,21 +48,29 @@ export async function openSealedState(keyFile: string): Promise<SealedState> {
   };
 }
 
-function plainOf(sealed: Buffer, key: Buffer): string {
+function packed(text: string): Buffer {
+  const plain = Buffer.from(text);
+  if (plain.length <= MOST_PLAIN_BYTES) return Buffer.concat([PLAIN, plain]);
+  return Buffer.concat([DEFLATED, deflateRawSync(plain)]);
+}
+
+function plainOf(sealed: Buffer, key: KeyObject): string {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES));
   decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   const plain = Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-  return inflateRawSync(plain, { maxOutputLength: MOST_PLAIN_BYTES }).toString('utf8');
+  const text = plain.subarray(1);
+  if (plain[0] === PLAIN[0]) return text.toString('utf8');
+  return inflateRawSync(text, { maxOutputLength: MOST_INFLATED_BYTES }).toString('utf8');
 }
 
-async function keyIn(path: string): Promise<Buffer> {
+async function keyIn(path: string): Promise<KeyObject> {
   const known = await readFile(path).catch(() => undefined);
   if (known !== undefined) {
-    if (known.length === KEY_BYTES) return known;
+    if (known.length === KEY_BYTES) return createSecretKey(known);
     throw new CoPilotError('INVALID_CONFIGURATION', `${path} is not a key of this adapter's`);
   }
   const made = randomBytes(KEY_BYTES);
   await writeFile(path, made, { mode: 0o600, flag: 'wx' });
   await chmod(path, 0o600);
-  return made;
+  return createSecretKey(made);
 }

@@ -14,7 +14,13 @@ interface Place {
 /** Stores by envelopes that the side process gets, and has it register the copies with the members of archives. */
 export function storeBySide(http: FrameworkHttp, transfer: FileTransfer): Catalogue['store'] {
   return async (file, job) => {
-    const about = { queueId: job.id, token: job.token, lfn: file.lfn, size: file.size, md5: file.md5 };
+    const about = {
+      queueId: job.id,
+      token: job.token,
+      lfn: file.lfn,
+      size: file.content.size,
+      md5: file.md5,
+    };
     const answer = await callSide(http, 'envelope', { ...about, storage: file.storage });
     const places = objectsIn(answer, 'places', 'envelope').map(placeIn);
     const result = answer.get('result');
@@ -37,7 +43,7 @@ async function writeAll(
   let last = new CoPilotError('UNREACHABLE', 'JAliEn gives no place');
   for (const place of places) {
     try {
-      await transfer.put(file.path, file.size, place.url, place.envelope);
+      await transfer.put(file.content, place.url, place.envelope);
       written.push(place);
     } catch (caught) {
       last = toCoPilotError(caught);

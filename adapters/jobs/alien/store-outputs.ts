@@ -1,23 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createReadStream } from 'node:fs';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
 import type { AlienJob } from './central.ts';
 import { type ArchiveMember, type Catalogue, isFinalRefusal, isLfn } from './catalogue.ts';
 import type { PlannedOutput } from './output-plan.ts';
+import { md5Of, type Piece } from './piece.ts';
 import type { TarMember } from './tar-reader.ts';
-import { bytesOf, writeZip } from './zip-writer.ts';
-
-export interface Collected {
-  /** The tar that the job made, on this host, and the files in it. */
-  readonly tar: string;
-  readonly members: readonly TarMember[];
-  /** For archives and copies; the caller's, removed by it. */
-  readonly place: string;
-}
+import { zipOf } from './zip-writer.ts';
 
 export interface OutputsStored {
   readonly pfns: readonly string[];
@@ -32,7 +19,8 @@ export interface StoreOutputs {
   readonly job: AlienJob;
   readonly directory: string;
   readonly outputs: readonly PlannedOutput[];
-  readonly collected: Collected;
+  /** What the job left. */
+  readonly members: readonly TarMember[];
 }
 
 /**
@@ -43,12 +31,12 @@ export async function storeOutputs(wanted: StoreOutputs): Promise<OutputsStored>
   const pfns: string[] = [];
   let isShort = false;
   let fault: string | undefined;
-  for (const [at, output] of wanted.outputs.entries()) {
+  for (const output of wanted.outputs) {
     try {
       const done =
         output.a === undefined
-          ? await storeFiles(wanted, output, at)
-          : await storeArchive(wanted, output, output.a, at);
+          ? await storeFiles(wanted, output)
+          : await storeArchive(wanted, output, output.a);
       pfns.push(...done.pfns);
       isShort ||= done.isShort;
     } catch (caught) {
@@ -62,52 +50,37 @@ export async function storeOutputs(wanted: StoreOutputs): Promise<OutputsStored>
 
 type Stored = Pick<OutputsStored, 'pfns' | 'isShort'>;
 
-async function storeFiles(wanted: StoreOutputs, output: PlannedOutput, at: number): Promise<Stored> {
-  const files = output.p.flatMap((pattern) =>
-    requireSome(matching(wanted.collected.members, [pattern]), pattern),
-  );
+async function storeFiles(wanted: StoreOutputs, output: PlannedOutput): Promise<Stored> {
+  const files = output.p.flatMap((pattern) => requireSome(matching(wanted.members, [pattern]), pattern));
   const pfns: string[] = [];
   let isShort = false;
-  for (const [number, member] of files.entries()) {
-    if (member.size === 0) continue;
-    const path = join(wanted.collected.place, `file-${at}-${number}`);
-    const source = { path: wanted.collected.tar, offset: member.offset, size: member.size };
-    await pipeline(bytesOf(source), createWriteStream(path, { flags: 'wx', mode: 0o600 }));
-    const done = await store(wanted, { path, name: member.name, storage: output.s, members: [] });
+  for (const { name, content } of files) {
+    if (content.size === 0) continue;
+    const done = await store(wanted, { name, content, storage: output.s, members: [] });
     pfns.push(...done.pfns);
     isShort ||= done.isShort;
   }
   return { pfns, isShort };
 }
 
-async function storeArchive(
-  wanted: StoreOutputs,
-  output: PlannedOutput,
-  name: string,
-  at: number,
-): Promise<Stored> {
-  const members = requireSome(matching(wanted.collected.members, output.p), name);
-  const path = join(wanted.collected.place, `archive-${at}`);
-  const written = await writeZip(
-    path,
-    members.map((member) => ({ ...member, path: wanted.collected.tar })),
-  );
-  const links = written
+async function storeArchive(wanted: StoreOutputs, output: PlannedOutput, name: string): Promise<Stored> {
+  const zip = await zipOf(requireSome(matching(wanted.members, output.p), name));
+  const links = zip.members
     .filter(({ size }) => output.n !== true && size > 0)
     .map((member): ArchiveMember => ({ ...member, lfn: lfnOf(wanted.directory, member.name) }));
-  return store(wanted, { path, name, storage: output.s, members: links });
+  return store(wanted, { name, content: zip.archive, storage: output.s, members: links });
 }
 
 interface OneFile {
-  readonly path: string;
   readonly name: string;
+  readonly content: Piece;
   readonly storage: string;
   readonly members: readonly ArchiveMember[];
 }
 
-async function store(wanted: StoreOutputs, { path, name, storage, members }: OneFile): Promise<Stored> {
-  const [{ size }, md5] = await Promise.all([stat(path), md5Of(path)]);
-  const file = { path, lfn: lfnOf(wanted.directory, name), size, md5, storage, members };
+async function store(wanted: StoreOutputs, { name, content, storage, members }: OneFile): Promise<Stored> {
+  const lfn = lfnOf(wanted.directory, name);
+  const file = { content, lfn, md5: await md5Of(content), storage, members };
   const done = await wanted.catalogue.store(file, wanted.job);
   if (done.pfns.length === 0) throw new CoPilotError('RESULT_REFUSED', `${name} was stored nowhere`);
   return { pfns: done.pfns, isShort: done.pfns.length < done.wanted };
@@ -155,11 +128,4 @@ function lfnOf(directory: string, name: string): string {
   const lfn = `${directory}/${name}`;
   if (isLfn(lfn)) return lfn;
   throw new CoPilotError('NAME_REFUSED', `an output is called ${JSON.stringify(name.slice(0, 80))}`);
-}
-
-async function md5Of(path: string): Promise<string> {
-  const hash = createHash('md5');
-  const bytes: AsyncIterable<Uint8Array> = createReadStream(path);
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest('hex');
 }

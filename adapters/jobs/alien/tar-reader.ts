@@ -1,11 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { DivisiblePiece, Piece } from './piece.ts';
 
-/** A regular file inside a tar on this host. */
+/** A regular file inside a tar. */
 export interface TarMember {
   readonly name: string;
-  readonly offset: number;
-  readonly size: number;
+  readonly content: Piece;
 }
 
 const BLOCK = 512;
@@ -17,31 +16,23 @@ const MOST_NAME_BYTES = 4096;
  * `NAME_REFUSED` for a name that is absolute, leads upwards or has anything but printable characters, and `RESULT_REFUSED` for what is no
  * tar, cut short, names a file twice, or holds more than 4096 files.
  */
-export async function listTar(path: string): Promise<readonly TarMember[]> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    return size === 0 ? [] : await membersOf(file, size);
-  } finally {
-    await file.close();
-  }
-}
-
-async function membersOf(file: FileHandle, end: number): Promise<readonly TarMember[]> {
+export async function listTar(tar: DivisiblePiece): Promise<readonly TarMember[]> {
+  const end = tar.size;
   const members = new Map<string, TarMember>();
   let longName: string | undefined;
   let headers = 0;
   for (let at = 0; at + BLOCK <= end; ) {
-    const block = await read(file, at, BLOCK);
+    const block = await read(tar, at, BLOCK);
     if (block.every((byte) => byte === 0)) break;
     if (++headers > 2 * MOST_MEMBERS) throw bad(`more than ${MOST_MEMBERS} files`);
     const { name, size, type } = headerOf(block);
     const offset = at + BLOCK;
     if (offset + size > end) throw bad('cut short');
-    if (type === 'L') longName = await longNameAt(file, offset, size);
-    else if (type === 'x') longName = paxPath(await read(file, offset, bounded(size))) ?? longName;
+    if (type === 'L') longName = await longNameAt(tar, offset, size);
+    else if (type === 'x') longName = paxPath(await read(tar, offset, bounded(size))) ?? longName;
     else {
-      if (type === '0' || type === '\0') add(members, { name: plainName(longName ?? name), offset, size });
+      if (type === '0' || type === '\0')
+        add(members, { name: plainName(longName ?? name), content: tar.part(offset, size) });
       longName = undefined;
     }
     at = offset + Math.ceil(size / BLOCK) * BLOCK;
@@ -83,8 +74,8 @@ function sizeIn(block: Buffer): number {
   return text === '' ? 0 : Number.parseInt(text, 8);
 }
 
-async function longNameAt(file: FileHandle, offset: number, size: number): Promise<string> {
-  const text = (await read(file, offset, bounded(size))).toString('utf8');
+async function longNameAt(tar: DivisiblePiece, offset: number, size: number): Promise<string> {
+  const text = (await read(tar, offset, bounded(size))).toString('utf8');
   return text.split('\0')[0] ?? '';
 }
 
@@ -107,10 +98,9 @@ function plainName(text: string): string {
   return name;
 }
 
-async function read(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(length);
-  const { bytesRead } = await file.read(bytes, 0, length, offset);
-  if (bytesRead !== length) throw bad('cut short');
+async function read(tar: DivisiblePiece, offset: number, length: number): Promise<Buffer> {
+  const bytes = await tar.read(offset, length);
+  if (bytes.length !== length) throw bad('cut short');
   return bytes;
 }
 

@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { Piece } from './piece.ts';
 
-/** A stretch of a file on this host that becomes a member. */
+/** What becomes a member. */
 export interface ZipSource {
   readonly name: string;
-  readonly path: string;
-  readonly offset: number;
-  readonly size: number;
+  readonly content: Piece;
 }
 
 export interface ZipMember {
@@ -18,48 +15,56 @@ export interface ZipMember {
   readonly md5: string;
 }
 
+export interface Zip {
+  readonly members: readonly ZipMember[];
+  readonly archive: Piece;
+}
+
 /** As large as an archive may be without the 64-bit form, which AliEn's readers do not know. */
 const MOST_BYTES = 4 * 1024 ** 3 - 1024 * 1024;
 const UTF8_NAMES = 0x08_00;
 
 /**
- * Writes an archive that holds the members as they are: ROOT reads files out of an archive in place, so nothing is compressed. Throws
+ * An archive that holds the members as they are: ROOT reads files out of an archive in place, so nothing is compressed. Throws
  * `QUOTA_EXCEEDED` above 4 GiB.
  */
-export async function writeZip(path: string, sources: readonly ZipSource[]): Promise<readonly ZipMember[]> {
-  const total = sources.reduce((sum, source) => sum + source.size + 2 * (source.name.length + 128), 0);
+export async function zipOf(sources: readonly ZipSource[]): Promise<Zip> {
+  const total = sources.reduce((sum, { name, content }) => sum + content.size + 2 * (name.length + 128), 0);
   if (total > MOST_BYTES) throw new CoPilotError('QUOTA_EXCEEDED', 'an archive is larger than 4 GiB');
-  const file = await open(path, 'wx', 0o600);
-  const members: ZipMember[] = [];
-  const directory: Buffer[] = [];
+  const entries: Entry[] = [];
   let at = 0;
-  try {
-    for (const source of sources) {
-      const { crc, md5 } = await digestsOf(source);
-      const local = localHeader(source, crc);
-      directory.push(directoryHeader(source, crc, at));
-      await file.write(local);
-      for await (const chunk of bytesOf(source)) await file.write(chunk);
-      at += local.length + source.size;
-      members.push({ name: source.name, size: source.size, md5 });
-    }
-    const central = Buffer.concat(directory);
-    await file.write(Buffer.concat([central, endOf(sources.length, central.length, at)]));
-  } finally {
-    await file.close();
+  for (const source of sources) {
+    const entry = { ...source, ...(await digestsOf(source.content)), at };
+    entries.push(entry);
+    at += localHeader(entry).length + source.content.size;
   }
-  return members;
+  const central = Buffer.concat(entries.map(directoryHeader));
+  const end = Buffer.concat([central, endOf(entries.length, central.length, at)]);
+  return {
+    members: entries.map(({ name, content, md5 }) => ({ name, size: content.size, md5 })),
+    archive: { size: at + end.length, chunks: () => chunksOf(entries, end) },
+  };
 }
 
-export function bytesOf({ path, offset, size }: Omit<ZipSource, 'name'>): AsyncIterable<Uint8Array> {
-  if (size === 0) return (async function* () {})();
-  return createReadStream(path, { start: offset, end: offset + size - 1 });
+interface Entry extends ZipSource {
+  readonly crc: number;
+  readonly md5: string;
+  /** Where its local header begins. */
+  readonly at: number;
 }
 
-async function digestsOf(source: ZipSource): Promise<{ readonly crc: number; readonly md5: string }> {
+async function* chunksOf(entries: readonly Entry[], end: Buffer): AsyncGenerator<Uint8Array> {
+  for (const entry of entries) {
+    yield localHeader(entry);
+    yield* entry.content.chunks();
+  }
+  yield end;
+}
+
+async function digestsOf(content: Piece): Promise<{ readonly crc: number; readonly md5: string }> {
   const hash = createHash('md5');
   let crc = 0;
-  for await (const chunk of bytesOf(source)) {
+  for await (const chunk of content.chunks()) {
     crc = crc32(chunk, crc);
     hash.update(chunk);
   }
@@ -67,7 +72,7 @@ async function digestsOf(source: ZipSource): Promise<{ readonly crc: number; rea
 }
 
 /** Version, flags, method, time, date, CRC, both sizes, length of the name, no extra field: the same in both headers. */
-function common({ name, size }: ZipSource, crc: number): Buffer {
+function common({ name, content: { size }, crc }: Entry): Buffer {
   const bytes = Buffer.alloc(26);
   bytes.writeUInt16LE(20, 0);
   bytes.writeUInt16LE(UTF8_NAMES, 2);
@@ -80,21 +85,21 @@ function common({ name, size }: ZipSource, crc: number): Buffer {
   return bytes;
 }
 
-function localHeader(source: ZipSource, crc: number): Buffer {
-  return Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), common(source, crc), Buffer.from(source.name)]);
+function localHeader(entry: Entry): Buffer {
+  return Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), common(entry), Buffer.from(entry.name)]);
 }
 
-function directoryHeader(source: ZipSource, crc: number, offset: number): Buffer {
+function directoryHeader(entry: Entry): Buffer {
   const tail = Buffer.alloc(14);
   tail.writeUInt32LE(0o100644 * 65_536, 6);
-  tail.writeUInt32LE(offset, 10);
+  tail.writeUInt32LE(entry.at, 10);
   const made = Buffer.from([20, 3]);
   return Buffer.concat([
     Buffer.from('PK\x01\x02', 'latin1'),
     made,
-    common(source, crc),
+    common(entry),
     tail,
-    Buffer.from(source.name),
+    Buffer.from(entry.name),
   ]);
 }
 

@@ -57,6 +57,7 @@ export async function createCrabAdapter(
   });
   const rest = createCrabRest(parts.http);
   const inputs = createInputStore(bridge);
+  const results = createResultReader(bridge);
   const terms = lazily(
     async (): Promise<JobTerms> => ({
       url: settings.url,
@@ -69,15 +70,15 @@ export async function createCrabAdapter(
       wrapper: await inputs.put({ kind: 'file', path: options.wrapperFile }),
     }),
   );
-  const store = openTaskStore({ path: join(directory, 'crab.sqlite'), url: settings.url });
+  const store = await openTaskStore({ path: join(directory, 'crab.sqlite'), url: settings.url });
   const status = await startStatusServer({
     store,
     clock,
     host: options.statusHost,
     port: options.statusPort,
     cmsSite: options.cmsSite,
-  }).catch((caught: unknown) => {
-    store.close();
+  }).catch(async (caught: unknown) => {
+    await store.close();
     throw caught;
   });
   const handed = createHandedJobs({ clock });
@@ -131,8 +132,8 @@ export async function createCrabAdapter(
   const ends = createJobEnds({
     rest,
     store,
-    results: createResultReader(bridge),
-    stageOut: createStageOut({ bridge, url: options.stageOutUrl, credential, ...ca }),
+    results,
+    stageOut: createStageOut({ results, url: options.stageOutUrl, credential, ...ca }),
     cmsSite: options.cmsSite,
     mostRetries: options.automaticRetries,
     clock,
@@ -173,7 +174,7 @@ export async function createCrabAdapter(
   /** The broker has ended it: nobody is asked for that any more. */
   const ended = (job: StoredJob): void => {
     handed.drop(job.id);
-    if (job.state === 'killed') store.change(job.id, { isUnwanted: false }, true);
+    if (job.state === 'killed') store.change(job.id, { isUnwanted: false });
   };
   const under = new Map<string, Promise<'ok' | 'refused'>>();
 
@@ -184,6 +185,7 @@ export async function createCrabAdapter(
     async fetch(queue, max, accepted) {
       const nowSeconds = Math.floor(clock.wallMs() / 1000);
       store.accept(accepted, nowSeconds);
+      if (accepted.length > 0) await store.settled();
       handed.accept(accepted);
       for (const id of accepted) running(id, '');
       if (queue !== options.queue) return { jobs: [], more: false };
@@ -226,6 +228,8 @@ export async function createCrabAdapter(
       const answer = ends.finished(now, attempt, manifest, usage);
       under.set(id, answer);
       try {
+        await answer;
+        await store.settled();
         return await answer;
       } finally {
         if (under.get(id) === answer) under.delete(id);
@@ -237,7 +241,8 @@ export async function createCrabAdapter(
       ended(job);
       if (outcome === 'failed') ends.failed(job, reason, attempts);
       else if (!isEnded(job.state))
-        store.change(id, { state: 'killed', isAccepted: true, message: reason.slice(0, 400) }, true);
+        store.change(id, { state: 'killed', isAccepted: true, message: reason.slice(0, 400) });
+      await store.settled();
     },
     onWork(next) {
       handler = next;
@@ -252,7 +257,7 @@ export async function createCrabAdapter(
       await transfers.stop();
       await status.stop();
       await Promise.allSettled(under.values());
-      store.close();
+      await store.close();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { CrabOutput, CrabTask } from './crab-task.ts';
 import type { Parameters } from './crab-rest.ts';
 import type { ReportedOutput } from './job-report.ts';
@@ -111,7 +111,7 @@ function datasetOf(task: CrabTask, { kind }: WantedFile, reported: ReportedOutpu
 
 /** Of a transfer: SHA-224 of the LFN that it is moved from. */
 export function transferId({ temporaryLfn }: WantedFile): string {
-  return createHash('sha224').update(temporaryLfn).digest('hex');
+  return hash('sha224', temporaryLfn);
 }
 
 /** `fileusertransfers`, PUT: a second one of the same id is an error. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { NewJob } from '../../../protocol/generated/types.ts';
 import { jobIdOf } from '../kit/job-id.ts';
 import type { StoredInput } from '../kit/input-store.ts';
@@ -187,7 +187,7 @@ export function nameOf(text: string): string {
     .replaceAll(/[^a-z0-9._-]/g, '-')
     .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '');
   if (plain === text && plain.length <= NAME_CHARACTERS) return plain;
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, HASH_CHARACTERS);
+  const digest = hash('sha256', text).slice(0, HASH_CHARACTERS);
   const kept = plain.slice(0, NAME_CHARACTERS - HASH_CHARACTERS - 1).replaceAll(/[^a-z0-9]+$/g, '');
-  return kept === '' ? hash : `${kept}-${hash}`;
+  return kept === '' ? digest : `${kept}-${digest}`;
 }

@@ -101,7 +101,8 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
   async function tell(job: StoredJob, found: StoredTask, good: GoodResult): Promise<void> {
     const isRepeat = job.toldSeconds !== 0;
     const startSeconds = isRepeat ? job.toldSeconds : nowSeconds();
-    if (!isRepeat) store.change(job.id, { toldSeconds: startSeconds }, true);
+    if (!isRepeat) store.change(job.id, { toldSeconds: startSeconds });
+    await store.settled();
     const terms: RecordTerms = {
       task: found.task,
       number: job.number,
@@ -213,7 +214,7 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
         (wanted) => wanted.isMoved && manifest.some(({ name }) => name === wanted.name),
       );
       const state = isMoved ? 'transferring' : 'finished';
-      store.change(job.id, { state, isAccepted: true, attempt, endSeconds: nowSeconds() }, true);
+      store.change(job.id, { state, isAccepted: true, attempt, endSeconds: nowSeconds() });
       return 'ok';
     },
     failed(job, reason, attempts) {

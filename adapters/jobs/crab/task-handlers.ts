@@ -70,6 +70,7 @@ export function createTaskHandlers(parts: TaskHandlerOptions): TaskHandlers {
       if (fault !== undefined) throw new CoPilotError('INVALID_REQUEST', fault);
       if (task.isDryRun) return claims.state(task.name, 'SUBMIT', 'UPLOADED');
       store.insert(task, sandbox, bounds);
+      await store.settled();
     }
     await publish(task.name);
     log.info({ task: task.name, jobs: store.jobs(task.name).length }, 'task submitted');
@@ -82,10 +83,12 @@ export function createTaskHandlers(parts: TaskHandlerOptions): TaskHandlers {
     await claims.webdir(name, `${statusUrl}/${name}`);
     await claims.success(name, store.task(name)?.cluster ?? 0);
     store.activate(name);
+    await store.settled();
   }
 
   async function kill({ name, user }: TaskHead): Promise<void> {
     parts.onKilled(store.kill(name, 'killed by its user'));
+    await store.settled();
     // Of files that are being moved already, those that nobody has begun with.
     await rest
       .post('fileusertransfers', { subresource: 'killTransfers', publish: 0, username: user, taskname: name })
@@ -111,6 +114,7 @@ export function createTaskHandlers(parts: TaskHandlerOptions): TaskHandlers {
       const bounds = { wallSeconds, memoryMiB: asked.memoryMiB ?? job.bounds.memoryMiB };
       store.again(job, { bounds, dueMs: 0, state: 'unsubmitted' });
     }
+    await store.settled();
     await claims.state(name, 'RESUBMIT', 'SUBMITTED');
     log.info({ task: name, jobs: again.length }, 'task resubmitted');
     parts.onJobs();
@@ -157,8 +161,9 @@ export function createTaskHandlers(parts: TaskHandlerOptions): TaskHandlers {
       const files = await rest.get('filemetadata', { taskname: task.name });
       const done = new Set(files.map(jobOfFile));
       for (const job of store.jobs(task.name))
-        if (done.has(job.number)) store.change(job.id, { state: 'finished', isAccepted: true }, true);
+        if (done.has(job.number)) store.change(job.id, { state: 'finished', isAccepted: true });
       store.activate(task.name);
+      await store.settled();
       log.warn(
         { task: task.name, finished: done.size },
         'a task was taken up again from what CRAB knows of it',

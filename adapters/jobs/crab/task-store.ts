@@ -1,6 +1,10 @@
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
 import type { StoredInput } from '../kit/input-store.ts';
+import { sharedRun } from '../kit/shared-run.ts';
 import type { CrabTask } from './crab-task.ts';
 import type { Bounds } from './exit-policy.ts';
 import { idOf } from './job-description.ts';
@@ -86,7 +90,7 @@ export interface TaskStore {
   unfinishedTasks(): number;
   /** Names of those of them that began before then. */
   old(beforeSeconds: number): readonly string[];
-  change(id: string, change: JobChange, isDurable?: boolean): void;
+  change(id: string, change: JobChange): void;
   /** They were handed over: until they are accepted they are handed over again. */
   hand(ids: readonly string[]): void;
   accept(ids: readonly string[], nowSeconds: number): void;
@@ -99,7 +103,9 @@ export interface TaskStore {
   unwanted(most: number): readonly StoredJob[];
   /** Names of tasks with jobs whose files are being moved. */
   moving(): readonly string[];
-  close(): void;
+  /** Resolves once all that was written before survives a power cut; calls that come together share one sync. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface NextTry {
@@ -117,33 +123,41 @@ export interface TaskStoreOptions {
 
 /** Whoever is told a number of waiting jobs wants to know whether there are many. */
 const MAX_COUNTED = 1000;
+const MAX_READ = 256;
 /** Of tries that nobody has accepted: those that were never handed over, and those that were. */
 const WAITING = `('unsubmitted', 'cooloff', 'idle')`;
 const UNFINISHED = `is_current = 1 AND state NOT IN ('finished', 'failed', 'killed')`;
 const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
 
 /**
- * What a scheduler keeps of its tasks on the grid, in one file of SQLite. Ends of jobs are on disk before the call returns; news of
- * attempts may be lost with the machine's power, and come again with the next renewal. Throws one of the `QUEUE_…` codes.
+ * What a scheduler keeps of its tasks on the grid, in one file of SQLite. What is written is there for every later call at once, and after
+ * the end of this process; a power cut takes what was not settled. Rejects with one of the `QUEUE_…` codes.
  */
-export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
-  const database = open(path);
-  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined =>
-    database.prepare(sql).get(...values);
-  const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] =>
-    database.prepare(sql).all(...values);
-  const run = (sql: string, ...values: SQLInputValue[]): void => void database.prepare(sql).run(...values);
-  const durably = <T>(action: () => T): T => {
-    database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<TaskStore> {
+  const database = openDatabase(path);
+  // SQLite syncs nothing here: a sync of its log, by whom and when it is wanted, keeps nobody else from running.
+  const log = await open(`${path}-wal`, 'r+');
+  await syncDirectory(dirname(path));
+  const settled = sharedRun(() => log.datasync());
+  /** Tasks that were read before, by name. */
+  const read = new Map<string, StoredTask>();
+  const statements = new Map<string, StatementSync>();
+  const prepared = (sql: string): StatementSync => {
+    const statement = statements.get(sql) ?? database.prepare(sql);
+    statements.set(sql, statement);
+    return statement;
+  };
+  const one = (sql: string, ...values: SQLInputValue[]): Row | undefined => prepared(sql).get(...values);
+  const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] => prepared(sql).all(...values);
+  const run = (sql: string, ...values: SQLInputValue[]): void => void prepared(sql).run(...values);
+  const atomically = (action: () => void): void => {
+    database.exec('BEGIN IMMEDIATE');
     try {
-      const result = action();
+      action();
       database.exec('COMMIT');
-      return result;
     } catch (caught) {
       database.exec('ROLLBACK');
       throw caught;
-    } finally {
-      database.exec('PRAGMA synchronous = NORMAL');
     }
   };
   const jobSql = 'SELECT job.*, task.name AS task_name FROM job JOIN task ON task.id = job.task';
@@ -186,11 +200,16 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
   };
 
   const store: TaskStore = {
-    task: (name) => taskOf(one('SELECT * FROM task WHERE name = ?', name)),
+    task(name) {
+      const known = read.get(name) ?? taskOf(one('SELECT * FROM task WHERE name = ?', name));
+      if (read.size >= MAX_READ) read.clear();
+      if (known !== undefined) read.set(name, known);
+      return known;
+    },
     tasks: () => all('SELECT * FROM task ORDER BY id').flatMap((row) => taskOf(row) ?? []),
     insert(task, sandbox, bounds) {
       if (store.task(task.name) !== undefined) return;
-      durably(() => {
+      atomically(() => {
         run(
           'INSERT INTO task (name, task, sandbox_sha256, sandbox_size, started_s) VALUES (?, ?, ?, ?, ?)',
           task.name,
@@ -205,10 +224,12 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       });
     },
     activate(name) {
-      durably(() => run('UPDATE task SET is_active = 1 WHERE name = ?', name));
+      run('UPDATE task SET is_active = 1 WHERE name = ?', name);
+      read.delete(name);
     },
     prune(beforeSeconds) {
-      durably(() => run('DELETE FROM task WHERE started_s < ?', beforeSeconds));
+      run('DELETE FROM task WHERE started_s < ?', beforeSeconds);
+      read.clear();
     },
     job: (id) => jobOf(one(`${jobSql} WHERE job.id = ?`, id)),
     jobs: (task) =>
@@ -232,22 +253,22 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
         ) ?? {},
         'count',
       ),
-    change(id, change, isDurable = false) {
+    change(id, change) {
       const entries = Object.entries(change).map(
         ([key, value]) => [COLUMNS[key] ?? key, plain(value)] as const,
       );
-      const sql = `UPDATE job SET ${entries.map(([column]) => `${column} = ?`).join(', ')} WHERE id = ?`;
-      const write = (): void => run(sql, ...entries.map(([, value]) => value), id);
-      if (isDurable) durably(write);
-      else write();
+      const columns = entries.map(([column]) => `${column} = ?`).join(', ');
+      run(`UPDATE job SET ${columns} WHERE id = ?`, ...entries.map(([, value]) => value), id);
     },
     hand(ids) {
-      for (const id of ids)
-        run(`UPDATE job SET state = 'idle' WHERE id = ? AND state IN ('unsubmitted', 'cooloff')`, id);
+      atomically(() => {
+        for (const id of ids)
+          run(`UPDATE job SET state = 'idle' WHERE id = ? AND state IN ('unsubmitted', 'cooloff')`, id);
+      });
     },
     accept(ids, nowSeconds) {
       if (ids.length === 0) return;
-      durably(() => {
+      atomically(() => {
         for (const id of ids)
           run(
             `UPDATE job SET is_accepted = 1, submit_s = ?, is_unwanted = state = 'killed',
@@ -259,24 +280,22 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
       });
     },
     fail(job, change, next) {
-      durably(() => {
+      atomically(() => {
         store.change(job.id, { ...change, state: 'failed' });
         if (next !== undefined) begin(job, next);
       });
     },
     again(job, next) {
-      durably(() => begin(job, next));
+      atomically(() => begin(job, next));
     },
     kill(task, message) {
       const ended = store.jobs(task).filter(({ state }) => !isEnded(state));
-      durably(() => {
-        run(
-          `UPDATE job SET state = 'killed', is_unwanted = is_accepted, message = ?
-             WHERE task = ? AND is_current = 1 AND state NOT IN ${ENDED}`,
-          message,
-          clusterOf(task),
-        );
-      });
+      run(
+        `UPDATE job SET state = 'killed', is_unwanted = is_accepted, message = ?
+           WHERE task = ? AND is_current = 1 AND state NOT IN ${ENDED}`,
+        message,
+        clusterOf(task),
+      );
       return ended;
     },
     unwanted: (most) =>
@@ -294,7 +313,12 @@ export function openTaskStore({ path, url }: TaskStoreOptions): TaskStore {
         `SELECT name FROM task WHERE started_s < ? AND EXISTS (SELECT 1 FROM job WHERE job.task = task.id AND ${UNFINISHED})`,
         beforeSeconds,
       ).map((row) => text(row, 'name')),
-    close: () => database.close(),
+    settled,
+    async close() {
+      await settled().catch(() => undefined); // Closing writes everything into the file itself.
+      await log.close();
+      database.close();
+    },
   };
   return store;
 }
@@ -380,7 +404,7 @@ function corrupt(): CoPilotError {
   return new CoPilotError('QUEUE_CORRUPT', 'the file of CRAB tasks holds an unexpected value');
 }
 
-function open(path: string): DatabaseSync {
+function openDatabase(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path, { timeout: 0 });
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');

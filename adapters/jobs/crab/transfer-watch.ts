@@ -55,15 +55,16 @@ export function createTransferWatch({
       const own = wantedFiles(task, job.number).flatMap((wanted) => ends.get(transferId(wanted)) ?? []);
       settle(job, own);
     }
+    await store.settled();
   }
 
   /** A job none of whose files is known stays: the row that says so may be on its way. */
   function settle(job: StoredJob, own: readonly TransferEnd[]): void {
     if (own.includes('moving') || own.length === 0) return;
-    if (own.every((end) => end === 'done')) store.change(job.id, { state: 'finished' }, true);
+    if (own.every((end) => end === 'done')) store.change(job.id, { state: 'finished' });
     else {
       const message = 'a file could not be moved to its destination';
-      store.change(job.id, { state: 'failed', code: NOT_MOVED, message }, true);
+      store.change(job.id, { state: 'failed', code: NOT_MOVED, message });
     }
   }
 

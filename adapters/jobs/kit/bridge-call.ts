@@ -9,7 +9,7 @@ export interface BridgeCall {
   readonly method: 'GET' | 'PUT';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string | number>>;
-  readonly body?: Readable;
+  readonly body?: Readable | Uint8Array;
 }
 
 const SILENT_MS = 60_000;
@@ -26,7 +26,7 @@ export async function callBridge({ url, token }: BridgeAccess, call: BridgeCall)
     asked.once('response', resolve);
     asked.once('timeout', () => asked.destroy(new Error('no answer in time')));
     asked.once('error', reject);
-    if (call.body === undefined) asked.end();
+    if (call.body === undefined || call.body instanceof Uint8Array) asked.end(call.body);
     else pipeline(call.body, asked).catch(reject);
   }).catch((cause: unknown) => {
     throw new CoPilotError('UNREACHABLE', 'the Data Bridge does not answer', { cause });

@@ -10,6 +10,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { Credential, CredentialFiles } from './credential-files.ts';
+import { readBody } from './read-body.ts';
 
 export interface FrameworkRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -141,7 +142,7 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
       call.once('close', cancel);
       call.once('error', (error) => reject(lost(error)));
       call.once('response', (answer) => {
-        readAnswer(answer, options.maxAnswerBytes).then(resolve, (caught: unknown) => {
+        wholeOf(answer, options.maxAnswerBytes).then(resolve, (caught: unknown) => {
           call.destroy();
           reject(lost(caught));
         });
@@ -175,17 +176,13 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
   };
 }
 
-async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<FrameworkAnswer> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  const body: AsyncIterable<Uint8Array> = answer;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > maxBytes)
-      throw new CoPilotError('UNREACHABLE', `the framework answers more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) };
+async function wholeOf(answer: IncomingMessage, maxBytes: number): Promise<FrameworkAnswer> {
+  const body = await readBody(
+    answer,
+    maxBytes,
+    () => new CoPilotError('UNREACHABLE', `the framework answers more than ${maxBytes} bytes`),
+  );
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body };
 }
 
 /** The cause names hosts at most: what was sent is not in it. */

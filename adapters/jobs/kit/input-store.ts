@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { BridgeAccess } from './bridge-access.ts';
 import { callBridge } from './bridge-call.ts';
@@ -29,7 +29,11 @@ export function createInputStore(bridge: BridgeAccess): InputStore {
   return {
     async put(content) {
       const stored = await measured(content);
-      await putInput(bridge, stored, streamOf(content));
+      await putInput(
+        bridge,
+        stored,
+        content.kind === 'file' ? createReadStream(content.path) : content.bytes,
+      );
       return stored;
     },
   };
@@ -39,7 +43,7 @@ export function createInputStore(bridge: BridgeAccess): InputStore {
 export async function putInput(
   bridge: BridgeAccess,
   { size, sha256 }: StoredInput,
-  body: Readable,
+  body: Readable | Uint8Array,
 ): Promise<void> {
   const answer = await callBridge(bridge, {
     method: 'PUT',
@@ -55,16 +59,11 @@ export async function putInput(
   throw new CoPilotError('UNREACHABLE', `the Data Bridge refused the input with ${status}`);
 }
 
-function streamOf(content: InputContent): Readable {
-  return content.kind === 'file'
-    ? createReadStream(content.path)
-    : Readable.from([Buffer.from(content.bytes)]);
-}
-
 async function measured(content: InputContent): Promise<StoredInput> {
   const hash = createHash('sha256');
   let size = 0;
-  const chunks: AsyncIterable<Uint8Array> = streamOf(content);
+  const chunks: AsyncIterable<Uint8Array> | readonly Uint8Array[] =
+    content.kind === 'file' ? createReadStream(content.path) : [content.bytes];
   for await (const chunk of chunks) {
     hash.update(chunk);
     size += chunk.length;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { base32 } from '../../../protocol/encoding.ts';
 
 /**
@@ -6,6 +6,6 @@ import { base32 } from '../../../protocol/encoding.ts';
  * 26 characters of base32. The same parts always give the same id, other parts another, wherever one ends and the next begins.
  */
 export function jobIdOf(...parts: readonly string[]): string {
-  const digest = createHash('sha256').update(JSON.stringify(parts)).digest();
+  const digest = hash('sha256', JSON.stringify(parts), 'buffer');
   return base32(digest.subarray(0, 16));
 }

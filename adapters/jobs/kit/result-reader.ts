@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { BridgeAccess } from './bridge-access.ts';
 import { callBridge } from './bridge-call.ts';
+import { readBody } from './read-body.ts';
 
 /** Which file of which committed result; size and digest are those of the manifest. */
 export interface ResultFile {
@@ -21,6 +22,8 @@ export interface ResultFile {
 export interface ResultReader {
   /** Rejects with `QUOTA_EXCEEDED` where the file is larger, `DIGEST_MISMATCH`, `NOT_FOUND`, or `UNREACHABLE`. */
   bytes(file: ResultFile, maxBytes: number): Promise<Uint8Array>;
+  /** Its bytes as they come; the last of them only where all were right. Rejects as `bytes`, and the stream ends with such an error. */
+  stream(file: ResultFile): Promise<Readable>;
   /** The file has its name at `path` once it is whole and right; otherwise nothing is there. Rejects as `bytes`. */
   save(file: ResultFile, path: string): Promise<void>;
 }
@@ -39,12 +42,12 @@ export function createResultReader(bridge: BridgeAccess): ResultReader {
     async bytes(file, maxBytes) {
       if (file.size > maxBytes)
         throw new CoPilotError('QUOTA_EXCEEDED', `${file.name} of job ${file.job} is over ${maxBytes} bytes`);
-      const chunks: Uint8Array[] = [];
-      await pipeline(await open(file), checked(file), async (bytes: AsyncIterable<Uint8Array>) => {
-        for await (const chunk of bytes) chunks.push(chunk);
-      }).catch(cut);
-      return Buffer.concat(chunks);
+      const bytes = await readBody(await open(file), file.size, () => wrong(file)).catch(cut);
+      const isRight = bytes.length === file.size && hash('sha256', bytes) === file.sha256;
+      if (!isRight) throw wrong(file);
+      return bytes;
     },
+    stream: async (file) => compose(await open(file), checked(file)),
     async save(file, path) {
       const part = `${path}.part`;
       try {
@@ -58,23 +61,39 @@ export function createResultReader(bridge: BridgeAccess): ResultReader {
   };
 }
 
-/** Passes at most the size that the manifest names, and fails at the end where the digest is another. */
-function checked({ job, name, size, sha256 }: ResultFile): Transform {
-  const hash = createHash('sha256');
-  let left = size;
-  const wrong = (): CoPilotError =>
-    new CoPilotError('DIGEST_MISMATCH', `${name} of job ${job} is not what was committed`);
+/** Passes at most the size that the manifest names, and its last chunk only where the digest is the manifest's. */
+function checked(file: ResultFile): Transform {
+  const digest = createHash('sha256');
+  let left = file.size;
+  let held: Buffer | undefined;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
+      digest.update(chunk);
       left -= chunk.length;
-      if (left < 0) done(wrong());
-      else done(null, chunk);
+      if (left < 0) {
+        done(wrong(file));
+        return;
+      }
+      if (held !== undefined) this.push(held);
+      held = chunk;
+      done();
     },
     flush(done) {
-      done(left === 0 && hash.digest('hex') === sha256 ? null : wrong());
+      const isRight = left === 0 && digest.digest('hex') === file.sha256;
+      if (isRight && held !== undefined) this.push(held);
+      done(isRight ? null : wrong(file));
     },
   });
+}
+
+/** `through` ends as `from` does, its errors included. */
+function compose(from: Readable, through: Transform): Readable {
+  pipeline(from, through).catch(() => undefined); // the reader of `through` hears of it
+  return through;
+}
+
+function wrong({ job, name }: ResultFile): CoPilotError {
+  return new CoPilotError('DIGEST_MISMATCH', `${name} of job ${job} is not what was committed`);
 }
 
 function cut(caught: unknown): never {

@@ -5,6 +5,7 @@ import type { Fetched } from '../job-adapter.ts';
 import type { CeilingFile } from '../kit/ceiling.ts';
 import type { HandedJobs } from '../kit/handed-jobs.ts';
 import { jobIdOf } from '../kit/job-id.ts';
+import type { JobJournal } from '../kit/job-journal.ts';
 import type { RefusedJobs } from '../kit/refused-jobs.ts';
 import { shown } from './answer-reader.ts';
 import { type InputFetcher, InputUnavailable } from './input-fetcher.ts';
@@ -16,15 +17,19 @@ import { type PandaJob, type ReadJob, readJob } from './panda-job.ts';
 import type { PandaOptions } from './panda-options.ts';
 import { PILOT_ERRORS, type PilotError } from './pilot-errors.ts';
 import { commandOf } from './states.ts';
-import type { TakenJob, TakenJobs } from './taken-jobs.ts';
+import type { TakenJob } from './taken-job.ts';
 
 /** From PanDA to the broker: jobs are taken, PanDA hears at once that they start, their inputs are fetched, they are handed over. */
 export interface Intake {
   /** Goes on with what an earlier process took. */
   resume(): void;
-  fetch(queue: string, max: number, accepted: readonly string[]): Promise<Fetched>;
-  /** The broker speaks of the jobs. Resolves once another process would not hand them over again. */
+  fetch(queue: string, max: number): Promise<Fetched>;
+  /** The broker has them. Resolves once another process would not hand them over again. */
   accepted(ids: readonly string[]): Promise<void>;
+  /** The broker says that it runs. */
+  runs(id: string): void;
+  /** The broker says that it waits for another agent. */
+  waits(id: string, state: string): void;
   /** What PanDA calls a job that no broker has named yet, for where one speaks of it and has no state. */
   waiting(id: string): JobState | undefined;
   /** The job is over. */
@@ -47,9 +52,9 @@ export interface IntakeOptions {
   readonly handed: HandedJobs;
   readonly ceiling: CeilingFile;
   readonly refused: RefusedJobs;
-  readonly taken: TakenJobs;
+  readonly journal: JobJournal<TakenJob>;
   /** A job is on its way to an agent, or waits for one. */
-  readonly onReady: (job: NewJob) => void;
+  readonly onReady: (id: string, state: string) => void;
   /** PanDA wants a job ended that it just gave. */
   readonly onUnwanted: (id: string) => void;
   /** A job that was prepared after its fetch was answered. */
@@ -69,7 +74,7 @@ const PREPARE_MS = 3000;
 const AGAIN_MS = 10_000;
 
 export function createIntake(parts: IntakeOptions): Intake {
-  const { clock, log, options, client, handed, taken } = parts;
+  const { clock, log, options, client, handed, journal } = parts;
   /** Taken from PanDA and neither handed over nor refused, by queue. */
   const unready = new Map<string, Map<string, Promise<void>>>();
   const timers = new Set<Cancel>();
@@ -94,11 +99,12 @@ export function createIntake(parts: IntakeOptions): Intake {
   const again = (act: () => void): void => {
     if (!isStopped) after(AGAIN_MS, act);
   };
-  const forget = (id: string): void => {
-    taken
-      .remove([id])
-      .catch((caught: unknown) => log.warn({ err: caught, job: id }, 'a job could not be struck off'));
+  const noted = (id: string, written: Promise<void>): void => {
+    written.catch((caught: unknown) =>
+      log.warn({ err: caught, job: id }, 'the journal of jobs cannot be written'),
+    );
   };
+  const forget = (id: string): void => noted(id, journal.remove(id));
   const comingOf = (queue: string, job: PandaJob): Coming => ({
     id: jobIdOf('panda', parts.server, String(job.id), String(job.attempt)),
     queue,
@@ -181,7 +187,7 @@ export function createIntake(parts: IntakeOptions): Intake {
   async function offer(coming: Coming, newJob: NewJob): Promise<void> {
     const fault = parts.ceiling.fault(newJob);
     if (fault !== undefined) await refuse(coming, PILOT_ERRORS.payloadFailed, fault);
-    else if (handed.offer(coming.queue, [newJob]) > 0) parts.onReady(newJob);
+    else if (handed.offer(coming.queue, [newJob]) > 0) parts.onReady(newJob.job, newJob.state ?? '');
   }
 
   function takeOn(coming: Coming): void {
@@ -196,7 +202,7 @@ export function createIntake(parts: IntakeOptions): Intake {
     const values = await client.acquire(site, wanted);
     const read = values.map((value) => readJob(value));
     const jobs = read.flatMap((one) => (one.kind === 'job' ? [comingOf(queue, one.job)] : []));
-    await taken.add(jobs.map(({ id, job }): TakenJob => ({ id, queue, members: job.members })));
+    await journal.take(new Map(jobs.map(({ id, job }) => [id, { queue, members: job.members }])));
     for (const coming of jobs) {
       void begin(coming);
       takeOn(coming);
@@ -248,21 +254,30 @@ export function createIntake(parts: IntakeOptions): Intake {
     }
   }
 
-  const accepted = async (ids: readonly string[]): Promise<void> => {
-    handed.accept(ids);
-    await taken.remove(ids);
+  /** Another process goes on telling PanDA that it waits. */
+  const accept = async (id: string): Promise<void> => {
+    const state = handed.find(id)?.state;
+    if (state !== undefined) await journal.waits(id, state);
+    else if (journal.find(id) !== undefined) await journal.remove(id);
+  };
+
+  const resumeTaken = ({ queue, members }: TakenJob): void => {
+    const read = readJob(members);
+    if (read.kind === 'job') takeOn(comingOf(queue, read.job));
+    else void refuseUnread(queue, read);
   };
 
   return {
     resume() {
-      for (const { queue, members } of taken.atStart) {
-        const read = readJob(members);
-        if (read.kind === 'job') takeOn(comingOf(queue, read.job));
-        else void refuseUnread(queue, read);
+      for (const [id, entry] of journal.atStart) {
+        if ('taken' in entry) resumeTaken(entry.taken);
+        else {
+          handed.accept([id]);
+          parts.onReady(id, entry.waits);
+        }
       }
     },
-    async fetch(queue, max, ids) {
-      await accepted(ids);
+    async fetch(queue, max) {
       let mayHaveMore = false;
       try {
         mayHaveMore = await fill(queue, max);
@@ -275,9 +290,21 @@ export function createIntake(parts: IntakeOptions): Intake {
       const fetched = handed.take(queue, max);
       return { jobs: fetched.jobs, more: fetched.more || mayHaveMore };
     },
-    accepted,
+    async accepted(ids) {
+      const written = ids.map(accept);
+      handed.accept(ids);
+      await Promise.all(written);
+    },
+    runs(id) {
+      handed.accept([id]);
+      forget(id);
+    },
+    waits(id, state) {
+      handed.accept([id]);
+      noted(id, journal.waits(id, state));
+    },
     waiting(id) {
-      const found = taken.find(id);
+      const found = journal.find(id);
       const read = found && readJob(found.members);
       if (found === undefined || read?.kind !== 'job') return undefined;
       const { job, site } = comingOf(found.queue, read.job);

@@ -28,9 +28,11 @@ export interface JobState {
 const MAX_CHARACTERS = 4096;
 const MAX_INFLATED_BYTES = 128 * 1024;
 
-/** Undefined where it does not fit. */
+/** Packed where it is too long as it is. Undefined where it does not fit even so. */
 export function encodeState(state: JobState): string | undefined {
-  const packed = deflateRawSync(JSON.stringify(state), { level: 9 }).toString('base64url');
+  const plain = JSON.stringify(state);
+  if (plain.length <= MAX_CHARACTERS) return plain;
+  const packed = deflateRawSync(plain, { level: 9 }).toString('base64url');
   return packed.length > MAX_CHARACTERS ? undefined : packed;
 }
 
@@ -38,12 +40,16 @@ export function encodeState(state: JobState): string | undefined {
 export function decodeState(text: string): JobState | undefined {
   if (text === '' || text.length > MAX_CHARACTERS) return undefined;
   try {
-    const bytes = inflateRawSync(Buffer.from(text, 'base64url'), { maxOutputLength: MAX_INFLATED_BYTES });
-    const value: unknown = JSON.parse(bytes.toString());
+    const value: unknown = JSON.parse(text.startsWith('{') ? text : inflated(text));
     return isState(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function inflated(text: string): string {
+  const bytes = inflateRawSync(Buffer.from(text, 'base64url'), { maxOutputLength: MAX_INFLATED_BYTES });
+  return bytes.toString();
 }
 
 /** The broker gives back what it was given: this tells ours from another adapter's, or an older one's. */

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { FrameworkProgram, FrameworkProgramOptions } from '../kit/framework-kind.ts';
 import { runFrameworkAdapter } from '../kit/framework-adapter-program.ts';
+import { openJobJournal } from '../kit/job-journal.ts';
 import { createPandaAdapter } from './panda-adapter.ts';
-import { openTakenJobs } from './taken-jobs.ts';
+import { JOURNAL_FILE, readTakenJob } from './taken-job.ts';
 
 /** Starts the adapter of one PanDA server. Rejects with `INVALID_CONFIGURATION`, or `QUEUE_CORRUPT` for its own file. */
 export async function startAdapter(options: FrameworkProgramOptions): Promise<FrameworkProgram> {
-  const taken = await openTakenJobs(join(options.directory, 'taken-jobs.json'));
-  return runFrameworkAdapter(options, (parts) => createPandaAdapter(parts, taken));
+  const path = join(options.directory, JOURNAL_FILE);
+  return runFrameworkAdapter(options, async (parts) =>
+    createPandaAdapter(parts, await openJobJournal({ path, read: readTakenJob })),
+  );
 }

@@ -5,6 +5,7 @@ import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { createInputStore } from '../kit/input-store.ts';
+import type { JobJournal } from '../kit/job-journal.ts';
 import { createBatches } from './batches.ts';
 import { createLegacyClient } from './client-legacy.ts';
 import { createV1Client } from './client-v1.ts';
@@ -19,7 +20,7 @@ import { createLiveJobs, type LiveJobs, NO_RESULT } from './live-jobs.ts';
 import { type Heard, type JobStatus, type JobUpdate, MAX_UPDATES, type PandaClient } from './panda-client.ts';
 import { type PandaOptions, readOptions } from './panda-options.ts';
 import { createPilotDesk, type PilotDesk } from './pilot-desk.ts';
-import type { TakenJobs } from './taken-jobs.ts';
+import type { TakenJob } from './taken-job.ts';
 
 /** How often it is said again that jobs may wait. */
 const REMIND_MS = 30_000;
@@ -44,7 +45,10 @@ interface Built {
 }
 
 /** The adapter of one PanDA server. Rejects with `INVALID_CONFIGURATION` for an option that it cannot use. */
-export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs): Promise<FrameworkAdapter> {
+export async function createPandaAdapter(
+  parts: FrameworkParts,
+  journal: JobJournal<TakenJob>,
+): Promise<FrameworkAdapter> {
   const { clock, log, name, settings } = parts;
   const options = readOptions(settings, name);
   let handler: ((work: Work) => void) | undefined;
@@ -53,16 +57,13 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     available: (queue) => handler?.({ kind: 'available', queue, count: 1 }),
     kill: (job) => handler?.({ kind: 'kill', job, reason: 'PanDA wants it ended' }),
   };
-  const built = build(parts, { options, taken, voice });
+  const built = build(parts, { options, journal, voice });
   const { identity, live, intake, words, pilots, events, lines, update, unfinished } = built;
 
-  /** News of a job: what the broker speaks of, it has. Undefined for what is none of ours, or over. */
+  /** News of a job. Undefined for what is none of ours, or over. */
   const hear = (job: string, state: string): JobState | undefined => {
     const known = decodeState(state);
     if (known === undefined || live.endOf(job) !== undefined) return undefined;
-    intake
-      .accepted([job])
-      .catch((caught: unknown) => log.warn({ err: caught }, 'a job could not be struck off'));
     live.remind(job);
     return known;
   };
@@ -88,21 +89,26 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     async fetch(queue, max, accepted) {
       await intake.accepted(accepted);
       await identity.require();
-      return intake.fetch(queue, max, []);
+      return intake.fetch(queue, max);
     },
     async started(job, attempt, agent, state) {
       const known = hear(job, state);
       if (known === undefined) return;
+      intake.runs(job);
       live.runs(job, attempt, 0, state);
       const heard = await update(live.update(known, attempt, agent));
       live.obey(job, heard);
       if (heard.kind === 'not-heard') throw new CoPilotError('UNREACHABLE', heard.why);
     },
     async renewed(job, attempt, progress, state) {
-      if (hear(job, state) !== undefined) live.runs(job, attempt, progress, state);
+      if (hear(job, state) === undefined) return;
+      intake.runs(job);
+      live.runs(job, attempt, progress, state);
     },
     async released(job, attempt, _reason, state) {
-      if (hear(job, state) !== undefined) live.released(job, attempt, state);
+      if (hear(job, state) === undefined) return;
+      intake.waits(job, state);
+      live.released(job, attempt, state);
     },
     async finished(job, attempt, manifest, usage, state) {
       const known = decodeState(state);
@@ -139,6 +145,7 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
       intake.stop();
       lines.stop();
       await live.stop();
+      await journal.close();
     },
   };
 }
@@ -153,9 +160,9 @@ function build(
   { clock, log, settings, http, ceiling, refused, bridge, credential }: FrameworkParts,
   {
     options,
-    taken,
+    journal,
     voice,
-  }: { readonly options: PandaOptions; readonly taken: TakenJobs; readonly voice: Voice },
+  }: { readonly options: PandaOptions; readonly journal: JobJournal<TakenJob>; readonly voice: Voice },
 ): Built {
   const { scheduler } = options;
   const client = clientOf(options, http);
@@ -192,8 +199,8 @@ function build(
     handed,
     ceiling,
     refused,
-    taken,
-    onReady: ({ job, state = '' }) => live.waits(job, state),
+    journal,
+    onReady: (job, state) => live.waits(job, state),
     onUnwanted: live.kill,
     onLate: voice.available,
   });

@@ -14,8 +14,8 @@ import { silentLog } from '../../doubles/silent-log.ts';
 import { memoryOf } from '../memory.ts';
 import { cpuMicroseconds, servePeer } from '../serve-peer.ts';
 import { type ClientFiles, replay } from './minimal-client.ts';
-import { type RecordedCall, recordCalls } from './recorded-calls.ts';
-import { startByteStore, storedFile } from './stored-bytes.ts';
+import { type CallTarget, type RecordedCall, recordCalls } from './recorded-calls.ts';
+import { storedFile } from './stored-bytes.ts';
 
 /** How long a framework's jobs took, and what for. */
 export interface FrameworkRun {
@@ -40,7 +40,7 @@ export interface FrameworkHold {
 }
 
 export interface FrameworkQuestions {
-  start(settings: FrameworkSettings): Promise<void>;
+  start(settings: { readonly framework: FrameworkSettings; readonly bridge: string }): Promise<void>;
   /** Fetches, runs nothing, brings 1 KB back: so many jobs, so many at once. */
   run(wanted: {
     readonly jobs: number;
@@ -48,7 +48,7 @@ export interface FrameworkQuestions {
     readonly record: boolean;
   }): Promise<FrameworkRun>;
   replay(wanted: {
-    readonly url: string;
+    readonly urls: Readonly<Record<CallTarget, string>>;
     readonly files: ClientFiles;
     readonly calls: readonly RecordedCall[];
     readonly atOnce: number;
@@ -68,24 +68,22 @@ const RENEW_MS = 20_000;
 
 let program: FrameworkProgram | undefined;
 let ask: AnswerAsk | undefined;
-let url = '';
+let urls: Readonly<Record<CallTarget, string>>;
 let item = 0;
-const bytes = await startByteStore();
 const directory = await mkdtemp(join(tmpdir(), 'co-pilot-bench-framework-'));
 let starts = 0;
 
 servePeer<FrameworkQuestions>({ start, run, replay: replayed, hold }, async () => {
   await program?.stop();
-  bytes.stop();
   await rm(directory, { recursive: true });
 });
 
-async function start(framework: FrameworkSettings): Promise<void> {
+async function start({ framework, bridge }: Parameters<FrameworkQuestions['start']>[0]): Promise<void> {
   await program?.stop();
   const load = FRAMEWORK_KINDS[framework.kind];
   if (load === undefined) throw new Error(`there is no kind ${framework.kind}`);
   const crypto = createCrypto();
-  url = framework.url;
+  urls = { framework: framework.url, bridge };
   // An adapter may keep there what it took of one server.
   const own = join(directory, String(++starts));
   await mkdir(own, { mode: 0o700 });
@@ -102,7 +100,7 @@ async function start(framework: FrameworkSettings): Promise<void> {
       },
       key: storeKey(crypto, crypto.generate('x25519')),
       framework: { ...framework, queues: { [QUEUE]: Object.values(framework.queues)[0] ?? '' } },
-      bridge: { url: bytes.url, token: 'none' },
+      bridge: { url: bridge, token: 'none' },
     },
     log: silentLog,
     around: (answer) => (ask = answer),
@@ -147,7 +145,7 @@ async function run({
   atOnce,
   record,
 }: Parameters<FrameworkQuestions['run']>[0]): Promise<FrameworkRun> {
-  const recorder = record ? recordCalls(url) : undefined;
+  const recorder = record ? recordCalls(urls) : undefined;
   const source = fetched(jobs);
   let done = 0;
   const fromCpu = cpuMicroseconds();
@@ -175,7 +173,7 @@ async function run({
 }
 
 function replayed(wanted: Parameters<FrameworkQuestions['replay']>[0]): Promise<number> {
-  return replay(wanted.url, wanted.files, wanted);
+  return replay(wanted.urls, wanted.files, wanted);
 }
 
 async function hold({ jobs, seconds }: Parameters<FrameworkQuestions['hold']>[0]): Promise<FrameworkHold> {
@@ -185,7 +183,7 @@ async function hold({ jobs, seconds }: Parameters<FrameworkQuestions['hold']>[0]
     held.push(job);
   }
   const mentions = createMentions(held);
-  const recorder = recordCalls(url, (call) => mentions.note(call, performance.now()));
+  const recorder = recordCalls(urls, (call) => mentions.note(call, performance.now()));
   const fromCpu = cpuMicroseconds();
   const fromMs = performance.now();
   for (let passedMs = 0; passedMs < seconds * 1000; passedMs += RENEW_MS) {

@@ -6,6 +6,8 @@ import type { FrameworkSettings } from '../../../adapters/jobs/kit/framework-kin
 import { type Peer, startPeer } from '../peer.ts';
 import { median } from '../statistics.ts';
 import type { FrameworkHold, FrameworkQuestions, FrameworkRun } from './adapter-peer.ts';
+import type { BytesQuestions } from './bytes-peer.ts';
+import type { CallTarget } from './recorded-calls.ts';
 
 /** What one kind of framework came to. */
 export interface MeasuredFramework {
@@ -13,7 +15,8 @@ export interface MeasuredFramework {
   /** Jobs each second, by round: through the adapter, and by a minimal client that makes the same calls. */
   readonly rounds: readonly { readonly adapter: number; readonly minimal: number }[];
   readonly ofMinimal: number;
-  readonly callsPerThousandJobs: number;
+  /** To the framework, and to the Data Bridge. */
+  readonly callsPerThousandJobs: Readonly<Record<CallTarget, number>>;
   readonly cpuMicrosecondsPerJob: number;
   readonly hold: FrameworkHold;
 }
@@ -25,7 +28,7 @@ export interface FrameworkSizes {
   readonly holdSeconds: number;
 }
 
-const AT_ONCE = 16;
+const AT_ONCE = 64;
 
 /** Each kind against its own double, which is another process. */
 export async function measureFrameworks(
@@ -53,8 +56,10 @@ async function measureKind(
   sizes: FrameworkSizes,
 ): Promise<MeasuredFramework> {
   const { jobs, rounds, held, holdSeconds } = sizes;
-  const peer = startPeer<FrameworkQuestions>('frameworks/adapter-peer.ts');
+  const adapter = startPeer<FrameworkQuestions>('frameworks/adapter-peer.ts');
+  const bytes = startPeer<BytesQuestions>('frameworks/bytes-peer.ts');
   try {
+    const peer = { adapter, bridge: await bytes.ask('start', null) };
     const first = await through(directory, kind, { jobs, record: true }, peer);
     const both: { adapter: number; minimal: number }[] = [];
     const cpu: number[] = [];
@@ -65,32 +70,44 @@ async function measureKind(
       cpu.push(ours.cpuMicroseconds / ours.jobs);
     }
     const hold = await withDouble(directory, kind, held, async (double) => {
-      await peer.ask('start', settingsOf(kind, double));
-      return peer.ask('hold', { jobs: held, seconds: holdSeconds });
+      await adapter.ask('start', settingsOf(kind, double, peer.bridge));
+      return adapter.ask('hold', { jobs: held, seconds: holdSeconds });
     });
     return {
       kind,
       rounds: both,
       ofMinimal: median(both.map(({ adapter, minimal }) => adapter / minimal)),
-      callsPerThousandJobs: (first.calls.length / first.jobs) * 1000,
+      callsPerThousandJobs: { framework: callsTo(first, 'framework'), bridge: callsTo(first, 'bridge') },
       cpuMicrosecondsPerJob: median(cpu),
       hold,
     };
   } finally {
-    await peer.stop();
+    await Promise.all([adapter.stop(), bytes.stop()]);
   }
+}
+
+function callsTo({ calls, jobs }: FrameworkRun, target: CallTarget): number {
+  return (calls.filter(({ to }) => to === target).length / jobs) * 1000;
+}
+
+/** An adapter in its process, and the address of the Data Bridge for it. */
+interface Measured {
+  readonly adapter: Peer<FrameworkQuestions>;
+  readonly bridge: string;
 }
 
 function through(
   directory: string,
   kind: string,
   { jobs, record }: { readonly jobs: number; readonly record: boolean },
-  peer: Peer<FrameworkQuestions>,
+  { adapter, bridge }: Measured,
 ): Promise<FrameworkRun> {
   return withDouble(directory, kind, jobs, async (double) => {
-    await peer.ask('start', settingsOf(kind, double));
-    const run = await peer.ask('run', { jobs, atOnce: AT_ONCE, record });
+    await adapter.ask('start', settingsOf(kind, double, bridge));
+    const run = await adapter.ask('run', { jobs, atOnce: AT_ONCE, record });
     if (run.jobs !== jobs) throw new Error(`${kind}: ${run.jobs} of ${jobs} jobs came through`);
+    const bad = (await double.jobs()).find(({ final, ok }) => final && !ok);
+    if (bad !== undefined) throw new Error(`${kind}: job ${bad.id} is ${bad.state}`);
     return run;
   });
 }
@@ -100,10 +117,10 @@ function minimally(
   directory: string,
   kind: string,
   { calls, callsAtOnce: atOnce, jobs }: FrameworkRun,
-  peer: Peer<FrameworkQuestions>,
+  { adapter, bridge }: Measured,
 ): Promise<number> {
   return withDouble(directory, kind, jobs, ({ url, files }) =>
-    peer.ask('replay', { url, files, calls, atOnce }),
+    adapter.ask('replay', { urls: { framework: url, bridge }, files, calls, atOnce }),
   );
 }
 
@@ -122,8 +139,12 @@ async function withDouble<T>(
   }
 }
 
-function settingsOf(kind: string, { url, files, queue, options }: FrameworkDouble): FrameworkSettings {
-  return {
+function settingsOf(
+  kind: string,
+  { url, files, queue, options }: FrameworkDouble,
+  bridge: string,
+): { readonly framework: FrameworkSettings; readonly bridge: string } {
+  const framework = {
     kind,
     url,
     queues: { bench: queue },
@@ -131,4 +152,5 @@ function settingsOf(kind: string, { url, files, queue, options }: FrameworkDoubl
     attempts: 1,
     options: options as FrameworkSettings['options'],
   };
+  return { framework, bridge };
 }

@@ -1,20 +1,40 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { basename } from 'node:path';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { OUTPUTS_NAME, STATUS_NAME } from '../../../adapters/jobs/alien/job-script.ts';
+import { writeTar } from '../../../adapters/jobs/alien/tar-writer.ts';
 import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import type { StoredFile } from '../../../protocol/generated/types.ts';
 
 const OUTPUT = Buffer.alloc(1024, 'x');
 
+/** What a job of AliEn left: the file that its description names, and what it printed. */
+async function aliensOutputs(): Promise<Buffer> {
+  const directory = await mkdtemp(join(tmpdir(), 'co-pilot-bench-outputs-'));
+  try {
+    const path = join(directory, OUTPUTS_NAME);
+    const file = (name: string, bytes: Buffer) => ({
+      name,
+      isExecutable: false,
+      content: { kind: 'bytes', bytes } as const,
+    });
+    await writeTar(path, [file('events.txt', OUTPUT), file('stdout', Buffer.from('event\n'))]);
+    return await readFile(path);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
 /** Files that an adapter reads to know how its payload ended; every other output is 1 KB of nothing. */
 const CONTENTS: Readonly<Record<string, Buffer>> = {
   'jobReport.json': Buffer.from(JSON.stringify({ exitCode: 0, steps: { cmsRun: { output: {} } } })),
   'wrapper-status.txt': Buffer.from('0\n'),
+  [STATUS_NAME]: Buffer.from('exit=0\nvalidation=none\n'),
+  [OUTPUTS_NAME]: await aliensOutputs(),
 };
 
-function contentOf(name: string): Buffer {
+export function contentOf(name: string): Buffer {
   return CONTENTS[basename(name)] ?? OUTPUT;
 }
 
@@ -32,21 +52,4 @@ function measure(name: string): StoredFile {
   const digest = (algorithm: string): string => createHash(algorithm).update(content).digest('hex');
   const sum = adler32Hex(adler32(content));
   return { name, size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32: sum };
-}
-
-/** A Data Bridge that takes every input and has every result. */
-export async function startByteStore(): Promise<{ readonly url: string; stop(): void }> {
-  const server = createServer((request, response) => {
-    const body = request.method === 'GET' ? contentOf(decodeURIComponent(request.url ?? '')) : '';
-    request.resume().once('end', () => response.end(body));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
 }

@@ -195,7 +195,7 @@ describe('whatever is repeated, late, or lost', () => {
   it('an answer to a fetch that was lost hands the same jobs over again, also by another process', async () => {
     const directory = await temporaryDirectory('panda');
     open.push(() => removeDirectory(directory));
-    const made = await world({ takenFile: join(directory, 'taken-jobs.json') });
+    const made = await world({ takenFile: join(directory, 'taken-jobs.jsonl') });
     made.panda.submit({}, {});
     const first = await made.adapter.fetch('main', 2, []);
     expect((await made.adapter.fetch('main', 2, [])).jobs).toEqual([]);

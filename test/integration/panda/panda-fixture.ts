@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
-import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
+import { openJobJournal } from '../../../adapters/jobs/kit/job-journal.ts';
+import { JOURNAL_FILE, readTakenJob } from '../../../adapters/jobs/panda/taken-job.ts';
 import type { FrameworkCase } from '../../conformance/framework/case.ts';
 import { FRAMEWORK_CASES } from '../../conformance/framework-adapter.ts';
 import type {
@@ -132,7 +133,10 @@ export async function openPandaFixture(
   const start = async (): Promise<FrameworkAdapter> => {
     const options = { api, origin: 'atlas.production', label: 'unified', heartbeatMinutes: 1 };
     const parts = reached.parts({ kind: 'panda', queues: { [QUEUE]: 'CP_TEST' }, attempts, options });
-    return createPandaAdapter(parts, await openTakenJobs(join(directory, 'taken-jobs.json')));
+    return createPandaAdapter(
+      parts,
+      await openJobJournal({ path: join(directory, JOURNAL_FILE), read: readTakenJob }),
+    );
   };
   let adapter = await start();
   const submitted = (wanted: WantedJob): string => String(panda.submit(wanted)[0]);

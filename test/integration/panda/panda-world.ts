@@ -9,7 +9,8 @@ import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.t
 import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
 import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
-import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
+import { openJobJournal } from '../../../adapters/jobs/kit/job-journal.ts';
+import { readTakenJob } from '../../../adapters/jobs/panda/taken-job.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
 import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
@@ -96,7 +97,10 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       refused: deafRefusals,
       bridge: { url: bridge.url, token: 'operator-token-of-the-test' },
     };
-    const adapter = await createPandaAdapter(parts, await openTakenJobs(wanted.takenFile));
+    const adapter = await createPandaAdapter(
+      parts,
+      await openJobJournal({ path: wanted.takenFile, read: readTakenJob }),
+    );
     adapter.onWork((news) => work.push(news));
     stop = async () => {
       await adapter.stop();

@@ -3,7 +3,6 @@ import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PAYLOAD_WRAPPER, WRAPPER_NAME } from '../../../adapters/jobs/panda/payload-wrapper.ts';
-import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 let directory: string;
@@ -60,24 +59,5 @@ describe('the wrapper that makes the log of a payload', () => {
     expect(stdout.length).toBe(1024);
     expect(stdout).toMatch(/line 1999\n$/u);
     expect(inLog('payload.stdout')).toMatch(/^line 0\n/u);
-  });
-});
-
-describe('the file of jobs between PanDA and the broker', () => {
-  const job = (id: string) => ({ id, queue: 'main', members: { PandaID: 1 } });
-
-  it('has what was added and not removed, also when much changes at once', async () => {
-    const path = join(directory, 'taken.json');
-    const taken = await openTakenJobs(path);
-    await Promise.all([taken.add([job('a'), job('b')]), taken.add([job('c')]), taken.remove(['b', 'x'])]);
-    const again = await openTakenJobs(path);
-    expect(again.atStart).toEqual([job('a'), job('c')]);
-    expect(again.find('a')).toEqual(job('a'));
-  });
-
-  it.each(['', '{', '{}', '[1]', '[{"id":1}]'])('is not guessed at where it is %j', async (text) => {
-    const path = join(directory, 'taken.json');
-    await writeFile(path, text);
-    await expect(openTakenJobs(path)).rejects.toMatchObject({ code: 'QUEUE_CORRUPT' });
   });
 });

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createFileTransfer } from '../../../adapters/jobs/alien/file-transfer.ts';
 import { createJalienCatalogue } from '../../../adapters/jobs/alien/jalien-catalogue.ts';
 import { createJalienSession, type JalienSession } from '../../../adapters/jobs/alien/jalien-session.ts';
+import { bytesPiece } from '../../../adapters/jobs/alien/piece.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { type JalienDouble, startJalienDouble } from '../../doubles/jalien/jalien-double.ts';
@@ -41,21 +41,21 @@ describe('JAliEn over its WebSocket', () => {
     await double.stop();
     await removeDirectory(folder);
   };
-  const outputFile = async (text: string) => {
-    const path = join(folder, 'out.zip');
-    await writeFile(path, text);
+  const outputFile = (text: string) => {
     const md5 = createHash('md5').update(text).digest('hex');
     return {
-      path,
+      content: bytesPiece(Buffer.from(text)),
       lfn: '/alice/cern.ch/user/v/vol/out/out.zip',
-      size: text.length,
       md5,
       storage: 'disk:2',
       members: [],
     };
   };
   const catalogue = () =>
-    createJalienCatalogue(session, createFileTransfer({ xrdcp: 'xrdcp', timeoutMs: 5000 }));
+    createJalienCatalogue(
+      session,
+      createFileTransfer({ xrdcp: 'xrdcp', timeoutMs: 5000, directory: folder }),
+    );
 
   describe('commands', () => {
     beforeEach(async () => open());
@@ -175,7 +175,7 @@ describe('JAliEn over its WebSocket', () => {
 
     it('asks for places with the MD5, fills them, commits, and finds it done when asked again', async () => {
       await open();
-      const file = await outputFile('archive');
+      const file = outputFile('archive');
       const stored = await catalogue().store(file, job);
       expect(stored).toMatchObject({
         wanted: 2,
@@ -191,15 +191,15 @@ describe('JAliEn over its WebSocket', () => {
 
     it('does not replace another file of the name', async () => {
       await open();
-      await catalogue().store(await outputFile('first'), job);
-      await expect(catalogue().store(await outputFile('other'), job)).rejects.toMatchObject({
+      await catalogue().store(outputFile('first'), job);
+      await expect(catalogue().store(outputFile('other'), job)).rejects.toMatchObject({
         code: 'CONFLICT',
       });
     });
 
     it('says that the quota is used up', async () => {
       await open('2022', 3);
-      await expect(catalogue().store(await outputFile('much'), job)).rejects.toMatchObject({
+      await expect(catalogue().store(outputFile('much'), job)).rejects.toMatchObject({
         code: 'QUOTA_EXCEEDED',
       });
     });
@@ -207,7 +207,7 @@ describe('JAliEn over its WebSocket', () => {
     it('is told of a storage that is full, and of bookings that expire', async () => {
       await open();
       double.storage.setFull(true);
-      await expect(catalogue().store(await outputFile('x'), job)).rejects.toMatchObject({
+      await expect(catalogue().store(outputFile('x'), job)).rejects.toMatchObject({
         code: 'UNREACHABLE',
       });
       expect(double.files.bookings()).toHaveLength(2);
@@ -218,7 +218,7 @@ describe('JAliEn over its WebSocket', () => {
     it('takes no success that was none', async () => {
       await open();
       double.setFaults({ liar: true });
-      await expect(catalogue().store(await outputFile('x'), job)).rejects.toMatchObject({
+      await expect(catalogue().store(outputFile('x'), job)).rejects.toMatchObject({
         code: 'UNREACHABLE',
       });
       await expect(catalogue().fetch('/a/b', join(folder, 'b'))).rejects.toMatchObject({
@@ -228,7 +228,7 @@ describe('JAliEn over its WebSocket', () => {
 
     it('registers nothing with an envelope that was changed, and nothing that is not there', async () => {
       await open();
-      const file = await outputFile('x');
+      const file = outputFile('x');
       const [place] = await session.command('access', [
         '-s',
         '1',
