@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, realpath, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { type Catalogue, isLfn, type OutputFile, type StoredOutput } from './catalogue.ts';
@@ -11,20 +11,22 @@ import { md5Of } from './piece.ts';
  * `ARCHIVE.members`, as the classic job agent writes them: `lfn###size###md5###0`, a line each.
  */
 export function createDirectoryCatalogue(root: string): Catalogue {
+  let found: string | undefined;
+  /** Where the root is, looked up once. */
+  const base = async (): Promise<string> => (found ??= await realpath(root));
   return {
     async fetch(lfn, path) {
-      await copyFile(inside(await realpath(root), lfn), path).catch((caught: unknown) => {
+      await copyFile(inside(await base(), lfn), path).catch((caught: unknown) => {
         if (isMissing(caught)) throw new CoPilotError('NOT_FOUND', `the catalogue has no ${lfn}`);
         throw new CoPilotError('UNREACHABLE', `${lfn} cannot be read`, { cause: caught });
       });
     },
-    store: (file) => store(root, file),
+    store: async (file) => store(await base(), file),
     stop: () => Promise.resolve(),
   };
 }
 
-async function store(root: string, file: OutputFile): Promise<StoredOutput> {
-  const base = await realpath(root);
+async function store(base: string, file: OutputFile): Promise<StoredOutput> {
   const target = inside(base, file.lfn);
   await mkdir(dirname(target), { recursive: true });
   const place = await realpath(dirname(target));
@@ -39,7 +41,7 @@ async function store(root: string, file: OutputFile): Promise<StoredOutput> {
         throw new CoPilotError('CONFLICT', `${file.lfn} is there already`, { cause: caught });
     });
   } finally {
-    await rm(part, { force: true });
+    await unlink(part).catch(() => undefined); // where it was never written
   }
   if (file.members.length > 0) {
     const lines = file.members.map(({ lfn, size, md5 }) => `${lfn}###${size}###${md5}###0\n`);

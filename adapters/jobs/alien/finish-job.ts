@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toCoPilotError } from '../../../protocol/errors.ts';
 import { writeJdl } from '../../../protocol/jdl/index.ts';
+import { MOST_IN_MEMORY } from '../kit/bridge-call.ts';
 import type { ResultFile, ResultReader } from '../kit/result-reader.ts';
 import type { StoredFile } from '../job-adapter.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -28,7 +29,6 @@ export interface Result {
 }
 
 const MOST_STATUS_BYTES = 8192;
-const MOST_IN_MEMORY = 1024 * 1024;
 
 /** How a job ends in AliEn, and what of it is stored where. */
 interface Verdict {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { MOST_IN_MEMORY } from '../kit/bridge-call.ts';
 
 /** Bytes that are read as often as they are wanted, wherever on this host they are. */
 export interface Piece {
@@ -43,6 +44,14 @@ export async function openFilePiece(path: string): Promise<DivisiblePiece & { cl
     part,
     close: () => file.close(),
   };
+}
+
+/** The same bytes: put together now where they are few. */
+export async function inMemoryWhereSmall(piece: Piece): Promise<Piece> {
+  if (piece.size > MOST_IN_MEMORY) return piece;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of piece.chunks()) chunks.push(chunk);
+  return bytesPiece(Buffer.concat(chunks));
 }
 
 /** In hexadecimal. */

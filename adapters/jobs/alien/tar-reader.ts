@@ -8,6 +8,7 @@ export interface TarMember {
 }
 
 const BLOCK = 512;
+const NO_BYTES = Buffer.alloc(BLOCK);
 const MOST_MEMBERS = 4096;
 const MOST_NAME_BYTES = 4096;
 
@@ -23,7 +24,7 @@ export async function listTar(tar: DivisiblePiece): Promise<readonly TarMember[]
   let headers = 0;
   for (let at = 0; at + BLOCK <= end; ) {
     const block = await read(tar, at, BLOCK);
-    if (block.every((byte) => byte === 0)) break;
+    if (block.equals(NO_BYTES)) break;
     if (++headers > 2 * MOST_MEMBERS) throw bad(`more than ${MOST_MEMBERS} files`);
     const { name, size, type } = headerOf(block);
     const offset = at + BLOCK;
@@ -51,8 +52,7 @@ function headerOf(block: Buffer): { readonly name: string; readonly size: number
     const text = block.toString('latin1', from, from + length);
     return text.split('\0')[0] ?? '';
   };
-  const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0);
-  if (Number.parseInt(field(148, 8), 8) !== sum) throw bad('no tar');
+  if (Number.parseInt(field(148, 8), 8) !== sumOf(block)) throw bad('no tar');
   const prefix = field(257, 5) === 'ustar' ? field(345, 155) : '';
   const name = field(0, 100);
   return {
@@ -60,6 +60,13 @@ function headerOf(block: Buffer): { readonly name: string; readonly size: number
     size: sizeIn(block),
     type: String.fromCharCode(block[156] ?? 0),
   };
+}
+
+/** Of all bytes, the sum's own field taken for spaces. */
+function sumOf(block: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let at = 0; at < BLOCK; at++) if (at < 148 || at >= 156) sum += block[at] ?? 0;
+  return sum;
 }
 
 /** Octal digits, or, above 8 GiB, GNU's binary number. */

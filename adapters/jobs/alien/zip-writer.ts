@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { CoPilotError } from '../../../protocol/errors.ts';
-import type { Piece } from './piece.ts';
+import { inMemoryWhereSmall, type Piece } from './piece.ts';
 
 /** What becomes a member. */
 export interface ZipSource {
@@ -42,7 +42,7 @@ export async function zipOf(sources: readonly ZipSource[]): Promise<Zip> {
   const end = Buffer.concat([central, endOf(entries.length, central.length, at)]);
   return {
     members: entries.map(({ name, content, md5 }) => ({ name, size: content.size, md5 })),
-    archive: { size: at + end.length, chunks: () => chunksOf(entries, end) },
+    archive: await inMemoryWhereSmall({ size: at + end.length, chunks: () => chunksOf(entries, end) }),
   };
 }
 

@@ -10,7 +10,7 @@ import { createResultReader } from '../kit/result-reader.ts';
 import { createClaims } from './claims.ts';
 import { readCrabOptions } from './crab-options.ts';
 import { createCrabRest } from './crab-rest.ts';
-import { idOf, type JobTerms, newJobOf, readState } from './job-description.ts';
+import { type JobState, type JobTerms, newJobOf, readState } from './job-description.ts';
 import { createJobEnds } from './job-ends.ts';
 import { createSandboxes } from './sandbox-fetch.ts';
 import { createStageOut } from './stage-out.ts';
@@ -58,6 +58,7 @@ export async function createCrabAdapter(
   const rest = createCrabRest(parts.http);
   const inputs = createInputStore(bridge);
   const results = createResultReader(bridge);
+  const storage = options.stageOutUrl === '' ? undefined : await parts.openHttp(options.stageOutUrl);
   const terms = lazily(
     async (): Promise<JobTerms> => ({
       url: settings.url,
@@ -133,7 +134,7 @@ export async function createCrabAdapter(
     rest,
     store,
     results,
-    stageOut: createStageOut({ results, url: options.stageOutUrl, credential, ...ca }),
+    stageOut: createStageOut({ results, http: storage, url: options.stageOutUrl, credential, ...ca }),
     cmsSite: options.cmsSite,
     mostRetries: options.automaticRetries,
     clock,
@@ -163,7 +164,9 @@ export async function createCrabAdapter(
   /** Of a call about a job: undefined where it is none of ours. An unwanted one is asked for its end again. */
   const known = (id: string, state: string): StoredJob | undefined => {
     const said = readState(state);
-    return said !== undefined && idOf(settings.url, said) !== id ? undefined : store.job(id);
+    const job = store.job(id);
+    const isOther = said !== undefined && job !== undefined && !isSameTry(said, job);
+    return isOther ? undefined : job;
   };
   /** As `known`, of a try that has not ended. */
   const running = (id: string, state: string): StoredJob | undefined => {
@@ -222,9 +225,11 @@ export async function createCrabAdapter(
       if (job === undefined) return 'refused';
       ended(job);
       // The same news at once is one piece of news.
-      for (let before = under.get(id); before !== undefined; before = under.get(id))
+      let now = job;
+      for (let before = under.get(id); before !== undefined; before = under.get(id)) {
         await before.catch(() => undefined);
-      const now = store.job(id) ?? job;
+        now = store.job(id) ?? job;
+      }
       const answer = ends.finished(now, attempt, manifest, usage);
       under.set(id, answer);
       try {
@@ -260,6 +265,10 @@ export async function createCrabAdapter(
       await store.close();
     },
   };
+}
+
+function isSameTry(one: JobState, other: JobState): boolean {
+  return one.task === other.task && one.number === other.number && one.retry === other.retry;
 }
 
 async function newJobs(

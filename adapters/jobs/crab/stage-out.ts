@@ -4,7 +4,9 @@ import { request as tlsRequest } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { MOST_IN_MEMORY } from '../kit/bridge-call.ts';
 import type { CredentialFiles } from '../kit/credential-files.ts';
+import type { FrameworkHttp } from '../kit/framework-http.ts';
 import type { ResultFile, ResultReader } from '../kit/result-reader.ts';
 import { startCksum } from './cksum.ts';
 
@@ -19,27 +21,29 @@ export interface StageOut {
 
 export interface StageOutOptions {
   readonly results: ResultReader;
-  /** Without a slash at its end; empty where nothing is put anywhere. */
+  /** Temporary storage; undefined where nothing is put anywhere. */
+  readonly http: FrameworkHttp | undefined;
+  /** Its address, without a slash at its end. */
   readonly url: string;
   readonly credential: CredentialFiles;
   readonly caFile?: string;
 }
 
 const SILENT_MS = 120_000;
-const MOST_IN_MEMORY = 1024 * 1024;
 
 export function createStageOut(options: StageOutOptions): StageOut {
-  const { results, url } = options;
+  const { results, http, url } = options;
   return {
     async put(file, lfn) {
       const cksum = startCksum();
       if (file.size <= MOST_IN_MEMORY) {
         const bytes = await results.bytes(file, MOST_IN_MEMORY);
         cksum.update(bytes);
-        if (url !== '') await upload(options, `${url}${lfn}`, file.size, bytes);
+        if (http !== undefined)
+          requireTaken((await http.send({ method: 'PUT', path: lfn, body: bytes })).status);
       } else {
         const seen = summed(await results.stream(file), (chunk) => cksum.update(chunk));
-        if (url === '') await drained(seen);
+        if (http === undefined) await drained(seen);
         else await upload(options, `${url}${lfn}`, file.size, Readable.from(seen));
       }
       return cksum.value();
@@ -65,7 +69,7 @@ async function upload(
   { credential, caFile }: StageOutOptions,
   url: string,
   size: number,
-  content: Readable | Uint8Array,
+  content: Readable,
 ): Promise<void> {
   const now = credential.current();
   const bearer = now.bearer();
@@ -77,16 +81,14 @@ async function upload(
     headers: { 'content-length': size, ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }) },
     ...(isTls && { ...ca, ...now.tls() }),
   });
-  const [answer] = await Promise.all([answerTo(call), send(content, call)]).catch(cut);
+  const [answer] = await Promise.all([answerTo(call), pipeline(content, call)]).catch(cut);
   answer.resume();
-  const status = answer.statusCode ?? 500;
-  if (status < 200 || status > 299)
-    throw new CoPilotError('UNREACHABLE', `temporary storage answers ${status}`);
+  requireTaken(answer.statusCode ?? 500);
 }
 
-async function send(content: Readable | Uint8Array, call: ClientRequest): Promise<void> {
-  if (content instanceof Uint8Array) call.end(content);
-  else await pipeline(content, call);
+function requireTaken(status: number): void {
+  if (status < 200 || status > 299)
+    throw new CoPilotError('UNREACHABLE', `temporary storage answers ${status}`);
 }
 
 function answerTo(call: ClientRequest): Promise<IncomingMessage> {

@@ -130,15 +130,19 @@ const UNFINISHED = `is_current = 1 AND state NOT IN ('finished', 'failed', 'kill
 const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
 
 /**
- * What a scheduler keeps of its tasks on the grid, in one file of SQLite. What is written is there for every later call at once, and after
- * the end of this process; a power cut takes what was not settled. Rejects with one of the `QUEUE_…` codes.
+ * What a scheduler keeps of its tasks on the grid, in one file of SQLite. What is written is there for every later call at once; the end
+ * of the process takes what was written in its last turn, and a power cut what was not settled. Rejects with one of the `QUEUE_…` codes.
  */
 export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<TaskStore> {
   const database = openDatabase(path);
   // SQLite syncs nothing here: a sync of its log, by whom and when it is wanted, keeps nobody else from running.
   const log = await open(`${path}-wal`, 'r+');
   await syncDirectory(dirname(path));
-  const settled = sharedRun(() => log.datasync());
+  const turns = createTurns(database);
+  const settled = sharedRun(async () => {
+    turns.end();
+    await log.datasync();
+  });
   /** Tasks that were read before, by name. */
   const read = new Map<string, StoredTask>();
   const statements = new Map<string, StatementSync>();
@@ -149,15 +153,20 @@ export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<Ta
   };
   const one = (sql: string, ...values: SQLInputValue[]): Row | undefined => prepared(sql).get(...values);
   const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] => prepared(sql).all(...values);
-  const run = (sql: string, ...values: SQLInputValue[]): void => void prepared(sql).run(...values);
+  const run = (sql: string, ...values: SQLInputValue[]): void => {
+    turns.begin();
+    prepared(sql).run(...values);
+  };
   const atomically = (action: () => void): void => {
-    database.exec('BEGIN IMMEDIATE');
+    turns.begin();
+    database.exec('SAVEPOINT one');
     try {
       action();
-      database.exec('COMMIT');
     } catch (caught) {
-      database.exec('ROLLBACK');
+      database.exec('ROLLBACK TO one');
       throw caught;
+    } finally {
+      database.exec('RELEASE one');
     }
   };
   const jobSql = 'SELECT job.*, task.name AS task_name FROM job JOIN task ON task.id = job.task';
@@ -315,12 +324,49 @@ export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<Ta
       ).map((row) => text(row, 'name')),
     settled,
     async close() {
-      await settled().catch(() => undefined); // Closing writes everything into the file itself.
+      turns.end();
       await log.close();
       database.close();
     },
   };
   return store;
+}
+
+/** What is written in one turn of the loop is one transaction. */
+function createTurns(database: DatabaseSync): { begin(): void; end(): void } {
+  let isOpen = false;
+  let fault: Error | undefined;
+  const commit = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    try {
+      database.exec('COMMIT');
+    } catch (caught) {
+      database.exec('ROLLBACK');
+      throw caught;
+    }
+  };
+  return {
+    begin() {
+      if (isOpen) return;
+      database.exec('BEGIN IMMEDIATE');
+      isOpen = true;
+      setImmediate(() => {
+        try {
+          commit();
+        } catch (caught) {
+          fault = caught instanceof Error ? caught : new Error('a turn was not kept', { cause: caught });
+        }
+      });
+    },
+    /** Throws where this turn's writes, or those of one before it, could not be kept. */
+    end() {
+      commit();
+      const lost = fault;
+      fault = undefined;
+      if (lost !== undefined) throw lost;
+    },
+  };
 }
 
 /** Whether nothing more is run for it. */
@@ -404,6 +450,9 @@ function corrupt(): CoPilotError {
   return new CoPilotError('QUEUE_CORRUPT', 'the file of CRAB tasks holds an unexpected value');
 }
 
+/** Of the log before it goes into the file: 16 MiB. */
+const LOG_PAGES = 4096;
+
 function openDatabase(path: string): DatabaseSync {
   try {
     const database = new DatabaseSync(path, { timeout: 0 });
@@ -419,7 +468,7 @@ function openDatabase(path: string): DatabaseSync {
     database.exec(
       `PRAGMA application_id = ${TASKS_APPLICATION_ID}; PRAGMA user_version = ${TASKS_MIGRATIONS.length}; COMMIT`,
     );
-    database.exec('PRAGMA synchronous = NORMAL');
+    database.exec(`PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
     return database;
   } catch (cause) {
     if (cause instanceof CoPilotError) throw cause;

@@ -1,32 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import {
-  Agent as PlainAgent,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request as plainRequest,
-} from 'node:http';
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { Pool } from 'undici';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { Credential, CredentialFiles } from './credential-files.ts';
-import { readBody } from './read-body.ts';
+import { exchange, type HttpAnswer, type HttpRequest, LINE_OPTIONS } from './http-exchange.ts';
 
-export interface FrameworkRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
-  /** Begins with a slash; what is in it is encoded already. */
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
+export interface FrameworkRequest extends HttpRequest {
   /** Of the whole exchange; that of the options where it is left out. */
   readonly timeoutMs?: number;
 }
 
-export interface FrameworkAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
+export type FrameworkAnswer = HttpAnswer;
 
 /** One call that ended, for metrics. */
 export interface FrameworkCall {
@@ -62,15 +47,12 @@ export interface FrameworkHttpOptions {
   readonly onCall?: (call: FrameworkCall) => void;
 }
 
-const MAX_HEADER_BYTES = 32 * 1024;
 const MAX_CONNECTIONS = 16;
-const IDLE_MS = 30_000;
 
 /** Connections made with one version of a credential. */
 interface Line {
   readonly version: number;
-  readonly agent: PlainAgent;
-  readonly isTls: boolean;
+  readonly pool: Pool;
   busy: number;
   isOld: boolean;
 }
@@ -86,14 +68,10 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
   let line = openLine(options.credential?.current());
 
   function openLine(credential: Credential | undefined): Line {
-    const version = credential?.version ?? 0;
-    const { maxConnections = MAX_CONNECTIONS } = options;
-    const common = { keepAlive: true, maxSockets: maxConnections, timeout: IDLE_MS };
-    const isTls = base.protocol === 'https:';
-    const agent = isTls
-      ? new TlsAgent({ ...common, ...(ca !== undefined && { ca }), ...credential?.tls() })
-      : new PlainAgent(common);
-    const opened: Line = { version, agent, isTls, busy: 0, isOld: false };
+    const { maxConnections: connections = MAX_CONNECTIONS } = options;
+    const connect = { ...(ca !== undefined && { ca }), ...credential?.tls() };
+    const pool = new Pool(base.origin, { ...LINE_OPTIONS, connections, connect });
+    const opened: Line = { version: credential?.version ?? 0, pool, busy: 0, isOld: false };
     lines.add(opened);
     return opened;
   }
@@ -110,44 +88,26 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
   function retire(old: Line): void {
     old.isOld = true;
     if (old.busy > 0) return;
-    old.agent.destroy();
     lines.delete(old);
+    hangUp(old);
   }
 
-  function exchange(
+  function ask(
     wanted: FrameworkRequest,
     credential: Credential | undefined,
-    { agent, isTls }: Line,
+    { pool }: Line,
   ): Promise<FrameworkAnswer> {
+    const { method, path, headers, body, timeoutMs = options.timeoutMs } = wanted;
     const bearer = credential?.bearer();
-    const body = wanted.body === undefined ? undefined : Buffer.from(wanted.body);
-    return new Promise((resolve, reject) => {
-      const call = (isTls ? tlsRequest : plainRequest)({
-        agent,
-        protocol: base.protocol,
-        hostname: base.hostname.replace(/^\[|\]$/g, ''),
-        port: base.port,
-        path: `${prefix}${wanted.path}`,
-        method: wanted.method,
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headers: {
-          ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
-          ...(body !== undefined && { 'content-length': String(body.length) }),
-          ...wanted.headers,
-        },
-      });
-      const cancel = clock.schedule(wanted.timeoutMs ?? options.timeoutMs, () =>
-        call.destroy(new CoPilotError('TIMEOUT', 'the framework does not answer in time')),
-      );
-      call.once('close', cancel);
-      call.once('error', (error) => reject(lost(error)));
-      call.once('response', (answer) => {
-        wholeOf(answer, options.maxAnswerBytes).then(resolve, (caught: unknown) => {
-          call.destroy();
-          reject(lost(caught));
-        });
-      });
-      call.end(body);
+    const request = {
+      method,
+      path: `${prefix}${path}`,
+      headers: { ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }), ...headers },
+      ...(body !== undefined && { body }),
+    };
+    const bounds = { clock, timeoutMs, maxAnswerBytes: options.maxAnswerBytes };
+    return exchange(pool, base.origin, request, bounds).catch((caught: unknown) => {
+      throw lost(caught);
     });
   }
 
@@ -160,7 +120,7 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
       own.busy++;
       let status = 0;
       try {
-        const answer = await exchange(wanted, credential, own);
+        const answer = await ask(wanted, credential, own);
         ({ status } = answer);
         return answer;
       } finally {
@@ -171,23 +131,22 @@ export async function createFrameworkHttp(options: FrameworkHttpOptions): Promis
     },
     stop() {
       isStopped = true;
-      for (const { agent } of lines) agent.destroy();
+      for (const line of lines) hangUp(line);
     },
   };
 }
 
-async function wholeOf(answer: IncomingMessage, maxBytes: number): Promise<FrameworkAnswer> {
-  const body = await readBody(
-    answer,
-    maxBytes,
-    () => new CoPilotError('UNREACHABLE', `the framework answers more than ${maxBytes} bytes`),
-  );
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body };
+/** What is under way rejects. */
+function hangUp({ pool }: Line): void {
+  void pool.destroy();
 }
 
 /** The cause names hosts at most: what was sent is not in it. */
 function lost(caught: unknown): CoPilotError {
-  if (caught instanceof CoPilotError) return caught;
+  if (caught instanceof CoPilotError && caught.code === 'TIMEOUT')
+    return new CoPilotError('TIMEOUT', 'the framework does not answer in time');
+  if (caught instanceof CoPilotError)
+    return new CoPilotError('UNREACHABLE', `the framework sends ${caught.message}`);
   const why = caught instanceof Error && 'code' in caught ? ` (${String(caught.code)})` : '';
   return new CoPilotError(
     'UNREACHABLE',

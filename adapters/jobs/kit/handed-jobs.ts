@@ -80,8 +80,9 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     forget(id);
     known.set(id, as);
     if (as === 'accepted') accepted++;
+    if (known.size <= maxKnown) return;
     const [oldest] = known.keys();
-    if (known.size > maxKnown && oldest !== undefined) forget(oldest);
+    if (oldest !== undefined) forget(oldest);
   };
   const unfinished = (): number => waiting.size + accepted;
 

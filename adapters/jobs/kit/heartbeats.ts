@@ -79,8 +79,9 @@ export function createHeartbeats(options: HeartbeatOptions): Heartbeats {
       if (isStopped || (known !== undefined && known.beat.attempt > news.attempt)) return;
       heard.delete(news.job);
       heard.set(news.job, { beat: news, ms: clock.monotonicMs() });
+      if (heard.size <= most) return;
       const [oldest] = heard.keys();
-      if (heard.size > most && oldest !== undefined) heard.delete(oldest);
+      if (oldest !== undefined) heard.delete(oldest);
     },
     ended(job, attempt) {
       const known = heard.get(job);

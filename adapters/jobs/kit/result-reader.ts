@@ -6,8 +6,7 @@ import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { BridgeAccess } from './bridge-access.ts';
-import { callBridge } from './bridge-call.ts';
-import { readBody } from './read-body.ts';
+import { askBridge, callBridge } from './bridge-call.ts';
 
 /** Which file of which committed result; size and digest are those of the manifest. */
 export interface ResultFile {
@@ -29,23 +28,21 @@ export interface ResultReader {
 }
 
 export function createResultReader(bridge: BridgeAccess): ResultReader {
-  const open = async ({ job, attempt, name }: ResultFile): Promise<IncomingMessage> => {
-    const path = name.split('/').map(encodeURIComponent).join('/');
-    const answer = await callBridge(bridge, { method: 'GET', path: `/v1/results/${job}/${attempt}/${path}` });
-    const status = answer.statusCode ?? 500;
-    if (status === 200) return answer;
-    answer.resume();
-    if (status === 404) throw new CoPilotError('NOT_FOUND', `the Data Bridge has no ${name} of job ${job}`);
-    throw new CoPilotError('UNREACHABLE', `the Data Bridge refused ${name} of job ${job} with ${status}`);
+  const open = async (file: ResultFile): Promise<IncomingMessage> => {
+    const answer = await callBridge(bridge, { method: 'GET', path: pathOf(file) });
+    const { statusCode: status = 500 } = answer;
+    if (status !== 200) answer.resume();
+    requireGiven(file, status);
+    return answer;
   };
   return {
     async bytes(file, maxBytes) {
       if (file.size > maxBytes)
         throw new CoPilotError('QUOTA_EXCEEDED', `${file.name} of job ${file.job} is over ${maxBytes} bytes`);
-      const bytes = await readBody(await open(file), file.size, () => wrong(file)).catch(cut);
-      const isRight = bytes.length === file.size && hash('sha256', bytes) === file.sha256;
-      if (!isRight) throw wrong(file);
-      return bytes;
+      const { status, body } = await askBridge(bridge, { method: 'GET', path: pathOf(file) }, maxBytes);
+      requireGiven(file, status);
+      if (body.length !== file.size || hash('sha256', body) !== file.sha256) throw wrong(file);
+      return body;
     },
     stream: async (file) => compose(await open(file), checked(file)),
     async save(file, path) {
@@ -59,6 +56,16 @@ export function createResultReader(bridge: BridgeAccess): ResultReader {
       }
     },
   };
+}
+
+function pathOf({ job, attempt, name }: ResultFile): string {
+  return `/v1/results/${job}/${attempt}/${name.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+function requireGiven({ job, name }: ResultFile, status: number): void {
+  if (status === 200) return;
+  if (status === 404) throw new CoPilotError('NOT_FOUND', `the Data Bridge has no ${name} of job ${job}`);
+  throw new CoPilotError('UNREACHABLE', `the Data Bridge refused ${name} of job ${job} with ${status}`);
 }
 
 /** Passes at most the size that the manifest names, and its last chunk only where the digest is the manifest's. */

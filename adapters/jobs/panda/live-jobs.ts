@@ -1,8 +1,8 @@
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { type Beat, createHeartbeats } from '../kit/heartbeats.ts';
+import { createRecent } from '../kit/recent.ts';
 import { decodeState, type JobState } from './job-state.ts';
 import { type Heard, type JobUpdate, MAX_UPDATES } from './panda-client.ts';
-import { createRecent } from './recent.ts';
 import { commandOf } from './states.ts';
 
 /** The jobs that are with us, as far as this process has heard of them: PanDA is told that they live, and may want them ended. */

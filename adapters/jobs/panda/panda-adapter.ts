@@ -166,8 +166,16 @@ function build(
 ): Built {
   const { scheduler } = options;
   const client = clientOf(options, http);
-  const updates = createBatches<JobUpdate, Heard>(MAX_UPDATES, (items) => client.update(items));
-  const statuses = createBatches<number, JobStatus>(MAX_UPDATES, (ids) => client.status(ids));
+  const updates = createBatches<JobUpdate, Heard>({
+    most: MAX_UPDATES,
+    keyOf: ({ id }) => id,
+    run: (items) => client.update(items),
+  });
+  const statuses = createBatches<number, JobStatus>({
+    most: MAX_UPDATES,
+    keyOf: (id) => id,
+    run: (ids) => client.status(ids),
+  });
   const update = (one: JobUpdate): Promise<Heard> => updates.ask(one);
   const status = (id: number): Promise<JobStatus> => statuses.ask(id);
   const lines = openInputLines({ settings, credential, clock }, options.maxInputBytes);

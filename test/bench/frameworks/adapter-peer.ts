@@ -114,20 +114,28 @@ async function say(body: AskBody) {
   return answer;
 }
 
-/** Jobs as they are asked for, named as accepted with the next fetch. */
+/** Jobs one fetch ahead of who takes them, as a broker holds them, named as accepted with the next fetch. */
 async function* fetched(count: number): AsyncGenerator<NewJob> {
   let accepted: readonly string[] = [];
   let got = 0;
-  let lastMs = performance.now();
-  while (got < count && performance.now() - lastMs < PATIENCE_MS) {
+  const fetch = async (): Promise<readonly NewJob[]> => {
     const max = Math.min(MAX_FETCH, count - got);
     const answer = await say({ op: 'fetch', queue: QUEUE, max, accepted: [...accepted] });
     const jobs = answer.result === 'jobs' ? answer.jobs : [];
     accepted = jobs.map(({ job }) => job);
     got += jobs.length;
+    return jobs;
+  };
+  let lastMs = performance.now();
+  let ahead = fetch();
+  while (performance.now() - lastMs < PATIENCE_MS) {
+    const jobs = await ahead;
     if (jobs.length === 0) await delay(PAUSE_MS);
     else lastMs = performance.now();
+    const isLast = got >= count;
+    if (!isLast) ahead = fetch();
     yield* jobs;
+    if (isLast) return;
   }
 }
 

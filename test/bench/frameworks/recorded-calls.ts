@@ -1,4 +1,4 @@
-import { ClientRequest } from 'node:http';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 
 /** Whom an adapter speaks to. */
 export type CallTarget = 'framework' | 'bridge';
@@ -23,59 +23,66 @@ export interface Recorder {
 /** What the minimal client says itself. */
 const OWN = new Set(['authorization', 'host', 'connection', 'content-length', 'transfer-encoding']);
 
-/** Notes every call of this process to the two, until it is told to stop, in the order in which their requests ended. */
+/** Notes every call of this process to the two, until it is told to stop, in their order. */
 export function recordCalls(
   urls: Readonly<Record<CallTarget, string>>,
   onCall: (call: RecordedCall) => void = () => undefined,
 ): Recorder {
-  const targets = new Map<unknown, CallTarget>([
-    [new URL(urls.framework).host, 'framework'],
-    [new URL(urls.bridge).host, 'bridge'],
+  const targets = new Map<string, CallTarget>([
+    [new URL(urls.framework).origin, 'framework'],
+    [new URL(urls.bridge).origin, 'bridge'],
   ]);
   const calls: RecordedCall[] = [];
-  const written = new WeakMap<ClientRequest, Uint8Array[]>();
-  let [open, most] = [0, 0];
-  const { prototype } = ClientRequest;
-  // Taken from the prototype and put back: called with the request as `this`, as Node does.
-  // oxlint-disable-next-line typescript/unbound-method
-  const { write, end } = prototype;
-  const note = (request: ClientRequest, chunk: unknown): void => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return;
-    written.set(request, [...(written.get(request) ?? []), Buffer.from(chunk)]);
+  const open = new WeakSet<object>();
+  let [under, most] = [0, 0];
+  const begin = (message: unknown): void => {
+    const { request } = message as Created;
+    const to = targets.get(String(request.origin));
+    if (to === undefined) return;
+    const call = callOf(request, to);
+    calls.push(call);
+    onCall(call);
+    open.add(request);
+    most = Math.max(most, ++under);
   };
-  prototype.write = function (this: ClientRequest, ...args: readonly unknown[]) {
-    note(this, args[0]);
-    return Reflect.apply(write, this, args) as boolean;
+  const end = (message: unknown): void => {
+    if (open.delete((message as Created).request)) under--;
   };
-  prototype.end = function (this: ClientRequest, ...args: readonly unknown[]) {
-    note(this, args[0]);
-    const to = targets.get(this.getHeader('host'));
-    if (to !== undefined) {
-      const call = callOf(this, to, Buffer.concat(written.get(this) ?? []));
-      calls.push(call);
-      onCall(call);
-      most = Math.max(most, ++open);
-      this.once('close', () => open--);
-    }
-    return Reflect.apply(end, this, args) as ClientRequest;
-  };
+  const ends = ['undici:request:trailers', 'undici:request:error'];
+  subscribe('undici:request:create', begin);
+  for (const name of ends) subscribe(name, end);
   return {
     calls,
     most: () => most,
     stop() {
-      prototype.write = write;
-      prototype.end = end;
+      unsubscribe('undici:request:create', begin);
+      for (const name of ends) unsubscribe(name, end);
     },
   };
 }
 
-function callOf(request: ClientRequest, to: CallTarget, body: Buffer): RecordedCall {
-  const headers = Object.entries(request.getHeaders()).filter(([name]) => !OWN.has(name));
+/** As undici's channels tell of a request. */
+interface Created {
+  readonly request: {
+    readonly origin: string | URL;
+    readonly method: string;
+    readonly path: string;
+    /** Names and values in turn. */
+    readonly headers: readonly string[];
+    readonly body: string | Uint8Array | null | undefined;
+  };
+}
+
+function callOf({ method, path, headers, body }: Created['request'], to: CallTarget): RecordedCall {
+  const pairs = Array.from({ length: headers.length / 2 }, (_, at): [string, string] => [
+    (headers[2 * at] ?? '').toLowerCase(),
+    headers[2 * at + 1] ?? '',
+  ]);
   return {
     to,
-    method: request.method,
-    path: request.path,
-    headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
-    body: body.toString('base64'),
+    method,
+    path,
+    headers: Object.fromEntries(pairs.filter(([name]) => !OWN.has(name))),
+    body: Buffer.from(body ?? '').toString('base64'),
   };
 }

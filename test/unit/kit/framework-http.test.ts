@@ -47,7 +47,7 @@ describe('HTTP to a framework', () => {
     return (http = await createFrameworkHttp({ url, ...bounds, onCall, ...options }));
   };
 
-  it('sends what it is given below the address, over one connection, and resolves with any status', async () => {
+  it('sends what it is given below the address, over connections that it keeps, and resolves with any status', async () => {
     const seen: string[] = [];
     answer = (request, response) => {
       let body = '';
@@ -68,11 +68,12 @@ describe('HTTP to a framework', () => {
       'POST /base/a?b=%20 text/plain undefined text',
       'GET /base/again undefined undefined ',
     ]);
-    expect(sockets.size).toBe(1);
     expect(calls).toMatchObject([
       { method: 'POST', status: 503 },
       { method: 'GET', status: 503 },
     ]);
+    for (let time = 0; time < 5; time++) await http!.send({ method: 'GET', path: '/' });
+    expect(sockets.size).toBeLessThanOrEqual(2);
   });
 
   it('does not follow a redirect: the credential goes where the operator wrote', async () => {
