@@ -1,5 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
-import type { JobAdapter, Work } from '../job-adapter.ts';
+import type { Finished, JobAdapter, Work } from '../job-adapter.ts';
 import type { CreateFrameworkAdapter } from '../kit/framework-adapter.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { type Beat, createHeartbeats } from '../kit/heartbeats.ts';
@@ -92,7 +92,7 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
       throw new CoPilotError('UNREACHABLE', 'the queue left jobs out');
   }
 
-  async function end(ref: QueueRef, how: End): Promise<'ok' | 'refused'> {
+  async function end(ref: QueueRef, how: End): Promise<Finished> {
     const body = { id: ref.id, try: ref.try, worker: name, ...how };
     const ended = await askQueue(http, { path: '/v1/end', body }, ANSWERS.ended);
     const isOurs = ended.id === ref.id && ended.try === ref.try;
@@ -101,7 +101,9 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
     if (!isOurs || !isDone) throw new CoPilotError('UNREACHABLE', 'the queue says yes to something else');
     handed.end(idOf(ref));
     hearts.ended(idOf(ref), Infinity);
-    return ended.answer;
+    return ended.answer === 'ok' && typeof ended.events === 'number'
+      ? { events: ended.events }
+      : ended.answer;
   }
 
   /** Nothing where the job is over: news of it come late. */

@@ -5,14 +5,17 @@ import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { createInputStore } from '../kit/input-store.ts';
+import { repeatEvery } from '../kit/repeat-every.ts';
 import { createBatches } from './batches.ts';
 import { createLegacyClient } from './client-legacy.ts';
 import { createV1Client } from './client-v1.ts';
+import { createEventCount, type EventCount } from './event-count.ts';
 import { createEventParts, type EventParts } from './event-parts.ts';
 import { createIdentityCheck, type IdentityCheck } from './identity-check.ts';
 import { createInputFetcher, noStore } from './input-fetcher.ts';
 import { type InputLines, openInputLines } from './input-lines.ts';
 import { createIntake, type Intake } from './intake.ts';
+import type { JobNotes } from './job-notes.ts';
 import { decodeState, type JobState } from './job-state.ts';
 import { createLastWords, type LastWords } from './last-words.ts';
 import { createLiveJobs, type LiveJobs, NO_RESULT } from './live-jobs.ts';
@@ -23,6 +26,9 @@ import type { TakenJobs } from './taken-jobs.ts';
 
 /** How often it is said again that jobs may wait. */
 const REMIND_MS = 30_000;
+const DAY_MS = 86_400_000;
+/** Longer than any job that a broker may still ask about. */
+const NOTES_MS = 30 * DAY_MS;
 
 /** What the broker is told unasked. */
 interface Voice {
@@ -44,7 +50,11 @@ interface Built {
 }
 
 /** The adapter of one PanDA server. Rejects with `INVALID_CONFIGURATION` for an option that it cannot use. */
-export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs): Promise<FrameworkAdapter> {
+export async function createPandaAdapter(
+  parts: FrameworkParts,
+  taken: TakenJobs,
+  notes: JobNotes,
+): Promise<FrameworkAdapter> {
   const { clock, log, name, settings } = parts;
   const options = readOptions(settings, name);
   let handler: ((work: Work) => void) | undefined;
@@ -53,8 +63,13 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     available: (queue) => handler?.({ kind: 'available', queue, count: 1 }),
     kill: (job) => handler?.({ kind: 'kill', job, reason: 'PanDA wants it ended' }),
   };
-  const built = build(parts, { options, taken, voice });
+  const count = createEventCount(notes);
+  const built = build(parts, { options, taken, count, voice });
   const { identity, live, intake, words, pilots, events, lines, update, unfinished } = built;
+  const stopForgetting = repeatEvery(
+    { clock, log, everyMs: DAY_MS, failure: 'notes of old jobs were not removed' },
+    () => notes.forgetBefore(clock.wallMs() - NOTES_MS),
+  );
 
   /** News of a job: what the broker speaks of, it has. Undefined for what is none of ours, or over. */
   const hear = (job: string, state: string): JobState | undefined => {
@@ -110,9 +125,12 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
       if (known === undefined || (live.endOf(job) ?? attempt) !== attempt) return 'refused';
       const result = { job, attempt };
       const final = pilots.final(job, attempt);
-      const answer = await words.finished({ result, state: known, manifest, usage, final });
+      // No other job says anything of its events.
+      const saysEvents = known.takesEvents || known.members !== undefined;
+      const events = saysEvents ? await count.of(job, attempt) : undefined;
+      const answer = await words.finished({ result, state: known, manifest, usage, events, final });
       end(job, answer === 'ok' ? attempt : NO_RESULT);
-      return answer;
+      return answer === 'refused' || events === undefined ? answer : { events };
     },
     async failed(job, outcome, reason, attempts, state) {
       // A job that the broker had no use for comes back without a state.
@@ -136,6 +154,7 @@ export async function createPandaAdapter(parts: FrameworkParts, taken: TakenJobs
     unfinished,
     async stop() {
       reminder?.();
+      await stopForgetting();
       intake.stop();
       lines.stop();
       await live.stop();
@@ -154,8 +173,14 @@ function build(
   {
     options,
     taken,
+    count,
     voice,
-  }: { readonly options: PandaOptions; readonly taken: TakenJobs; readonly voice: Voice },
+  }: {
+    readonly options: PandaOptions;
+    readonly taken: TakenJobs;
+    readonly count: EventCount;
+    readonly voice: Voice;
+  },
 ): Built {
   const { scheduler } = options;
   const client = clientOf(options, http);
@@ -205,6 +230,7 @@ function build(
     },
     status,
     resourceTypes: () => client.resourceTypes(),
+    count,
   });
   return {
     identity: createIdentityCheck({ client, clock, log }),
@@ -212,7 +238,7 @@ function build(
     intake,
     words: createLastWords({ clock, scheduler, place: options, update, status }),
     pilots,
-    events: createEventParts(client),
+    events: createEventParts(client, count),
     lines,
     update,
     unfinished: () => handed.unfinished(),

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
+import { openJobNotes } from '../../../adapters/jobs/panda/job-notes.ts';
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import type { FrameworkCase } from '../../conformance/framework/case.ts';
 import { FRAMEWORK_CASES } from '../../conformance/framework-adapter.ts';
@@ -132,7 +133,8 @@ export async function openPandaFixture(
   const start = async (): Promise<FrameworkAdapter> => {
     const options = { api, origin: 'atlas.production', label: 'unified', heartbeatMinutes: 1 };
     const parts = reached.parts({ kind: 'panda', queues: { [QUEUE]: 'CP_TEST' }, attempts, options });
-    return createPandaAdapter(parts, await openTakenJobs(join(directory, 'taken-jobs.json')));
+    const taken = await openTakenJobs(join(directory, 'taken-jobs.json'));
+    return createPandaAdapter(parts, taken, await openJobNotes(join(directory, 'job-notes')));
   };
   let adapter = await start();
   const submitted = (wanted: WantedJob): string => String(panda.submit(wanted)[0]);

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCrabAdapter, type CrabAdapter } from '../../../adapters/jobs/crab/crab-adapter.ts';
-import type { NewJob, Work } from '../../../adapters/jobs/job-adapter.ts';
+import type { Finished, NewJob, Work } from '../../../adapters/jobs/job-adapter.ts';
 import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
@@ -46,7 +46,7 @@ export interface CrabWorld {
   /** Jobs that are due, taken by the broker. */
   take(max?: number): Promise<readonly NewJob[]>;
   /** The job ran: files in the bridge, and the broker's news of it. */
-  finish(job: NewJob, leaves?: Leaves): Promise<'ok' | 'refused'>;
+  finish(job: NewJob, leaves?: Leaves): Promise<Finished>;
   /** States of a task's jobs as its status file has them. */
   states(task: string): Promise<readonly string[]>;
   /** Ends the adapter and starts another, which finds that file no more. */
@@ -162,7 +162,7 @@ function finish(
   bridge: SmallBridge,
   job: NewJob,
   { exitCode = 0, report, status = '0\n', without = [], attempt = 1 }: Leaves,
-): Promise<'ok' | 'refused'> {
+): Promise<Finished> {
   const content = (name: string): string => {
     if (name === 'jobReport.json') return report ?? reportOf(exitCode);
     return name === 'wrapper-status.txt' ? status : `content of ${name}`;

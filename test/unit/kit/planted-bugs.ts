@@ -118,6 +118,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
   },
   {
+    name: 'adds the events of a job up whenever its result is told',
+    caughtBy: 'says of how many events a job was',
+    create: withAdapter((adapter) => {
+      let told = 0;
+      return {
+        async finished(...args) {
+          const answer = await adapter.finished(...args);
+          return typeof answer === 'object' ? { events: (told += answer.events) } : answer;
+        },
+      };
+    }),
+  },
+  {
     name: 'never says that there are more',
     caughtBy: 'says that there are more',
     create: withAdapter((adapter) => ({
