@@ -21,9 +21,9 @@ type End = Readonly<Record<string, unknown>> & { readonly attempt: number; reado
 
 /** Speaks to a plain HTTP queue (docs/http-queue.md); what is not its own wire is the kit's. */
 export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
-  const { clock, log, name, settings, http, ceiling, refused, bridge } = parts;
+  const { clock, log, name, settings, http, ceiling, refused, accepted, bridge } = parts;
   const inputs = bridge && createInputStore(bridge);
-  const handed = createHandedJobs({ clock, maxUnfinished: () => ceiling.current().jobs });
+  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
   const hearts = createHeartbeats({ clock, log, everyMs: BEAT_MS, silentMs: SILENT_MS, batch: BEATS, beat });
   /** Queues of which somebody may have taken jobs without hearing of it: an answer was lost, or another process took them. */
   const unsure = new Set(Object.keys(settings.queues));
@@ -101,9 +101,8 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
     if (!isOurs || !isDone) throw new CoPilotError('UNREACHABLE', 'the queue says yes to something else');
     handed.end(idOf(ref));
     hearts.ended(idOf(ref), Infinity);
-    return ended.answer === 'ok' && typeof ended.events === 'number'
-      ? { events: ended.events }
-      : ended.answer;
+    const { answer, events } = ended;
+    return answer === 'ok' && typeof events === 'number' ? { events } : answer;
   }
 
   /** Nothing where the job is over: news of it come late. */

@@ -169,7 +169,7 @@ function requireState(text: string): JobState {
 }
 
 function build(
-  { clock, log, settings, http, ceiling, refused, bridge, credential }: FrameworkParts,
+  { clock, log, settings, http, ceiling, refused, accepted, bridge, credential }: FrameworkParts,
   {
     options,
     taken,
@@ -189,7 +189,7 @@ function build(
   const update = (one: JobUpdate): Promise<Heard> => updates.ask(one);
   const status = (id: number): Promise<JobStatus> => statuses.ask(id);
   const lines = openInputLines({ settings, credential, clock }, options.maxInputBytes);
-  const handed = createHandedJobs({ clock, maxUnfinished: () => ceiling.current().jobs });
+  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
   const live = createLiveJobs({
     clock,
     log,

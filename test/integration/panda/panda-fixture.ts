@@ -174,7 +174,7 @@ export async function openPandaFixture(
     async close() {
       http.stop();
       await adapter.stop();
-      reached.stop();
+      await reached.stop();
       await panda.close();
       await ground.close();
     },

@@ -13,6 +13,7 @@ import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.t
 import { openJobNotes } from '../../../adapters/jobs/panda/job-notes.ts';
 import { openTakenJobs } from '../../../adapters/jobs/panda/taken-jobs.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
@@ -98,6 +99,7 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       credential,
       ceiling: await openCeiling(undefined, { clock, log }),
       refused: deafRefusals,
+      accepted: deafAccepted,
       bridge: { url: bridge.url, token: 'operator-token-of-the-test' },
     };
     const taken = await openTakenJobs(wanted.takenFile);

@@ -13,6 +13,7 @@ import { createCrabClient, type CrabClient } from '../../doubles/crab/client.ts'
 import { type CrabDouble, startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import { makeArchive } from '../../doubles/crab/archive.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { type SmallBridge, startSmallBridge } from '../../doubles/small-bridge.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
@@ -96,6 +97,7 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
       credential,
       ceiling,
       refused,
+      accepted: deafAccepted,
     };
     const adapter = await createCrabAdapter({ ...given, bridge: bridge.access }, { directory });
     adapter.onWork((one) => work.push(one));

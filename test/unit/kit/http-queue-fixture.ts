@@ -84,7 +84,7 @@ export async function openHttpQueueFixture(
     async close() {
       http.stop();
       await adapter.stop();
-      reached.stop();
+      await reached.stop();
       await server.close();
       await ground.close();
     },
