@@ -12,6 +12,36 @@ export const BROKER_METRICS = {
   copilot_reports_total: { kind: 'counter', label: 'exit', help: 'Reports taken, by how the payload ended' },
   copilot_verdicts_total: { kind: 'counter', label: 'verdict', help: 'Verdicts on reported attempts' },
   copilot_attempts_void_total: { kind: 'counter', help: 'Attempts that ended without a result' },
+  copilot_site_events_total: {
+    kind: 'counter',
+    label: 'site',
+    help: 'Events of results that frameworks took, by where they were made',
+  },
+  copilot_site_cpu_seconds_total: {
+    kind: 'counter',
+    label: 'site',
+    help: 'Processor time of results that frameworks took, by where they were made',
+  },
+  copilot_site_wall_seconds_total: {
+    kind: 'counter',
+    label: 'site',
+    help: 'Wall time of results that frameworks took, by where they were made',
+  },
+  copilot_campaign_events_total: {
+    kind: 'counter',
+    label: 'campaign',
+    help: 'Events of results that frameworks took, by campaign',
+  },
+  copilot_campaign_cpu_seconds_total: {
+    kind: 'counter',
+    label: 'campaign',
+    help: 'Processor time of results that frameworks took, by campaign',
+  },
+  copilot_campaign_wall_seconds_total: {
+    kind: 'counter',
+    label: 'campaign',
+    help: 'Wall time of results that frameworks took, by campaign',
+  },
   copilot_agent_messages_total: {
     kind: 'counter',
     label: 'kind',
@@ -76,6 +106,8 @@ export function countOutcome(meter: BrokerMeter, outcome: Outcome): void {
     case 'changed':
       if (outcome.verdict !== null) meter.add('copilot_verdicts_total', outcome.verdict.verdict);
       return countVoid(meter, outcome.job);
+    case 'told':
+      return countTaken(meter, outcome.job);
     case 'released':
       return countVoid(meter, outcome.job);
     case 'welcome':
@@ -100,6 +132,19 @@ function countReport(meter: BrokerMeter, job: JobRow): void {
   if (last?.state === 'void' && exit?.kind === 'exited' && exit.code === 0)
     meter.add('copilot_verdicts_total', 'refused');
   countVoid(meter, job);
+}
+
+/** What the result was of that a framework took; once for each, as the ledger has it. */
+function countTaken(meter: BrokerMeter, { state, campaign, events, attempts }: JobRow): void {
+  const result = attempts.find((attempt) => attempt.state === 'committed');
+  if (state !== 'told' || result === undefined) return;
+  const { cpuSeconds, wallSeconds } = result.usage ?? { cpuSeconds: 0, wallSeconds: 0 };
+  meter.add('copilot_site_events_total', result.site, events);
+  meter.add('copilot_site_cpu_seconds_total', result.site, cpuSeconds);
+  meter.add('copilot_site_wall_seconds_total', result.site, wallSeconds);
+  meter.add('copilot_campaign_events_total', campaign, events);
+  meter.add('copilot_campaign_cpu_seconds_total', campaign, cpuSeconds);
+  meter.add('copilot_campaign_wall_seconds_total', campaign, wallSeconds);
 }
 
 /** A void attempt is news until its files are discarded. */

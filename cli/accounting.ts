@@ -9,6 +9,8 @@ export interface Account {
   readonly campaign: string;
   /** Jobs whose result was committed there. */
   readonly jobs: number;
+  /** Events of those results that their frameworks took, as these count them. */
+  readonly events: number;
   readonly attempts: number;
   readonly cpuSeconds: number;
   readonly wallSeconds: number;
@@ -28,7 +30,7 @@ export interface Accounts {
 export function createAccounts(): Accounts {
   const accounts = new Map<string, Account>();
   return {
-    add({ owner, campaign, attempts }) {
+    add({ owner, campaign, events, attempts }) {
       for (const { site, state, usage } of attempts) {
         const key = JSON.stringify([site, owner, campaign]);
         const { cpuSeconds: cpu, wallSeconds: wall } = usage ?? { cpuSeconds: 0, wallSeconds: 0 };
@@ -37,6 +39,7 @@ export function createAccounts(): Accounts {
         accounts.set(key, {
           ...known,
           jobs: known.jobs + Number(state === 'committed'),
+          events: known.events + (state === 'committed' ? events : 0),
           attempts: known.attempts + 1,
           cpuSeconds: known.cpuSeconds + cpu,
           wallSeconds: known.wallSeconds + wall,
@@ -52,6 +55,7 @@ export function createAccounts(): Accounts {
 
 const NOTHING = {
   jobs: 0,
+  events: 0,
   attempts: 0,
   cpuSeconds: 0,
   wallSeconds: 0,

@@ -16,6 +16,12 @@ export interface FailedAttempt {
   readonly exit?: Exit;
 }
 
+/** What a framework made of a result. One that counts may say of how many events its job was: at most `MAX_EVENTS`, else nobody hears of them. */
+export type Finished = 'ok' | 'refused' | { readonly events: number };
+
+/** Events of one job that a message may name (protocol/schemas/common.schema.json, resultOk). */
+export const MAX_EVENTS = 1_000_000_000;
+
 /** What the adapter tells the broker unasked; advisory, at least once. */
 export type Work =
   | { readonly kind: 'available'; readonly queue: string; readonly count: number }
@@ -37,14 +43,17 @@ export interface JobAdapter {
   renewed(job: string, attempt: number, progress: number, state: string): Promise<void>;
   /** An attempt ended without a result; the job waits again. */
   released(job: string, attempt: number, reason: string, state: string): Promise<void>;
-  /** The job has its result; resolves after the framework's own answer, 'refused' where it will not have it. */
+  /**
+   * The job has its result; resolves after the framework's own answer, 'refused' where it will not have it. Asked again, it names the
+   * same number of events.
+   */
   finished(
     job: string,
     attempt: number,
     manifest: readonly StoredFile[],
     usage: Usage,
     state: string,
-  ): Promise<'ok' | 'refused'>;
+  ): Promise<Finished>;
   /** The job will have no result. */
   failed(
     job: string,

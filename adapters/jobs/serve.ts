@@ -12,7 +12,7 @@ import type {
   ResultRefused,
 } from '../../protocol/generated/types.ts';
 import { fitting, MAX_FETCH_JOBS } from './fetch-bound.ts';
-import type { JobAdapter } from './job-adapter.ts';
+import { type JobAdapter, MAX_EVENTS } from './job-adapter.ts';
 
 /** One item of the trusted side, whatever adapter it is for. */
 export type AskItem = Ask['items'][number];
@@ -79,9 +79,14 @@ async function fetchJobs(adapter: JobAdapter, item: OpFetch): Promise<JobAnswer>
 async function finish(adapter: JobAdapter, item: OpFinished): Promise<JobAnswer> {
   const { job, attempt, manifest, usage, state = '' } = item;
   const outcome = await adapter.finished(job, attempt, manifest, usage, state);
-  return outcome === 'ok'
-    ? ok(item.item)
-    : refused(item.item, 'RESULT_REFUSED', 'the framework will not have this result');
+  if (outcome === 'refused')
+    return refused(item.item, 'RESULT_REFUSED', 'the framework will not have this result');
+  return outcome === 'ok' ? ok(item.item) : { ...ok(item.item), ...countedOf(outcome.events) };
+}
+
+/** A number that is none, or that nobody can mean, is not known. */
+function countedOf(events: number): Pick<ResultOk, 'events'> {
+  return Number.isInteger(events) && events >= 0 && events <= MAX_EVENTS ? { events } : {};
 }
 
 async function call(adapter: JobAdapter, item: OpCall): Promise<ResultCalled> {

@@ -21,6 +21,7 @@ export function decideAccept(rows: Rows, command: Accept, nowMs: number): Decisi
     losses: 0,
     cancelRequested: false,
     told: false,
+    events: 0,
     reason: '',
     createdMs: nowMs,
     finishedMs: null,

@@ -152,6 +152,8 @@ export type Command =
       readonly job: string;
       readonly answer: 'ok' | 'refused';
       readonly reason: string;
+      /** Events of a result that counts; 0 where the adapter named none. */
+      readonly events: number;
     }
   | { readonly kind: 'cancel'; readonly job: string; readonly reason: string }
   /** Voids live attempts whose deadline is past; harmless otherwise. One that was never renewed counts as a quick failure. */
@@ -235,6 +237,8 @@ export type Outcome =
       readonly job: JobRow;
       readonly verdict: (PendingVerdict & { readonly agent: string }) | null;
     }
+  /** The framework acknowledged the end of the job; once for each job. */
+  | { readonly kind: 'told'; readonly job: JobRow }
   | { readonly kind: 'unchanged' }
   /** `jobs` are those whose live attempts ended with the agent. */
   | { readonly kind: 'revoked'; readonly agent: AgentRow; readonly jobs: readonly JobRow[] }

@@ -88,13 +88,13 @@ export function decideTold(rows: Rows, command: Told): Decision {
   if (job === undefined || job.told) return UNCHANGED;
   if (job.state !== 'committed' && !isFinal(job.state)) return UNCHANGED;
   const after = acknowledged(job, command);
-  return decision(rows, { ...rows, job: after }, { kind: 'changed', job: after, verdict: null }, []);
+  return decision(rows, { ...rows, job: after }, { kind: 'told', job: after }, []);
 }
 
 function acknowledged(job: JobRow, command: Told): JobRow {
   if (job.state !== 'committed') return { ...job, told: true };
   return command.answer === 'ok'
-    ? { ...job, state: 'told', told: true }
+    ? { ...job, state: 'told', told: true, events: command.events }
     : { ...job, state: 'refused-by-framework', told: true, reason: bounded(command.reason) };
 }
 

@@ -45,6 +45,7 @@ function jobFaults(job: JobRow): readonly string[] {
     [hasReason(job), `I4 ${job.state} without a reason`],
     [isFinal(job.state) || job.state === 'committed' || job.finishedMs === null, 'I4 finished and open'],
     [!job.told || isFinal(job.state), 'I5 told before its end'],
+    [!(job.events > 0) || job.state === 'told', 'I5 events of a result that does not count'],
     [job.attempts.length <= MAX_KEPT_ATTEMPTS, 'I9 too many attempts kept'],
     [job.failures <= job.retries + 1 && job.losses <= job.maxLost + 1, 'I9 tries without end'],
   ];

@@ -8,7 +8,7 @@ export function untold(job: JobRow): JobRow | undefined {
   if (!job.told) return undefined;
   switch (job.state) {
     case 'told':
-      return { ...job, state: 'committed', told: false, finishedMs: null };
+      return { ...job, state: 'committed', told: false, events: 0, finishedMs: null };
     case 'failed':
     case 'cancelled':
       return { ...job, told: false };

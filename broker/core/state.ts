@@ -101,6 +101,8 @@ export interface JobRow {
   readonly cancelRequested: boolean;
   /** True once the job adapter acknowledged the final state. */
   readonly told: boolean;
+  /** Of how many events its framework says that it was, in the answer by which it became `told`; 0 before, and where it does not say. */
+  readonly events: number;
   /** Why it failed, was cancelled or refused by the framework. */
   readonly reason: string;
   /** Bounded opaque state the adapter asks us to keep (4 KiB). */

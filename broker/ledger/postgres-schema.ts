@@ -73,6 +73,9 @@ const MIGRATIONS: readonly string[] = [
   UPDATE owner SET row = (owner.row::jsonb || jsonb_build_object('agents', coalesce(places.agents, 0)))::text
   FROM owner AS known LEFT JOIN places ON places.owner = known.id WHERE owner.id = known.id;
   `,
+  `
+  UPDATE job SET row = left(row, -1) || ',"events":0}';
+  `,
 ];
 
 /** Milliseconds of the ledger's clock: the database's, since the ledger was made. */

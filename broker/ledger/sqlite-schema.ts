@@ -46,6 +46,9 @@ const MIGRATIONS: readonly string[] = [
   UPDATE owner SET row = json_set(row, '$.agents', coalesce((SELECT agents FROM places WHERE owner = id), 0));
   DROP TABLE places;
   `,
+  `
+  UPDATE job SET row = substr(row, 1, length(row) - 1) || ',"events":0}';
+  `,
 ];
 
 /** Reads only. Throws `LEDGER_CORRUPT` where the file is no ledger, `UNSUPPORTED` where a newer version wrote it. */

@@ -205,9 +205,10 @@ export function createDuties(options: DutiesOptions): Duties {
 
   async function tell(job: JobRow, queue: QueueConfiguration): Promise<Command> {
     const answer = await ask(queue.jobAdapter, withState(job, finalWord(job)));
-    if (answer.result === 'ok') return { kind: 'told', job: job.id, answer: 'ok', reason: '' };
+    if (answer.result === 'ok')
+      return { kind: 'told', job: job.id, answer: 'ok', reason: '', events: answer.events ?? 0 };
     if (answer.result === 'refused' && answer.code === 'RESULT_REFUSED')
-      return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message };
+      return { kind: 'told', job: job.id, answer: 'refused', reason: answer.message, events: 0 };
     throw unexpectedAnswer(answer);
   }
 

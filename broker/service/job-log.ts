@@ -20,6 +20,7 @@ export function logOutcome(log: Log, outcome: Outcome): void {
       logReported(log, outcome.job);
       return;
     case 'changed':
+    case 'told':
       logChanged(log, outcome.job);
       return;
     case 'released':

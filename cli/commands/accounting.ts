@@ -16,7 +16,7 @@ const PAGE = 500;
 /** `co-pilot accounting`: what was used where, for whom. */
 export function addAccountingCommand(program: Command): void {
   withCommon(program.command('accounting'))
-    .description('jobs, processor and wall time by site, owner and campaign, from the ledger')
+    .description('jobs, events, processor and wall time by site, owner and campaign, from the ledger')
     .option('--since <date>', 'only jobs that ended at that moment or later, such as 2026-03-01')
     .action(action(accounting));
 }
@@ -28,7 +28,10 @@ async function accounting(options: AccountingOptions): Promise<number> {
     if (sinceMs === undefined || (job.finishedMs ?? 0) >= sinceMs) accounts.add(job);
   const rows = accounts.rows();
   show(outputOf(options), { accounts: rows }, () =>
-    table(['SITE', 'OWNER', 'CAMPAIGN', 'JOBS', 'ATTEMPTS', 'CPU', 'WALL', 'LOST CPU'], rows.map(cellsOf)),
+    table(
+      ['SITE', 'OWNER', 'CAMPAIGN', 'JOBS', 'EVENTS', 'ATTEMPTS', 'CPU', 'WALL', 'LOST CPU'],
+      rows.map(cellsOf),
+    ),
   );
   return EXIT.ok;
 }
@@ -46,9 +49,9 @@ async function* jobsOf(directory: string): AsyncGenerator<StoredJob> {
 }
 
 function cellsOf(account: Account): readonly string[] {
-  const { site, owner, campaign, jobs, attempts, cpuSeconds, wallSeconds, lostCpuSeconds } = account;
+  const { site, owner, campaign, jobs, events, attempts, cpuSeconds, wallSeconds, lostCpuSeconds } = account;
   const seconds = [cpuSeconds, wallSeconds, lostCpuSeconds].map((value) => `${Math.round(value)} s`);
-  return [site, owner, campaign, String(jobs), String(attempts), ...seconds];
+  return [site, owner, campaign, String(jobs), String(events), String(attempts), ...seconds];
 }
 
 function momentOf(text: string): number {

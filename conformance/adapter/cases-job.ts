@@ -111,6 +111,24 @@ export const JOB_CASES: readonly AdapterCase[] = [
     await talk.askFor('ok', finished, signal);
     await talk.askFor('ok', finished, signal);
   }),
+  adapterCase(
+    'full',
+    'T-36',
+    'names the same number of events when a result comes again, and none with anything else',
+    'T-10 T-25',
+    NEEDS,
+    async (scene) => {
+      const { stage, signal } = scene;
+      const talk = await stage.talk(signal);
+      const job = await accepted(scene, talk);
+      const started = await talk.askFor('ok', newsOf('started', job, 1), signal);
+      expect(started.events === undefined, 'it names events of a job that has only begun');
+      const finished: AskBody = { op: 'finished', job, attempt: 1, manifest: [], usage: USAGE };
+      const first = await talk.askFor('ok', finished, signal);
+      const again = await (await stage.newTalk(signal)).askFor('ok', finished, signal);
+      expect(again.events === first.events, `${String(first.events)} events became ${String(again.events)}`);
+    },
+  ),
   adapterCase('full', 'T-32', 'lets the first result stand', 'T-10', NEEDS, async (scene) => {
     const { stage, signal } = scene;
     const talk = await stage.talk(signal);

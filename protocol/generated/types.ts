@@ -303,6 +303,10 @@ export interface ResultOk {
    * Names an item within the session; answered once by the same number.
    */
   readonly item: number;
+  /**
+   * Of `finished` alone: of how many events the framework's job was; left out where the framework counts none.
+   */
+  readonly events?: number;
 }
 /**
  * This interface was referenced by `Bundle`'s JSON-Schema

@@ -187,7 +187,7 @@ validate20.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const isAnswers = validate22;
 const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"answers.schema.json","title":"Answers","description":"Trusted side: answers to some items of earlier batches, in any order.","type":"object","properties":{"kind":{"const":"answers"},"items":{"type":"array","items":{"oneOf":[{"$ref":"common.schema.json#/$defs/resultOk"},{"$ref":"common.schema.json#/$defs/resultRefused"},{"$ref":"common.schema.json#/$defs/resultJobs"},{"$ref":"common.schema.json#/$defs/resultCalled"},{"$ref":"common.schema.json#/$defs/resultParts"},{"$ref":"common.schema.json#/$defs/resultCapabilities"},{"$ref":"common.schema.json#/$defs/resultVerified"},{"$ref":"common.schema.json#/$defs/resultMismatch"}]},"minItems":1,"maxItems":256}},"required":["kind","items"],"additionalProperties":false};
-const schema37 = {"type":"object","properties":{"result":{"const":"ok"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."}},"required":["result","item"],"additionalProperties":false};
+const schema37 = {"type":"object","properties":{"result":{"const":"ok"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"events":{"type":"integer","minimum":0,"maximum":1000000000,"description":"Of `finished` alone: of how many events the framework's job was; left out where the framework counts none."}},"required":["result","item"],"additionalProperties":false};
 const schema38 = {"type":"object","properties":{"result":{"const":"refused"},"item":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Names an item within the session; answered once by the same number."},"code":{"$ref":"common.schema.json#/$defs/errorCode"},"message":{"$ref":"common.schema.json#/$defs/text"}},"required":["result","item","code","message"],"additionalProperties":false};
 const schema39 = {"type":"string","minLength":1,"maxLength":64,"pattern":"^[A-Z][A-Z0-9_]*$","description":"A stable code; docs/errors.md lists them."};
 const schema40 = {"type":"string","maxLength":512,"description":"A sentence for people; never parsed."};
@@ -2744,7 +2744,7 @@ errors++;
 else {
 const _errs10 = errors;
 for(const key1 in data2){
-if(!((key1 === "result") || (key1 === "item"))){
+if(!(((key1 === "result") || (key1 === "item")) || (key1 === "events"))){
 const err1 = {instancePath:instancePath+"/items/" + i0,schemaPath:"common.schema.json#/$defs/resultOk/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err1];
@@ -2819,17 +2819,63 @@ var valid4 = _errs12 === errors;
 else {
 var valid4 = true;
 }
-}
-}
-}
-}
-else {
-const err6 = {instancePath:instancePath+"/items/" + i0,schemaPath:"common.schema.json#/$defs/resultOk/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(valid4){
+if(data2.events !== undefined){
+let data5 = data2.events;
+const _errs14 = errors;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err6 = {instancePath:instancePath+"/items/" + i0+"/events",schemaPath:"common.schema.json#/$defs/resultOk/properties/events/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
 else {
 vErrors.push(err6);
+}
+errors++;
+}
+if(errors === _errs14){
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 1000000000 || isNaN(data5)){
+const err7 = {instancePath:instancePath+"/items/" + i0+"/events",schemaPath:"common.schema.json#/$defs/resultOk/properties/events/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000000000},message:"must be <= 1000000000"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+else {
+if(data5 < 0 || isNaN(data5)){
+const err8 = {instancePath:instancePath+"/items/" + i0+"/events",schemaPath:"common.schema.json#/$defs/resultOk/properties/events/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+}
+}
+var valid4 = _errs14 === errors;
+}
+else {
+var valid4 = true;
+}
+}
+}
+}
+}
+}
+else {
+const err9 = {instancePath:instancePath+"/items/" + i0,schemaPath:"common.schema.json#/$defs/resultOk/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
 }
 errors++;
 }
@@ -2840,12 +2886,12 @@ valid2 = true;
 passing0 = 0;
 var props0 = true;
 }
-const _errs14 = errors;
+const _errs16 = errors;
 if(!(validate23(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs14 === errors;
+var _valid0 = _errs16 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 1];
@@ -2858,12 +2904,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs15 = errors;
+const _errs17 = errors;
 if(!(validate25(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs15 === errors;
+var _valid0 = _errs17 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 2];
@@ -2876,12 +2922,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs16 = errors;
+const _errs18 = errors;
 if(!(validate35(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate35.errors : vErrors.concat(validate35.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs16 === errors;
+var _valid0 = _errs18 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 3];
@@ -2894,12 +2940,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs17 = errors;
+const _errs19 = errors;
 if(!(validate37(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate37.errors : vErrors.concat(validate37.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs17 === errors;
+var _valid0 = _errs19 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 4];
@@ -2912,12 +2958,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs18 = errors;
+const _errs20 = errors;
 if(!(validate41(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate41.errors : vErrors.concat(validate41.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs18 === errors;
+var _valid0 = _errs20 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 5];
@@ -2930,12 +2976,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs19 = errors;
+const _errs21 = errors;
 if(!(validate47(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate47.errors : vErrors.concat(validate47.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs19 === errors;
+var _valid0 = _errs21 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 6];
@@ -2948,12 +2994,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs20 = errors;
+const _errs22 = errors;
 if(!(validate53(data2, {instancePath:instancePath+"/items/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate53.errors : vErrors.concat(validate53.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs20 === errors;
+var _valid0 = _errs22 === errors;
 if(_valid0 && valid2){
 valid2 = false;
 passing0 = [passing0, 7];
@@ -2974,12 +3020,12 @@ props0 = true;
 }
 }
 if(!valid2){
-const err7 = {instancePath:instancePath+"/items/" + i0,schemaPath:"#/properties/items/items/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+const err10 = {instancePath:instancePath+"/items/" + i0,schemaPath:"#/properties/items/items/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
 if(vErrors === null){
-vErrors = [err7];
+vErrors = [err10];
 }
 else {
-vErrors.push(err7);
+vErrors.push(err10);
 }
 errors++;
 validate22.errors = vErrors;

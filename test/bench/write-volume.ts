@@ -116,7 +116,7 @@ function createCycle(store: SqliteStore): () => void {
       const [outcome] = apply({ kind: 'finalised', job: held, attempt: 1 });
       if (outcome?.kind !== 'changed' || outcome.job.state !== 'committed')
         throw new Error('a cycle did not end in a committed job');
-      apply({ kind: 'told', job: held, answer: 'ok', reason: '' });
+      apply({ kind: 'told', job: held, answer: 'ok', reason: '', events: 0 });
     }
     held = job;
   };

@@ -129,11 +129,24 @@ export function ledgerConformance(create: () => Promise<LedgerUnderTest>): void 
     await crashed();
     expect(await kinds(report('a', 'j1', 1, 2), finalised('j1', 1))).toEqual(['repeat', 'changed']);
     await crashed();
-    expect(await kinds(finalised('j1', 1), told('j1'))).toEqual(['unchanged', 'changed']);
+    expect(await kinds(finalised('j1', 1), told('j1'))).toEqual(['unchanged', 'told']);
     const { job } = (await ledger.job('j1'))!;
     const agent = (await ledger.agent('a'))!;
     expect(job.state).toBe('told');
     expect(invariants({ jobs: [job], agents: [agent], owners: [] })).toEqual([]);
+  });
+
+  it('T-25 keeps the events of the answer that was recorded first, through a crash as well', async () => {
+    await kinds(hello('a'), accept('j1'), lease('a', 'j1', 1), report('a', 'j1', 1, 2), verified('j1', 1));
+    expect((await ledger.job('j1'))!.job.events).toBe(0);
+    expect(await kinds(finalised('j1', 1), told('j1', 'ok', '', 1_000))).toEqual(['changed', 'told']);
+    expect(await kinds(told('j1', 'ok', '', 7), told('j1', 'refused', 'late'))).toEqual([
+      'unchanged',
+      'unchanged',
+    ]);
+    await crashed();
+    expect(await kinds(told('j1', 'ok', '', 1_000))).toEqual(['unchanged']);
+    expect((await ledger.job('j1'))!.job).toMatchObject({ state: 'told', events: 1_000 });
   });
 
   it('names the jobs that are due, the longest overdue first', async () => {

@@ -56,7 +56,11 @@ export async function createAlienAdapter(
   const catalogue = await openCatalogue(parts, options, work);
   const results = createResultReader(bridge);
   const inputs = createJobInputs({ clock, catalogue, store: createInputStore(bridge), directory: work });
-  const handed = createHandedJobs({ clock, maxUnfinished: () => parts.ceiling.current().jobs });
+  const handed = createHandedJobs({
+    clock,
+    accepted: parts.accepted,
+    maxUnfinished: () => parts.ceiling.current().jobs,
+  });
   const inTurn = oneAtATime();
   const over = new Set<string>();
   let handler: ((work: Work) => void) | undefined;

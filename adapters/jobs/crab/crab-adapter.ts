@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Cancel } from '../../../protocol/runtime/runtime.ts';
-import type { NewJob, Work } from '../job-adapter.ts';
+import type { Finished, NewJob, Work } from '../job-adapter.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { createInputStore } from '../kit/input-store.ts';
@@ -179,7 +179,7 @@ export async function createCrabAdapter(
     handed.drop(job.id);
     if (job.state === 'killed') store.change(job.id, { isUnwanted: false });
   };
-  const under = new Map<string, Promise<'ok' | 'refused'>>();
+  const under = new Map<string, Promise<Finished>>();
 
   return {
     worker,

@@ -1,6 +1,6 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
-import type { FailedAttempt, StoredFile } from '../job-adapter.ts';
+import type { FailedAttempt, Finished, StoredFile } from '../job-adapter.ts';
 import type { Usage } from '../../../protocol/generated/types.ts';
 import type { ResultReader } from '../kit/result-reader.ts';
 import type { CrabRest } from './crab-rest.ts';
@@ -26,12 +26,7 @@ import { isEnded, type StoredJob, type StoredTask, type TaskStore } from './task
 /** Turns what became of a try into CRAB's own words, and tells them. */
 export interface JobEnds {
   /** 'refused' where the report says that the job failed, or where CRAB will never have the result. */
-  finished(
-    job: StoredJob,
-    attempt: number,
-    manifest: readonly StoredFile[],
-    usage: Usage,
-  ): Promise<'ok' | 'refused'>;
+  finished(job: StoredJob, attempt: number, manifest: readonly StoredFile[], usage: Usage): Promise<Finished>;
   failed(job: StoredJob, reason: string, attempts: readonly FailedAttempt[]): void;
 }
 
@@ -191,7 +186,7 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
     async finished(job, attempt, manifest, usage) {
       const found = store.task(job.task);
       if (found === undefined || !job.isCurrent) return 'refused';
-      if (isEnded(job.state)) return isOwnEnd(job, attempt) ? 'ok' : 'refused';
+      if (isEnded(job.state)) return isOwnEnd(job, attempt) ? { events: job.events } : 'refused';
       const read = await report(job, attempt, manifest);
       const fault =
         read === undefined ? { code: CODES.badReport, why: '' } : faultOf(read, found, job, manifest);
@@ -214,8 +209,9 @@ export function createJobEnds(options: JobEndOptions): JobEnds {
         (wanted) => wanted.isMoved && manifest.some(({ name }) => name === wanted.name),
       );
       const state = isMoved ? 'transferring' : 'finished';
-      store.change(job.id, { state, isAccepted: true, attempt, endSeconds: nowSeconds() });
-      return 'ok';
+      const { events } = read;
+      store.change(job.id, { state, isAccepted: true, attempt, events, endSeconds: nowSeconds() });
+      return { events };
     },
     failed(job, reason, attempts) {
       if (isEnded(job.state)) return;

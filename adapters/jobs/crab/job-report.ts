@@ -1,9 +1,11 @@
+import { MAX_EVENTS } from '../job-adapter.ts';
 import { isObject } from './rest-answer.ts';
 
 /** Largest report that is read at all. */
 export const MAX_REPORT_BYTES = 10 * 1024 * 1024;
 const MAX_NESTING = 32;
 const MAX_OUTPUTS = 64;
+const MAX_SOURCES = 10_000;
 const MAX_RUNS = 1000;
 const MAX_LUMIS = 10_000;
 const MAX_MESSAGE = 400;
@@ -26,7 +28,7 @@ export interface JobReport {
   readonly exitCode: number;
   readonly message: string;
   readonly outputs: readonly ReportedOutput[];
-  /** Events of all EDM files together. */
+  /** Events that it read; of a job that makes its own, those of the output that has most, since each output is of the same ones. */
   readonly events: number;
 }
 
@@ -43,8 +45,18 @@ export function readReport(bytes: Uint8Array): JobReport | undefined {
     exitCode,
     message: lineOf(report['exitMsg']),
     outputs,
-    events: outputs.reduce((sum, { kind, events }) => sum + (kind === 'EDM' ? events : 0), 0),
+    events: Math.min(MAX_EVENTS, eventsRead(report) || Math.max(0, ...outputs.map(({ events }) => events))),
   };
+}
+
+/** Of primary files: a secondary one has the same events again. */
+function eventsRead(report: Readonly<Record<string, unknown>>): number {
+  const { source } = inside(inside(inside(report, 'steps'), 'cmsRun'), 'input');
+  const entries: readonly unknown[] = Array.isArray(source) ? source.slice(0, MAX_SOURCES) : [];
+  return entries
+    .filter(isObject)
+    .filter(({ input_type: type }) => type === 'primaryFiles')
+    .reduce((sum, { events }) => sum + countOf(events), 0);
 }
 
 function parsed(bytes: Uint8Array): unknown {

@@ -40,4 +40,5 @@ export const TASKS_MIGRATIONS: readonly string[] = [
    CREATE INDEX job_unfinished ON job (task) WHERE is_current = 1 AND state NOT IN ('finished', 'failed', 'killed');
    CREATE INDEX job_unwanted ON job (id) WHERE is_unwanted = 1;
    CREATE INDEX job_moving ON job (task) WHERE state = 'transferring';`,
+  'ALTER TABLE job ADD COLUMN events INTEGER NOT NULL DEFAULT 0;',
 ];

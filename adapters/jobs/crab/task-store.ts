@@ -45,6 +45,8 @@ export interface StoredJob {
   readonly bounds: Bounds;
   /** When its result was first told to CRAB, Unix time in seconds; 0 before. */
   readonly toldSeconds: number;
+  /** Of its result, by its own report; 0 before. */
+  readonly events: number;
   readonly submitSeconds: number;
   readonly startSeconds: number;
   readonly endSeconds: number;
@@ -61,6 +63,7 @@ export interface JobChange {
   readonly isUnwanted?: boolean;
   readonly attempt?: number;
   readonly toldSeconds?: number;
+  readonly events?: number;
   readonly submitSeconds?: number;
   readonly startSeconds?: number;
   readonly endSeconds?: number;
@@ -419,6 +422,7 @@ function jobOf(row: Row | undefined): StoredJob | undefined {
     attempt: number(row, 'attempt'),
     bounds: { wallSeconds: number(row, 'wall_s'), memoryMiB: number(row, 'memory_mib') },
     toldSeconds: number(row, 'told_s'),
+    events: number(row, 'events'),
     submitSeconds: number(row, 'submit_s'),
     startSeconds: number(row, 'start_s'),
     endSeconds: number(row, 'end_s'),

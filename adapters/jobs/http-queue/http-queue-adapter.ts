@@ -1,5 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
-import type { JobAdapter, Work } from '../job-adapter.ts';
+import type { Finished, JobAdapter, Work } from '../job-adapter.ts';
 import type { CreateFrameworkAdapter } from '../kit/framework-adapter.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { type Beat, createHeartbeats } from '../kit/heartbeats.ts';
@@ -21,9 +21,9 @@ type End = Readonly<Record<string, unknown>> & { readonly attempt: number; reado
 
 /** Speaks to a plain HTTP queue (docs/http-queue.md); what is not its own wire is the kit's. */
 export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
-  const { clock, log, name, settings, http, ceiling, refused, bridge } = parts;
+  const { clock, log, name, settings, http, ceiling, refused, accepted, bridge } = parts;
   const inputs = bridge && createInputStore(bridge);
-  const handed = createHandedJobs({ clock, maxUnfinished: () => ceiling.current().jobs });
+  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
   const hearts = createHeartbeats({ clock, log, everyMs: BEAT_MS, silentMs: SILENT_MS, batch: BEATS, beat });
   /** Queues of which somebody may have taken jobs without hearing of it: an answer was lost, or another process took them. */
   const unsure = new Set(Object.keys(settings.queues));
@@ -92,7 +92,7 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
       throw new CoPilotError('UNREACHABLE', 'the queue left jobs out');
   }
 
-  async function end(ref: QueueRef, how: End): Promise<'ok' | 'refused'> {
+  async function end(ref: QueueRef, how: End): Promise<Finished> {
     const body = { id: ref.id, try: ref.try, worker: name, ...how };
     const ended = await askQueue(http, { path: '/v1/end', body }, ANSWERS.ended);
     const isOurs = ended.id === ref.id && ended.try === ref.try;
@@ -101,7 +101,8 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
     if (!isOurs || !isDone) throw new CoPilotError('UNREACHABLE', 'the queue says yes to something else');
     handed.end(idOf(ref));
     hearts.ended(idOf(ref), Infinity);
-    return ended.answer;
+    const { answer, events } = ended;
+    return answer === 'ok' && typeof events === 'number' ? { events } : answer;
   }
 
   /** Nothing where the job is over: news of it come late. */

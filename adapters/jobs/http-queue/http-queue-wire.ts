@@ -20,6 +20,8 @@ interface Ended extends QueueRef {
   readonly state: 'finished' | 'failed' | 'cancelled';
   readonly attempt: number;
   readonly answer: 'ok' | 'refused';
+  /** Of the job, where the queue counts them. */
+  readonly events?: unknown;
 }
 
 interface Held {

@@ -8,6 +8,7 @@ import { type AnswerAsk, connectAdapter } from '../../adapter-program.ts';
 import { meteredAnswers } from '../../ask-metrics.ts';
 import { openTrust, TRUST_FILE } from '../../trust.ts';
 import { answerJobItem } from '../serve.ts';
+import { ACCEPTED_FILE, openAcceptedJobs } from './accepted-jobs.ts';
 import { openCeiling } from './ceiling.ts';
 import { type CredentialFiles, openCredentialFiles } from './credential-files.ts';
 import type { CreateFrameworkAdapter, FrameworkAdapter, FrameworkParts } from './framework-adapter.ts';
@@ -101,6 +102,8 @@ async function partsOf(
   ends.push(() => ceiling.stop());
   const refused = await openRefusedJobs(join(directory, REFUSED_FILE), { clock, log });
   ends.push(() => refused.settled());
+  const accepted = await openAcceptedJobs(join(directory, ACCEPTED_FILE), log);
+  ends.push(() => accepted.settled());
   const { caFile } = settings.credential;
   const openHttp = async (url: string): Promise<FrameworkHttp> => {
     const http = await createFrameworkHttp({
@@ -119,7 +122,20 @@ async function partsOf(
     return http;
   };
   const http = await openHttp(settings.url);
-  return { clock, random, log, name, settings, http, openHttp, credential, ceiling, refused, bridge };
+  return {
+    clock,
+    random,
+    log,
+    name,
+    settings,
+    http,
+    openHttp,
+    credential,
+    ceiling,
+    refused,
+    accepted,
+    bridge,
+  };
 }
 
 function countedParts(answer: AnswerAsk, metrics: Metrics<FrameworkMetric>): AnswerAsk {

@@ -1,5 +1,6 @@
 import type { Clock, Log, Random } from '../../../protocol/runtime/runtime.ts';
 import type { JobAdapter } from '../job-adapter.ts';
+import type { AcceptedJobs } from './accepted-jobs.ts';
 import type { BridgeAccess } from './bridge-access.ts';
 import type { CeilingFile } from './ceiling.ts';
 import type { CredentialFiles } from './credential-files.ts';
@@ -32,6 +33,8 @@ export interface FrameworkParts {
   readonly ceiling: CeilingFile;
   /** Jobs that are never handed over are noted there, for their owners' questions. */
   readonly refused: RefusedJobs;
+  /** Jobs that a broker has count against the ceiling after a restart too. */
+  readonly accepted: AcceptedJobs;
   /** Undefined where the adapter is not told of the Data Bridge. */
   readonly bridge: BridgeAccess | undefined;
 }

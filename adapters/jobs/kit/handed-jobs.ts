@@ -1,13 +1,14 @@
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import { fitting, MAX_FETCH_JOBS } from '../fetch-bound.ts';
 import type { Fetched, NewJob } from '../job-adapter.ts';
+import type { AcceptedJobs } from './accepted-jobs.ts';
 
 /** How long a job that was handed over waits to be named as accepted before it is handed over again. */
 const HAND_AGAIN_MS = 10_000;
 
 /**
- * Jobs that were taken from a framework and that no broker has named as accepted, and how many are with us in all. Lives in memory:
- * after a restart the framework lists the former, and the broker speaks of the latter.
+ * Jobs that were taken from a framework and that no broker has named as accepted, and how many are with us in all. After a restart the
+ * framework lists the former, and the broker speaks of the latter; until it does, they count as those of before.
  */
 export interface HandedJobs {
   /**
@@ -45,12 +46,16 @@ export interface HandedJobsOptions {
   readonly maxWaiting?: number;
   /** Jobs that may be with us: the adapter's ceiling. */
   readonly maxUnfinished?: () => number;
+  /** Where those that a broker has are noted for the next process; without it that one does not count them. */
+  readonly accepted?: AcceptedJobs;
   /** Ids that are remembered beside those that wait; the one mentioned longest ago is forgotten first, and would be handed over again at most. */
   readonly maxKnown?: number;
 }
 
 const MAX_WAITING = 1024;
 const MAX_KNOWN = 200_000;
+/** A job of before that nobody speaks of for so long is no broker's any more. */
+const SILENT_MS = 86_400_000;
 
 interface Waiting {
   readonly job: NewJob;
@@ -63,6 +68,9 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
   const { clock, maxWaiting = MAX_WAITING, maxKnown = MAX_KNOWN, maxUnfinished = () => Infinity } = options;
   const waiting = new Map<string, Waiting>();
   const known = new Map<string, 'accepted' | 'ended'>();
+  /** With a broker when this process began, and not spoken of since. */
+  const before = new Set(options.accepted?.ids());
+  const beganMs = clock.monotonicMs();
   let accepted = 0;
 
   const inQueue = (queue: string): readonly Waiting[] =>
@@ -70,7 +78,9 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
   const isKnown = (id: string): boolean => waiting.has(id) || known.has(id);
   const isDue = ({ handedMs }: Waiting): boolean =>
     handedMs === undefined || clock.monotonicMs() - handedMs >= HAND_AGAIN_MS;
+  const note = (id: string, isAccepted: boolean): void => options.accepted?.note(id, isAccepted);
   const forget = (id: string): void => {
+    before.delete(id);
     if (known.get(id) === 'accepted') accepted--;
     known.delete(id);
     waiting.delete(id);
@@ -80,16 +90,27 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     forget(id);
     known.set(id, as);
     if (as === 'accepted') accepted++;
+    note(id, as === 'accepted');
     if (known.size <= maxKnown) return;
     const [oldest] = known.keys();
-    if (oldest !== undefined) forget(oldest);
+    if (oldest !== undefined) drop(oldest);
   };
-  const unfinished = (): number => waiting.size + accepted;
+  const drop = (id: string): void => {
+    forget(id);
+    note(id, false);
+  };
+  const ofBefore = (): number => {
+    if (clock.monotonicMs() - beganMs >= SILENT_MS) for (const id of before) drop(id);
+    return before.size;
+  };
+  const unfinished = (): number => waiting.size + accepted + ofBefore();
 
   return {
     offer(queue, jobs) {
       let taken = 0;
       for (const job of jobs) {
+        // Its framework still gives it out: whether a broker has it, is asked again.
+        if (before.has(job.job)) drop(job.job);
         if (isKnown(job.job) || waiting.size >= maxWaiting || unfinished() >= maxUnfinished()) continue;
         waiting.set(job.job, { job, queue, handedMs: undefined });
         taken++;
@@ -106,7 +127,7 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
       for (const id of ids) if (known.get(id) !== 'ended') remember(id, 'accepted');
     },
     end: (id) => remember(id, 'ended'),
-    drop: forget,
+    drop,
     wanted(queue, max) {
       const lacking = Math.min(max, MAX_FETCH_JOBS) - inQueue(queue).length;
       return Math.max(0, Math.min(lacking, maxWaiting - waiting.size, maxUnfinished() - unfinished()));

@@ -124,7 +124,7 @@ function statusOf(id: number, status = '', attempt = ''): JobStatus {
 
 /** The same as in API v1, in camel case; every value is a text. */
 function fieldsOf(update: JobUpdate, scheduler: string): Readonly<Record<string, string>> {
-  const { outcome, report, log, cpuSeconds, maxMemoryKiB, endMs } = update;
+  const { outcome, report, log, cpuSeconds, maxMemoryKiB, events, endMs } = update;
   return {
     jobId: String(update.id),
     state: update.status,
@@ -144,6 +144,7 @@ function fieldsOf(update: JobUpdate, scheduler: string): Readonly<Record<string,
       cpuConsumptionUnit: 's',
     }),
     ...(maxMemoryKiB !== undefined && { maxRSS: String(Math.round(maxMemoryKiB)) }),
+    ...(events !== undefined && { nEvents: String(events) }),
     ...(endMs !== undefined && { endTime: timeText(endMs) }),
   };
 }

@@ -193,7 +193,7 @@ function statusIn(data: readonly unknown[], id: number): JobStatus {
 
 /** The arguments of `update_job`. Ints are ints: a float where an int belongs is refused. */
 function argumentsOf(update: JobUpdate, scheduler: string): object {
-  const { outcome, report, log, cpuSeconds, maxMemoryKiB, endMs } = update;
+  const { outcome, report, log, cpuSeconds, maxMemoryKiB, events, endMs } = update;
   return {
     job_id: update.id,
     job_status: update.status,
@@ -213,6 +213,7 @@ function argumentsOf(update: JobUpdate, scheduler: string): object {
       cpu_consumption_unit: 's',
     }),
     ...(maxMemoryKiB !== undefined && { max_rss: Math.round(maxMemoryKiB) }),
+    ...(events !== undefined && { n_events: events }),
     ...(endMs !== undefined && { end_time: timeText(endMs) }),
   };
 }

@@ -2,6 +2,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { OpParts, Part } from '../../../protocol/generated/types.ts';
 import { jobOfRange, isRangeId } from './event-range.ts';
 import type { JobState } from './job-state.ts';
+import type { EventCount } from './event-count.ts';
 import type { EventJob, EventRange, PandaClient } from './panda-client.ts';
 
 /** Hands out the event ranges of jobs, one at a time, so that whoever is lost loses one. */
@@ -22,7 +23,7 @@ interface Held {
   readonly ranges: readonly EventRange[];
 }
 
-export function createEventParts(client: PandaClient): EventParts {
+export function createEventParts(client: PandaClient, count: EventCount): EventParts {
   const held = new Map<string, Held>();
   const keep = (job: string, next: Held): void => {
     held.delete(job);
@@ -34,16 +35,18 @@ export function createEventParts(client: PandaClient): EventParts {
   /** Asked again, it is the same range: a lost answer loses none. Another attempt has none of those before it. */
   async function take(job: string, attempt: number, of: EventJob): Promise<readonly Part[]> {
     const known = held.get(job);
-    if (known?.attempt === attempt && known.ranges.length > 0) return known.ranges;
+    if (known?.attempt === attempt && known.ranges.length > 0) return known.ranges.map(partOf);
     const ranges = await client.takeRanges(of, RANGES_AT_ONCE);
     keep(job, { attempt, ranges });
-    return ranges;
+    for (const range of ranges) await count.took(job, range);
+    return ranges.map(partOf);
   }
 
   async function finish(job: string, of: EventJob, named: readonly string[]): Promise<readonly Part[]> {
     const strange = named.find((id) => !isRangeId(id) || jobOfRange(id) !== of.id);
     if (strange !== undefined) throw new CoPilotError('NOT_FOUND', 'a part is none of this job');
     const done = named.length === 0 ? new Set<string>() : await client.finishRanges(of, named);
+    await count.finished(job, done);
     const known = held.get(job);
     if (known !== undefined)
       keep(job, { ...known, ranges: known.ranges.filter(({ id }) => !named.includes(id)) });
@@ -61,4 +64,8 @@ export function createEventParts(client: PandaClient): EventParts {
     },
     forget: (job) => void held.delete(job),
   };
+}
+
+function partOf({ id, body }: EventRange): Part {
+  return { id, body };
 }

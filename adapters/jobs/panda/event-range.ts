@@ -1,5 +1,6 @@
 import { parseJson } from '../../../protocol/parse-json.ts';
-import { isFields, isList } from './answer-reader.ts';
+import { MAX_EVENTS } from '../job-adapter.ts';
+import { type Fields, isFields, isList } from './answer-reader.ts';
 import type { EventRange } from './panda-client.ts';
 
 /** As PanDA makes them: task, job, file, process, attempt. */
@@ -13,8 +14,15 @@ export function rangesOf(data: unknown): readonly EventRange[] {
   return (isList(list) ? list : []).slice(0, MAX_RANGES).flatMap((entry) => {
     const id = isFields(entry) ? entry['eventRangeID'] : undefined;
     const body = JSON.stringify(entry);
-    return typeof id === 'string' && isRangeId(id) && body.length <= MAX_BODY ? [{ id, body }] : [];
+    if (typeof id !== 'string' || !isRangeId(id) || body.length > MAX_BODY) return [];
+    return [{ id, body, events: isFields(entry) ? eventsOf(entry) : 1 }];
   });
+}
+
+/** From the first to the last; 1 where that is no number of events. */
+function eventsOf({ startEvent, lastEvent }: Fields): number {
+  const events = Number(lastEvent) - Number(startEvent) + 1;
+  return Number.isInteger(events) && events > 0 && events <= MAX_EVENTS ? events : 1;
 }
 
 export function isRangeId(text: string): boolean {

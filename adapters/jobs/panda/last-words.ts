@@ -22,6 +22,8 @@ export interface FinishedJob {
   readonly state: JobState;
   readonly manifest: readonly StoredFile[];
   readonly usage: Usage;
+  /** Of how many events the job was; undefined where nobody knows. */
+  readonly events: number | undefined;
   readonly final: PilotFinal | undefined;
 }
 
@@ -48,7 +50,7 @@ interface LastWord extends Used {
   readonly log?: string;
 }
 
-type Used = Pick<JobUpdate, 'cpuSeconds' | 'maxMemoryKiB'>;
+type Used = Pick<JobUpdate, 'cpuSeconds' | 'maxMemoryKiB' | 'events'>;
 
 const MAX_LOG = 1024;
 const WELL: PandaOutcome = { pilotErrorCode: 0, pilotErrorDiag: '', transExitCode: 0 };
@@ -63,10 +65,10 @@ export function createLastWords({ clock, scheduler, place, update, status }: Las
   }
 
   return {
-    async finished({ result, state, manifest, usage, final }) {
+    async finished({ result, state, manifest, usage, events, final }) {
       const isFailed = final?.status === 'failed';
       const report = outputReport(isFailed ? onlyLog(state, manifest) : state, manifest, place, result);
-      const used = usedOf(usage);
+      const used = { ...usedOf(usage), ...(events !== undefined && { events }) };
       if (report.kind !== 'report') {
         const error = report.kind === 'empty' ? PILOT_ERRORS.emptyOutput : PILOT_ERRORS.missingOutput;
         await say(state, { status: 'failed', outcome: outcomeFor(error, report.lfn), ...used });

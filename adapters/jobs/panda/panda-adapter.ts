@@ -6,14 +6,17 @@ import type { FrameworkHttp } from '../kit/framework-http.ts';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import { createInputStore } from '../kit/input-store.ts';
 import type { JobJournal } from '../kit/job-journal.ts';
+import { repeatEvery } from '../kit/repeat-every.ts';
 import { createBatches } from './batches.ts';
 import { createLegacyClient } from './client-legacy.ts';
 import { createV1Client } from './client-v1.ts';
+import { createEventCount, type EventCount } from './event-count.ts';
 import { createEventParts, type EventParts } from './event-parts.ts';
 import { createIdentityCheck, type IdentityCheck } from './identity-check.ts';
 import { createInputFetcher, noStore } from './input-fetcher.ts';
 import { type InputLines, openInputLines } from './input-lines.ts';
 import { createIntake, type Intake } from './intake.ts';
+import type { JobNotes } from './job-notes.ts';
 import { decodeState, type JobState } from './job-state.ts';
 import { createLastWords, type LastWords } from './last-words.ts';
 import { createLiveJobs, type LiveJobs, NO_RESULT } from './live-jobs.ts';
@@ -24,6 +27,9 @@ import type { TakenJob } from './taken-job.ts';
 
 /** How often it is said again that jobs may wait. */
 const REMIND_MS = 30_000;
+const DAY_MS = 86_400_000;
+/** Longer than any job that a broker may still ask about. */
+const NOTES_MS = 30 * DAY_MS;
 
 /** What the broker is told unasked. */
 interface Voice {
@@ -48,6 +54,7 @@ interface Built {
 export async function createPandaAdapter(
   parts: FrameworkParts,
   journal: JobJournal<TakenJob>,
+  notes: JobNotes,
 ): Promise<FrameworkAdapter> {
   const { clock, log, name, settings } = parts;
   const options = readOptions(settings, name);
@@ -57,8 +64,13 @@ export async function createPandaAdapter(
     available: (queue) => handler?.({ kind: 'available', queue, count: 1 }),
     kill: (job) => handler?.({ kind: 'kill', job, reason: 'PanDA wants it ended' }),
   };
-  const built = build(parts, { options, journal, voice });
+  const count = createEventCount(notes);
+  const built = build(parts, { options, journal, count, voice });
   const { identity, live, intake, words, pilots, events, lines, update, unfinished } = built;
+  const stopForgetting = repeatEvery(
+    { clock, log, everyMs: DAY_MS, failure: 'notes of old jobs were not removed' },
+    () => notes.forgetBefore(clock.wallMs() - NOTES_MS),
+  );
 
   /** News of a job. Undefined for what is none of ours, or over. */
   const hear = (job: string, state: string): JobState | undefined => {
@@ -116,9 +128,12 @@ export async function createPandaAdapter(
       if (known === undefined || (live.endOf(job) ?? attempt) !== attempt) return 'refused';
       const result = { job, attempt };
       const final = pilots.final(job, attempt);
-      const answer = await words.finished({ result, state: known, manifest, usage, final });
+      // No other job says anything of its events.
+      const saysEvents = known.takesEvents || known.members !== undefined;
+      const events = saysEvents ? await count.of(job, attempt) : undefined;
+      const answer = await words.finished({ result, state: known, manifest, usage, events, final });
       end(job, answer === 'ok' ? attempt : NO_RESULT);
-      return answer;
+      return answer === 'refused' || events === undefined ? answer : { events };
     },
     async failed(job, outcome, reason, attempts, state) {
       // A job that the broker had no use for comes back without a state.
@@ -142,6 +157,7 @@ export async function createPandaAdapter(
     unfinished,
     async stop() {
       reminder?.();
+      await stopForgetting();
       intake.stop();
       lines.stop();
       await live.stop();
@@ -157,12 +173,18 @@ function requireState(text: string): JobState {
 }
 
 function build(
-  { clock, log, settings, http, ceiling, refused, bridge, credential }: FrameworkParts,
+  { clock, log, settings, http, ceiling, refused, accepted, bridge, credential }: FrameworkParts,
   {
     options,
     journal,
+    count,
     voice,
-  }: { readonly options: PandaOptions; readonly journal: JobJournal<TakenJob>; readonly voice: Voice },
+  }: {
+    readonly options: PandaOptions;
+    readonly journal: JobJournal<TakenJob>;
+    readonly count: EventCount;
+    readonly voice: Voice;
+  },
 ): Built {
   const { scheduler } = options;
   const client = clientOf(options, http);
@@ -179,7 +201,7 @@ function build(
   const update = (one: JobUpdate): Promise<Heard> => updates.ask(one);
   const status = (id: number): Promise<JobStatus> => statuses.ask(id);
   const lines = openInputLines({ settings, credential, clock }, options.maxInputBytes);
-  const handed = createHandedJobs({ clock, maxUnfinished: () => ceiling.current().jobs });
+  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
   const live = createLiveJobs({
     clock,
     log,
@@ -220,6 +242,7 @@ function build(
     },
     status,
     resourceTypes: () => client.resourceTypes(),
+    count,
   });
   return {
     identity: createIdentityCheck({ client, clock, log }),
@@ -227,7 +250,7 @@ function build(
     intake,
     words: createLastWords({ clock, scheduler, place: options, update, status }),
     pilots,
-    events: createEventParts(client),
+    events: createEventParts(client, count),
     lines,
     update,
     unfinished: () => handed.unfinished(),

@@ -21,6 +21,7 @@ export interface JobUpdate {
   readonly log?: string;
   readonly cpuSeconds?: number;
   readonly maxMemoryKiB?: number;
+  readonly events?: number;
   readonly endMs?: number;
 }
 
@@ -41,6 +42,8 @@ export interface JobStatus {
 export interface EventRange {
   readonly id: string;
   readonly body: string;
+  /** How many it is of. */
+  readonly events: number;
 }
 
 /** Which job's events. */

@@ -1,4 +1,5 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
+import type { EventCount } from './event-count.ts';
 import type { JobState } from './job-state.ts';
 import type { PandaOutcome } from './outcome.ts';
 import type { Json } from './panda-job.ts';
@@ -11,6 +12,8 @@ export interface PilotFinal {
   readonly status: 'finished' | 'failed';
   readonly outcome: PandaOutcome;
   readonly log: string;
+  /** Of how many events it says that its job was. */
+  readonly events: number | undefined;
 }
 
 /** Serves the pilots that run inside jobs: each the job of its own lease, and nothing else. */
@@ -32,6 +35,8 @@ export interface PilotDeskOptions {
   readonly beat: (lease: PilotLease) => Promise<Heard>;
   readonly status: (id: number) => Promise<JobStatus>;
   readonly resourceTypes: () => Promise<Json>;
+  /** What a pilot says of its events is to outlive this process. */
+  readonly count: Pick<EventCount, 'said'>;
 }
 
 const STATES = new Set(['starting', 'running', 'holding', 'transferring', 'finished', 'failed']);
@@ -74,7 +79,9 @@ export function createPilotDesk(options: PilotDeskOptions): PilotDesk {
         Number(attemptNr) === lease.state.attempt;
       if (!isOurs) return { StatusCode: 0, command: 'tobekilled' };
       if (status === 'finished' || status === 'failed') {
-        keep(lease.job, lease.attempt, finalIn(status, fields));
+        const final = finalIn(status, fields);
+        if (final.events !== undefined) await options.count.said(lease.job, lease.attempt, final.events);
+        keep(lease.job, lease.attempt, final);
         return { StatusCode: 0, command: 'NULL' };
       }
       const heard = await options.beat(lease);
@@ -131,6 +138,7 @@ function finalIn(status: 'finished' | 'failed', fields: PilotCall['fields']): Pi
       transExitCode: number('transExitCode'),
     },
     log: printable(fields['pilotLog'] ?? '', MAX_LOG),
+    events: /^\d{1,9}$/u.test(fields['nEvents'] ?? '') ? Number(fields['nEvents']) : undefined,
   };
 }
 

@@ -27,6 +27,8 @@ export interface BrokerHand {
   released(job: NewJob, attempt: number): Promise<Came>;
   finished(job: NewJob, attempt: number): Promise<Came>;
   failed(job: NewJob, outcome: 'failed' | 'cancelled', reason: string, state?: string): Promise<Came>;
+  /** Of how many events the last result was, as it was answered; undefined where that was not said. */
+  events(): number | undefined;
   /** What the adapter said unasked since the last look. */
   heard(): readonly Work[];
   /** Every answer and every message so far. */
@@ -37,6 +39,7 @@ export function createBrokerHand(fixture: FrameworkFixture): BrokerHand {
   const lines: string[] = [];
   let heard: Work[] = [];
   let item = 0;
+  let events: number | undefined;
   const listening = new WeakSet<object>();
 
   /** An adapter that was opened again has no handler yet. */
@@ -60,6 +63,8 @@ export function createBrokerHand(fixture: FrameworkFixture): BrokerHand {
   };
   const tell = async (body: Unnumbered): Promise<Came> => {
     const answer = await ask(body);
+    if (answer.result === 'ok' && body.op !== 'finished') expect(answer).not.toHaveProperty('events');
+    events = answer.result === 'ok' ? answer.events : undefined;
     if (answer.result === 'ok') return 'ok';
     return answer.result === 'refused' && answer.code === 'RESULT_REFUSED' ? 'refused' : 'again';
   };
@@ -97,6 +102,7 @@ export function createBrokerHand(fixture: FrameworkFixture): BrokerHand {
         reason,
         attempts: [{ attempt: 1, reason, logTail: 'the end of the log', exit: { kind: 'exited', code: 3 } }],
       }),
+    events: () => events,
     heard() {
       const since = heard;
       heard = [];

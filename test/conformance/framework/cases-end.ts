@@ -27,6 +27,20 @@ export const END_CASES: readonly FrameworkCase[] = [
     },
   },
   {
+    title: 'says of how many events a job was, the same when it is told again and after a restart',
+    async play({ fixture, broker }) {
+      const [ref] = await fixture.submit(1);
+      const job = await broker.accepted();
+      await broker.started(job, 1);
+      const wanted = fixture.events?.(ref!);
+      for (const again of [async () => undefined, async () => undefined, () => fixture.reopen()]) {
+        await again();
+        expect(await broker.finished(job, 1)).toBe('ok');
+        expect(broker.events()).toBe(wanted);
+      }
+    },
+  },
+  {
     title: 'I3 keeps the first result against another attempt and a late failure',
     async play({ fixture, broker }) {
       const [ref] = await fixture.submit(1);

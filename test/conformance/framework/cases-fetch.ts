@@ -73,6 +73,24 @@ export const FETCH_CASES: readonly FrameworkCase[] = [
     },
   },
   {
+    title: 'counts what a broker has against its ceiling after a restart too, before the broker speaks of it',
+    opening: { jobs: 3 },
+    async play({ fixture, broker }) {
+      await fixture.submit(6);
+      const jobs = await broker.fetch(9);
+      await broker.fetch(
+        9,
+        jobs.map(({ job }) => job),
+      );
+      await fixture.reopen();
+      await broker.fetch(9);
+      expect(await fixture.taken()).toBe(3);
+      expect(await broker.finished(jobs[0]!, 1)).toBe('ok');
+      await broker.fetch(9);
+      expect(await fixture.taken()).toBe(3);
+    },
+  },
+  {
     title: 'hands over again after 10 s what nobody accepted, and not sooner',
     async play({ fixture, broker }) {
       await fixture.submit(1);

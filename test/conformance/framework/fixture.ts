@@ -36,6 +36,8 @@ export interface FrameworkFixture {
   state(ref: string): Promise<FrameworkState>;
   /** What the framework's user reads of why a job ended. */
   reason(ref: string): Promise<string>;
+  /** Of how many events a submitted job is; where the framework has that of no job, it is not there. */
+  events?(ref: string): number;
   /** What the adapter noted of jobs that it refused. */
   refused(): Promise<readonly RefusedJob[]>;
   /** How many jobs the framework counts as with us, and not ended. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { openAcceptedJobs } from '../../../adapters/jobs/kit/accepted-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkParts } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -45,8 +46,8 @@ export interface Reached {
   renew(token: string): Promise<void>;
   /** What the fixture shows of all this. */
   readonly shown: Pick<FrameworkFixture, 'refused' | 'jumpWall' | 'timers' | 'written'>;
-  /** Ends what reads files; calls end by `http`. */
-  stop(): void;
+  /** Ends what reads files, after what is being written; calls end by `http`. */
+  stop(): Promise<void>;
 }
 
 const BOUNDS = { timeoutMs: 60_000, maxAnswerBytes: 16 * 1024 * 1024 };
@@ -76,6 +77,7 @@ export async function openGround(name: string): Promise<FixtureGround> {
     const ceiling = await openCeiling(ceilingFile, around);
     const refusedFile = join(directory, 'refused.jsonl');
     const refused = await openRefusedJobs(refusedFile, around);
+    const accepted = await openAcceptedJobs(join(directory, 'accepted-jobs.txt'), log);
     const http = countedHttp(await createFrameworkHttp({ url, credential, ...BOUNDS, clock: ownClock }));
     let timers = createCountingClock(ownClock);
     return {
@@ -93,6 +95,7 @@ export async function openGround(name: string): Promise<FixtureGround> {
           credential,
           ceiling,
           refused,
+          accepted,
           bridge: undefined,
           ...more,
         };
@@ -115,9 +118,10 @@ export async function openGround(name: string): Promise<FixtureGround> {
         timers: () => timers.pending(),
         written: () => lines.join('\n'),
       },
-      stop() {
+      async stop() {
         credential.stop();
         ceiling.stop();
+        await accepted.settled();
       },
     };
   }

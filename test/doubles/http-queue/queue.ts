@@ -105,6 +105,7 @@ export function createHttpQueue(clock: Clock): HttpQueue {
     state: job.state,
     attempt: job.attempt,
     answer,
+    ...(answer === 'ok' && job.said['events'] !== undefined && { events: job.said['events'] }),
   });
   const outcomeOf = (job: QueuedJob, outcome: WireEnd['outcome']): JobState => {
     if (job.unwanted) return 'cancelled';

@@ -109,6 +109,7 @@ const TWINS: Readonly<Record<string, string>> = {
   batchID: 'batch_id',
   coreCount: 'core_count',
   cpuConsumptionTime: 'cpu_consumption_time',
+  nEvents: 'n_events',
   pilotTiming: 'pilot_timing',
   pilotID: 'pilot_id',
   pilotLog: 'pilot_log',

@@ -6,6 +6,7 @@ interface Range {
   readonly id: string;
   readonly job: number;
   readonly event: number;
+  readonly last: number;
   state: RangeState;
 }
 
@@ -15,14 +16,16 @@ const MAX_BAD_EVENT = 100_000;
 /** What became of one item of an update: stored, refused, or of no interest. */
 export type Stored = boolean | null;
 
-/** The event ranges of all jobs, each of one event. */
+/** The event ranges of all jobs, each of as many events as its job's ranges are. */
 export class EventTable {
   readonly #ranges = new Map<string, Range>();
 
-  open(job: number, task: number, events: number): void {
-    for (let event = 1; event <= events; event++) {
+  /** The last range has what is left. */
+  open(job: number, task: number, events: number, inRange: number): void {
+    for (let event = 1; event <= events; event += inRange) {
       const id = `${task}-${job}-7001-${event}-1`;
-      this.#ranges.set(id, { id, job, event, state: 'ready' });
+      const last = Math.min(events, event + inRange - 1);
+      this.#ranges.set(id, { id, job, event, last, state: 'ready' });
     }
   }
 
@@ -30,11 +33,11 @@ export class EventTable {
     const ready = this.of(job).filter((range) => range.state === 'ready');
     return ready.slice(0, count).map((range) => {
       range.state = 'sent';
-      const { id, event } = range;
+      const { id, event, last } = range;
       return {
         eventRangeID: id,
         startEvent: event,
-        lastEvent: event,
+        lastEvent: last,
         LFN: 'events.root',
         GUID: '0e8f2a64-6d3c-4a4e-9f0d-3b8c5d7e9a10',
         scope: 'user.cp',

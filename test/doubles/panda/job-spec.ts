@@ -37,6 +37,7 @@ export interface PandaSpec {
   readonly files: readonly PandaFile[];
   /** Events in ranges of one; undefined: no event service. */
   readonly events: number | undefined;
+  readonly eventsInRange: number;
   /** Members that the answer to a pilot has besides, or instead: secrets, flags, hostile values. */
   readonly extra: Readonly<Record<string, Json>>;
 }
@@ -79,6 +80,7 @@ export function completeJob(wanted: WantedJob, number: number): PandaSpec {
     cores: 1,
     taskId: undefined,
     events: undefined,
+    eventsInRange: 1,
     extra: {},
     ...rest,
     name,

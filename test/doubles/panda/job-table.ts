@@ -151,7 +151,8 @@ export class JobTable {
       reports: 0,
     };
     this.#jobs.set(id, job);
-    if (job.spec.events !== undefined) this.events.open(id, job.spec.taskId ?? 0, job.spec.events);
+    if (job.spec.events !== undefined)
+      this.events.open(id, job.spec.taskId ?? 0, job.spec.events, job.spec.eventsInRange);
     return job;
   }
 

@@ -11,6 +11,7 @@ import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
@@ -91,6 +92,7 @@ describe('certificates of CRAB and CMS@home', () => {
       credential,
       ceiling,
       refused,
+      accepted: deafAccepted,
       bridge,
     };
     const adapter = await createCmsAtHomeAdapter(
@@ -148,6 +150,7 @@ describe('certificates of CRAB and CMS@home', () => {
       http: await openHttp(),
       credential,
       ceiling,
+      accepted: deafAccepted,
     };
     await expect(
       createCmsAtHomeAdapter(

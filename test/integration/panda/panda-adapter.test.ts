@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Finished } from '../../../adapters/jobs/job-adapter.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { newJobFault } from '../../../adapters/jobs/new-job.ts';
 import { PAYLOAD_WRAPPER } from '../../../adapters/jobs/panda/payload-wrapper.ts';
@@ -157,8 +158,7 @@ describe('whatever is repeated, late, or lost', () => {
     const [id = 0] = panda.submit({});
     const job = await accepted();
     panda.setFaults({ lostAnswers: 1, methods: ['update_job'] });
-    const finish = (): Promise<'ok' | 'refused'> =>
-      adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
+    const finish = (): Promise<Finished> => adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
     await expect(finish()).rejects.toMatchObject({ code: 'UNREACHABLE' });
     expect(await finish()).toBe('ok');
     expect(await finish()).toBe('ok');

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { AGENT, openWorld, type World, type WorldOptions } from './panda-world.ts';
+import { AGENT, openWorld, outputsOf, USAGE, type World, type WorldOptions } from './panda-world.ts';
 
 const open: (() => Promise<void>)[] = [];
 async function world(options?: WorldOptions): Promise<World> {
@@ -14,16 +14,17 @@ afterEach(async () => {
 describe.each(['v1', 'legacy'] as const)('the event ranges of a job, by the API %s', (api) => {
   const options: WorldOptions = { panda: { dialects: [api] }, options: { api, eventService: true } };
 
-  async function started() {
+  async function started(eventsInRange = 1) {
     const made = await world(options);
-    const [id = 0] = made.panda.submit({ events: 4, taskId: 77 });
+    const [id = 0] = made.panda.submit({ events: 4, eventsInRange, taskId: 77 });
     const job = await made.accepted();
     const state = job.state ?? '';
     await made.adapter.started(job.job, 1, AGENT, state);
-    const parts = (attempt: number, verb: 'take' | 'finish', named: readonly string[] = []) =>
-      made.adapter.parts?.(job.job, attempt, verb, named, state) ?? Promise.resolve([]);
+    const parts = async (attempt: number, verb: 'take' | 'finish', named: readonly string[] = []) =>
+      (await made.adapter.parts?.(job.job, attempt, verb, named, state)) ?? [];
     const states = () => made.panda.table.events.of(id).map((range) => range.state);
-    return { ...made, id, job, parts, states };
+    const finish = () => made.adapter.finished(job.job, 2, outputsOf(job), USAGE, state);
+    return { ...made, id, job, parts, states, finish };
   }
 
   it('are taken one by one, the same again where an answer was lost, and finished once each', async () => {
@@ -51,6 +52,29 @@ describe.each(['v1', 'legacy'] as const)('the event ranges of a job, by the API 
     await clock.run(1000);
     expect(panda.job(id).state).toBe('failed');
     expect(states()).toEqual(['ready', 'finished', 'ready', 'ready']);
+  });
+
+  it('are counted with the result by their events, each range once, of whichever attempt, also after a restart', async () => {
+    const { parts, finish, panda, id, reopen } = await started(3);
+    const [first] = await parts(1, 'take');
+    expect(JSON.parse(first?.body ?? '')).toMatchObject({ startEvent: 1, lastEvent: 3 });
+    expect(Object.keys(first ?? {})).toEqual(['id', 'body']);
+    await reopen();
+    await parts(1, 'finish', [first?.id ?? '']);
+    const [second] = await parts(2, 'take');
+    await parts(2, 'finish', [second?.id ?? '']);
+    await parts(2, 'finish', [second?.id ?? '']);
+    expect(await finish()).toEqual({ events: 4 });
+    expect(await finish()).toEqual({ events: 4 });
+    await reopen();
+    expect(await finish()).toEqual({ events: 4 });
+    expect(Number(panda.job(id).fields['n_events'])).toBe(4);
+  });
+
+  it('are none of a result where none was finished', async () => {
+    const { parts, finish } = await started();
+    await parts(2, 'take');
+    expect(await finish()).toBe('ok');
   });
 
   it('of another job, or no range at all, are not finished by this one', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Finished } from '../../../adapters/jobs/job-adapter.ts';
 import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import type { PandaFaults } from '../../doubles/panda/faults.ts';
 import type { WantedJob } from '../../doubles/panda/job-spec.ts';
@@ -32,8 +33,7 @@ describe('a server that answers and does not mean it', () => {
     const [id = 0] = panda.submit({});
     const job = await accepted();
     await adapter.started(job.job, 1, AGENT, state(job));
-    const finish = (): Promise<'ok' | 'refused'> =>
-      adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
+    const finish = (): Promise<Finished> => adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
     panda.setFaults(fault);
     await expect(finish()).rejects.toMatchObject({ code });
     await expect(adapter.failed(job.job, 'failed', 'x', [], state(job))).rejects.toMatchObject({ code });
@@ -166,8 +166,7 @@ describe('credentials', () => {
     panda.submit({});
     const job = await accepted();
     setToken(panda.token({ expiresInSeconds: -1 }));
-    const finish = (): Promise<'ok' | 'refused'> =>
-      adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
+    const finish = (): Promise<Finished> => adapter.finished(job.job, 1, outputsOf(job), USAGE, state(job));
     await expect(finish()).rejects.toMatchObject({
       code: 'NOT_AUTHORIZED',
       message: expect.stringContaining('expired'),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
 import { openJobJournal } from '../../../adapters/jobs/kit/job-journal.ts';
+import { openJobNotes } from '../../../adapters/jobs/panda/job-notes.ts';
 import { JOURNAL_FILE, readTakenJob } from '../../../adapters/jobs/panda/taken-job.ts';
 import type { FrameworkCase } from '../../conformance/framework/case.ts';
 import { FRAMEWORK_CASES } from '../../conformance/framework-adapter.ts';
@@ -133,10 +134,8 @@ export async function openPandaFixture(
   const start = async (): Promise<FrameworkAdapter> => {
     const options = { api, origin: 'atlas.production', label: 'unified', heartbeatMinutes: 1 };
     const parts = reached.parts({ kind: 'panda', queues: { [QUEUE]: 'CP_TEST' }, attempts, options });
-    return createPandaAdapter(
-      parts,
-      await openJobJournal({ path: join(directory, JOURNAL_FILE), read: readTakenJob }),
-    );
+    const journal = await openJobJournal({ path: join(directory, JOURNAL_FILE), read: readTakenJob });
+    return createPandaAdapter(parts, journal, await openJobNotes(join(directory, 'job-notes')));
   };
   let adapter = await start();
   const submitted = (wanted: WantedJob): string => String(panda.submit(wanted)[0]);
@@ -176,7 +175,7 @@ export async function openPandaFixture(
     async close() {
       http.stop();
       await adapter.stop();
-      reached.stop();
+      await reached.stop();
       await panda.close();
       await ground.close();
     },

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { NewJob } from '../../../adapters/jobs/job-adapter.ts';
+import type { Finished, NewJob } from '../../../adapters/jobs/job-adapter.ts';
 import { AGENT, openWorld, outputsOf, stored, USAGE, type World } from './panda-world.ts';
 
 const open: (() => Promise<void>)[] = [];
@@ -9,6 +9,8 @@ afterEach(async () => {
 });
 
 interface Pilot extends World {
+  /** The adapter of the moment is there alone. */
+  readonly world: World;
   readonly id: number;
   readonly job: NewJob;
   readonly call: (method: string, fields: object) => Promise<string>;
@@ -31,7 +33,7 @@ async function pilot(): Promise<Pilot> {
     const said = JSON.parse(answer ?? '') as { readonly body: string };
     return Buffer.from(said.body, 'base64').toString();
   };
-  return { ...made, adapter: made.adapter, id, job, call };
+  return { ...made, world: made, adapter: made.adapter, id, job, call };
 }
 
 describe('a pilot inside a job', () => {
@@ -65,6 +67,20 @@ describe('a pilot inside a job', () => {
     for (const forged of ['FORGED', 'deadbeef', 'ELSEWHERE'])
       expect(panda.job(id).report).not.toContain(forged);
     expect(await call('getJob', {})).toBe('StatusCode=20');
+  });
+
+  it('says of how many events its job was, which is the same after a restart, and PanDA hears it', async () => {
+    const made = await pilot();
+    const { call, id, job, panda, reopen } = made;
+    const said = { jobId: String(id), state: 'finished', attemptNr: 1 };
+    await call('updateJob', { ...said, nEvents: 900 });
+    await call('updateJob', { ...said, nEvents: 1000 });
+    const finish = (): Promise<Finished> =>
+      made.world.adapter.finished(job.job, 1, outputsOf(job), USAGE, job.state ?? '');
+    expect(await finish()).toEqual({ events: 1000 });
+    await reopen();
+    expect(await finish()).toEqual({ events: 1000 });
+    expect(panda.job(id).fields).toMatchObject({ n_events: 1000 });
   });
 
   it('whose payload failed is believed in that: its codes, and the log alone in the report', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import type { NewJob, StoredFile, Work } from '../../../adapters/jobs/job-adapter.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
@@ -10,9 +11,12 @@ import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
 import { adler32, adler32Hex } from '../../../protocol/adler32.ts';
 import { createPandaAdapter } from '../../../adapters/jobs/panda/panda-adapter.ts';
 import { openJobJournal } from '../../../adapters/jobs/kit/job-journal.ts';
+import { openJobNotes } from '../../../adapters/jobs/panda/job-notes.ts';
 import { readTakenJob } from '../../../adapters/jobs/panda/taken-job.ts';
 import type { Log } from '../../../protocol/runtime/runtime.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { deafRefusals } from '../../doubles/deaf-refusals.ts';
+import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
 import { type PandaDouble, type PandaOptions, startPanda } from '../../doubles/panda/panda-server.ts';
@@ -49,6 +53,7 @@ export interface WorldOptions {
 /** The adapter over the double, on one clock that the test turns, with a bridge that keeps inputs in memory. */
 export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
   const clock = createManualClock();
+  const directory = await temporaryDirectory('panda');
   const panda = await startPanda({ clock, ...wanted.panda });
   const bridge = await startBridge();
   const lines: string[] = [];
@@ -95,11 +100,14 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       credential,
       ceiling: await openCeiling(undefined, { clock, log }),
       refused: deafRefusals,
+      accepted: deafAccepted,
       bridge: { url: bridge.url, token: 'operator-token-of-the-test' },
     };
+    const journal = await openJobJournal({ path: wanted.takenFile, read: readTakenJob });
     const adapter = await createPandaAdapter(
       parts,
-      await openJobJournal({ path: wanted.takenFile, read: readTakenJob }),
+      journal,
+      await openJobNotes(join(directory, 'job-notes')),
     );
     adapter.onWork((news) => work.push(news));
     stop = async () => {
@@ -138,6 +146,7 @@ export async function openWorld(wanted: WorldOptions = {}): Promise<World> {
       await stop?.();
       await panda.close();
       await bridge.close();
+      await removeDirectory(directory);
     },
   };
 }

@@ -358,7 +358,24 @@ describe('a database that will not do', () => {
     await expect(open(place)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
-  it('of the version before this one is brought to it: its agents are counted', async () => {
+  it('of the version before this one is brought to it: no job has events yet, whatever agents wrote into its log', async () => {
+    const place = server().place();
+    const before = await open(place);
+    await before.apply([hello('a'), accept('j1'), lease('a', 'j1', 1)]);
+    await before.apply([renew('a', 'j1', 1, { logTail: 'nul \u0000, half a pair \ud800, "}' })]);
+    await before.close();
+    const stripped = `regexp_replace(row, ',?"events":0', '')`;
+    await server().query(`UPDATE ${tableOf(place, 'job')} SET row = ${stripped}`);
+    await server().query(`UPDATE ${tableOf(place, 'ledger')} SET version = 3`);
+    const after = await open(place);
+    expect((await after.job('j1'))?.job).toMatchObject({
+      events: 0,
+      attempts: [{ logTail: 'nul \u0000, half a pair \ud800, "}' }],
+    });
+    await after.close();
+  });
+
+  it('of two versions before this one is brought to it: its agents are counted', async () => {
     const place = server().place();
     const before = await open(place);
     await before.apply([hello('a'), hello('b', 's1', 'owner-a'), hello('c')]);

@@ -73,7 +73,7 @@ function fill(): void {
     100,
   );
   const nowMs = 2 * DAY_MS;
-  run('told', nowMs, verified('told', 1), finalised('told', 1), told('told'), seen('told'));
+  run('told', nowMs, verified('told', 1), finalised('told', 1), told('told', 'ok', '', 1_000), seen('told'));
   run(
     'refused',
     nowMs,

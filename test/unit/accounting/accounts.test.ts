@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { MAX_EVENTS } from '../../../adapters/jobs/job-adapter.ts';
 import type { Attempt, JobRow } from '../../../broker/core/state.ts';
 import { createAccounts } from '../../../cli/accounting.ts';
 
@@ -10,18 +11,23 @@ const usage = (cpuSeconds: number, wallSeconds: number) => ({
   memoryMiB: 1,
   diskMiB: 1,
 });
-const job = (owner: string, campaign: string, attempts: readonly Attempt[]): JobRow =>
-  ({ id: 'a', owner, campaign, attempts }) as unknown as JobRow;
+const job = (owner: string, campaign: string, attempts: readonly Attempt[], events = 0): JobRow =>
+  ({ id: 'a', owner, campaign, attempts, events }) as unknown as JobRow;
 
 it('adds up what attempts used, where they ran and whose they were', () => {
   const accounts = createAccounts();
   accounts.add(
-    job('ann', 'first', [
-      attempt({ site: 'attic', state: 'void', usage: usage(5, 9) }),
-      attempt({ number: 2, state: 'committed', usage: usage(10, 20) }),
-    ]),
+    job(
+      'ann',
+      'first',
+      [
+        attempt({ site: 'attic', state: 'void', usage: usage(5, 9) }),
+        attempt({ number: 2, state: 'committed', usage: usage(10, 20) }),
+      ],
+      1_000,
+    ),
   );
-  accounts.add(job('ann', 'first', [attempt({ usage: usage(1, 2) })]));
+  accounts.add(job('ann', 'first', [attempt({ usage: usage(1, 2) })], 24));
   accounts.add(
     job('bob', 'first', [attempt({ state: 'live', usage: usage(3, 4) }), attempt({ state: 'void' })]),
   );
@@ -34,6 +40,7 @@ it('adds up what attempts used, where they ran and whose they were', () => {
         owner: 'ann',
         campaign: 'first',
         jobs: 0,
+        events: 0,
         attempts: 1,
         cpuSeconds: 5,
         wallSeconds: 9,
@@ -45,6 +52,7 @@ it('adds up what attempts used, where they ran and whose they were', () => {
       owner: 'ann',
       campaign: 'first',
       jobs: 2,
+      events: 1_024,
       attempts: 2,
       cpuSeconds: 11,
       wallSeconds: 22,
@@ -55,6 +63,7 @@ it('adds up what attempts used, where they ran and whose they were', () => {
       owner: 'bob',
       campaign: 'first',
       jobs: 0,
+      events: 0,
       attempts: 2,
       cpuSeconds: 3,
       wallSeconds: 4,
@@ -68,4 +77,11 @@ it('keeps names apart that together are the same text', () => {
   accounts.add(job('a', 'b.c', [attempt({})]));
   accounts.add(job('a.b', 'c', [attempt({})]));
   expect(accounts.rows()).toHaveLength(2);
+});
+
+it('adds up as many events as jobs of the largest number have, without losing one', () => {
+  const accounts = createAccounts();
+  for (let at = 0; at < 1_001; at++) accounts.add(job('ann', 'first', [attempt({})], MAX_EVENTS));
+  accounts.add(job('ann', 'first', [attempt({})], 1));
+  expect(accounts.rows()[0]?.events).toBe(1_001 * MAX_EVENTS + 1);
 });

@@ -205,7 +205,7 @@ export async function openAlienFixture({
     async close() {
       http.stop();
       await adapter.stop();
-      reached.stop();
+      await reached.stop();
       await double.stop();
       await bridge.stop();
       await ground.close();

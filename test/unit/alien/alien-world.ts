@@ -13,6 +13,7 @@ import { type AlienDouble, startAlienDouble } from '../../doubles/alien/alien-do
 import type { QueueRow } from '../../doubles/alien/task-queue.ts';
 import { type JalienDouble, startJalienDouble } from '../../doubles/jalien/jalien-double.ts';
 import { type SideDouble, startSideDouble } from '../../doubles/jalien-side/side-double.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { type OperatorBridge, startOperatorBridge } from '../../doubles/operator-bridge.ts';
 import { createSeededRandom } from '../../doubles/seeded-random.ts';
@@ -110,6 +111,7 @@ export async function alienWorld({
         credential,
         ceiling: await openCeiling(undefined, { clock, log }),
         refused: await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log }),
+        accepted: deafAccepted,
         bridge,
       },
       directory,

@@ -107,3 +107,10 @@ describe('a job of JAliEn, by the side process', () => {
     expect(world.row(id).status).toBe('ASSIGNED');
   });
 });
+
+it('the reference stub of the side process, in Java, has at most 50 lines that can be read', () => {
+  const stub = new URL('../../../adapters/jobs/alien/side/SideStub.java', import.meta.url);
+  const lines = readFileSync(stub, 'utf8').trimEnd().split('\n');
+  expect(lines.length).toBeLessThanOrEqual(50);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(180);
+});

@@ -11,6 +11,7 @@ import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { createBoincJudge } from '../../../broker/enrolment/boinc/boinc-method.ts';
 import { createMemoryBoincProject } from '../../../broker/enrolment/boinc/memory-boinc-project.ts';
 import { createCrypto, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { deafRefusals } from '../../doubles/deaf-refusals.ts';
 import { BOINC_ROWS } from '../../doubles/boinc-tables.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
@@ -74,6 +75,7 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
       credential,
       ceiling,
       refused: deafRefusals,
+      accepted: deafAccepted,
     };
     return createCmsAtHomeAdapter(
       { ...given, http: await openHttp(), refused, bridge: bridge.access },

@@ -218,7 +218,7 @@ describe('CRAB adapter', () => {
       const { task, job } = await oneJob();
       await world.adapter().started(job.job, 1, AGENT, job.state ?? '');
       expect(await world.states(task)).toEqual(['running']);
-      expect(await world.finish(job)).toBe('ok');
+      expect(await world.finish(job)).toEqual({ events: 10 });
       expect(world.crab.files.all()).toMatchObject([
         {
           taskname: task,
@@ -247,7 +247,7 @@ describe('CRAB adapter', () => {
     it('carries files to temporary storage, where the transfer finds them, and only right ones', async () => {
       await world.reopen({ options: { stageOutUrl: world.crab.storageUrl } });
       const { task, job } = await oneJob({ savelogsflag: 1, algoargs: 5 });
-      expect(await world.finish(job)).toBe('ok');
+      expect(await world.finish(job)).toEqual({ events: 10 });
       const { files } = world.crab.storage;
       expect([...files.keys()].map((lfn) => lfn.split('/').slice(-2).join('/'))).toEqual([
         'log/cmsRun_1.log.tar.gz',
@@ -286,12 +286,12 @@ describe('CRAB adapter', () => {
 
     it('I3 keeps the first result against another attempt, repeats its answer, and says so after a restart', async () => {
       const { task, job } = await oneJob();
-      expect(await world.finish(job)).toBe('ok');
-      expect(await world.finish(job)).toBe('ok');
+      expect(await world.finish(job)).toEqual({ events: 10 });
+      expect(await world.finish(job)).toEqual({ events: 10 });
       expect(await world.finish(job, { attempt: 2 })).toBe('refused');
       await fail(job, { kind: 'exited', code: 1 });
       await world.reopen();
-      expect(await world.finish(job)).toBe('ok');
+      expect(await world.finish(job)).toEqual({ events: 10 });
       expect(await world.states(task)).toEqual(['transferring']);
       expect(world.crab.files.all().length).toBe(1);
     });
@@ -301,7 +301,7 @@ describe('CRAB adapter', () => {
       world.bridge.isDown = true;
       await expect(world.finish(job)).rejects.toMatchObject({ code: 'UNREACHABLE' });
       world.bridge.isDown = false;
-      expect(await world.finish(job)).toBe('ok');
+      expect(await world.finish(job)).toEqual({ events: 10 });
       expect(await world.states(task)).toEqual(['transferring']);
     });
 
@@ -369,7 +369,7 @@ describe('CRAB adapter', () => {
         lfn: '/store/user/mallory/evil.root',
         pset_hash: '../..',
       });
-      expect(await world.finish(job, { report: JSON.stringify(report) })).toBe('ok');
+      expect(await world.finish(job, { report: JSON.stringify(report) })).toEqual({ events: 0 });
       expect(world.crab.files.all()).toMatchObject([
         {
           inevents: 0,

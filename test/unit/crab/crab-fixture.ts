@@ -249,7 +249,7 @@ export async function openCrabFixture({
       http.stop();
       await crab.stop();
       await crabAdapter.stop();
-      reached.stop();
+      await reached.stop();
       await bridge.stop();
       await ground.close();
     },

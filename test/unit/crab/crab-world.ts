@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCrabAdapter, type CrabAdapter } from '../../../adapters/jobs/crab/crab-adapter.ts';
-import type { NewJob, Work } from '../../../adapters/jobs/job-adapter.ts';
+import type { Finished, NewJob, Work } from '../../../adapters/jobs/job-adapter.ts';
 import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
@@ -13,6 +13,7 @@ import { createCrabClient, type CrabClient } from '../../doubles/crab/client.ts'
 import { type CrabDouble, startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import { makeArchive } from '../../doubles/crab/archive.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
 import { type SmallBridge, startSmallBridge } from '../../doubles/small-bridge.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
@@ -46,7 +47,7 @@ export interface CrabWorld {
   /** Jobs that are due, taken by the broker. */
   take(max?: number): Promise<readonly NewJob[]>;
   /** The job ran: files in the bridge, and the broker's news of it. */
-  finish(job: NewJob, leaves?: Leaves): Promise<'ok' | 'refused'>;
+  finish(job: NewJob, leaves?: Leaves): Promise<Finished>;
   /** States of a task's jobs as its status file has them. */
   states(task: string): Promise<readonly string[]>;
   /** Ends the adapter and starts another, which finds that file no more. */
@@ -96,6 +97,7 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
       credential,
       ceiling,
       refused,
+      accepted: deafAccepted,
     };
     const adapter = await createCrabAdapter({ ...given, bridge: bridge.access }, { directory });
     adapter.onWork((one) => work.push(one));
@@ -162,7 +164,7 @@ function finish(
   bridge: SmallBridge,
   job: NewJob,
   { exitCode = 0, report, status = '0\n', without = [], attempt = 1 }: Leaves,
-): Promise<'ok' | 'refused'> {
+): Promise<Finished> {
   const content = (name: string): string => {
     if (name === 'jobReport.json') return report ?? reportOf(exitCode);
     return name === 'wrapper-status.txt' ? status : `content of ${name}`;

@@ -78,7 +78,7 @@ describe('the driver that stands around the wrapper', () => {
     expect(await there()).toEqual(job.outputs.map(({ name }) => name));
     expect(readReport(await readFile(join(place, 'jobReport.json')))).toMatchObject({
       exitCode: 0,
-      events: 20,
+      events: 10,
       outputs: [{ name: 'out.root', kind: 'EDM', events: 10 }, { name: 'hist.txt' }],
     });
     const events = (await readFile(join(place, 'out_2.root'), 'utf8')).trim().split('\n');

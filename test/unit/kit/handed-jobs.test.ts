@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { AcceptedJobs } from '../../../adapters/jobs/kit/accepted-jobs.ts';
 import { createHandedJobs, type HandedJobs } from '../../../adapters/jobs/kit/handed-jobs.ts';
 import { createManualClock, type ManualClock } from '../../doubles/manual-clock.ts';
 import { jobOf } from './job-of.ts';
@@ -103,5 +104,58 @@ describe('jobs that were handed over', () => {
     handed.drop(jobOf('one').job);
     expect(handed.unfinished()).toBe(0);
     expect(handed.offer('main', [jobOf('one')])).toBe(1);
+  });
+
+  describe('and that a broker had when the process before this one ended', () => {
+    /** What is noted of them: the next process has the same. */
+    const noted = new Set<string>();
+    const accepted: AcceptedJobs = {
+      ids: () => [...noted],
+      note: (id, isAccepted) => void (isAccepted ? noted.add(id) : noted.delete(id)),
+      settled: () => Promise.resolve(),
+    };
+    const restart = (): void => {
+      handed = createHandedJobs({ clock, maxKnown: 3, maxUnfinished: () => ceiling, accepted });
+    };
+    beforeEach(() => {
+      noted.clear();
+      ceiling = 3;
+      restart();
+      handed.offer('main', [jobOf('one'), jobOf('two')]);
+      handed.accept(ids('one', 'two'));
+      restart();
+    });
+
+    it('count against the ceiling before anybody speaks of them, and once when somebody does', () => {
+      expect([handed.unfinished(), handed.wanted('main', 9)]).toEqual([2, 1]);
+      handed.accept(ids('one'));
+      expect(handed.unfinished()).toBe(2);
+      handed.end(ids('one')[0]!);
+      handed.drop(ids('two')[0]!);
+      expect(handed.unfinished()).toBe(0);
+      restart();
+      expect(handed.unfinished()).toBe(0);
+    });
+
+    it('are handed over again where the framework still gives them out: the broker may have lost them', () => {
+      expect(handed.isKnown(ids('one')[0]!)).toBe(false);
+      expect(handed.offer('main', [jobOf('one'), jobOf('three'), jobOf('four')])).toBe(2);
+      expect(refs(9)).toEqual(['one', 'three']);
+      expect(handed.unfinished()).toBe(3);
+    });
+
+    it('count no more once nobody spoke of them for a day', () => {
+      handed.accept(ids('two'));
+      clock.advance(86_400_000);
+      expect(handed.unfinished()).toBe(1);
+      expect([...noted]).toEqual(ids('two'));
+    });
+
+    it('are forgotten, the oldest first, beyond as many as are remembered', () => {
+      handed.accept(ids('a', 'b', 'c', 'd'));
+      restart();
+      expect(handed.unfinished()).toBe(noted.size);
+      expect(noted.size).toBeLessThanOrEqual(5);
+    });
   });
 });

@@ -18,6 +18,7 @@ const PATHS: Readonly<Record<FaultPlace, string>> = {
   end: '/v1/end',
   all: '/v1/',
 };
+const EVENTS = 1_000;
 const STEP_MS = 1_000;
 const STEPS = 20;
 /** Far below the deadline of a call, which would end before its answer could come. */
@@ -54,8 +55,9 @@ export async function openHttpQueueFixture(
     submit: async (count) =>
       server.queue.submit(
         THEIRS,
-        Array.from({ length: count }, () => GOOD_JOB),
+        Array.from({ length: count }, () => ({ ...GOOD_JOB, events: EVENTS })),
       ),
+    events: () => EVENTS,
     submitHostile: async (which) => submitted(HOSTILE_JOBS[which] ?? {}),
     submitHuge: async () => submitted({ ...GOOD_JOB, wallSeconds: 7200 }),
     state: async (ref) => server.queue.job(ref)?.state ?? 'waiting',
@@ -82,7 +84,7 @@ export async function openHttpQueueFixture(
     async close() {
       http.stop();
       await adapter.stop();
-      reached.stop();
+      await reached.stop();
       await server.close();
       await ground.close();
     },

@@ -10,6 +10,7 @@ import type {
   FrameworkHttp,
   FrameworkRequest,
 } from '../../../adapters/jobs/kit/framework-http.ts';
+import { deafAccepted } from '../../doubles/deaf-accepted.ts';
 import { newId } from '../../../protocol/encoding.ts';
 
 /** An adapter that is wrong in one thing, and the case of the suite that finds it. */
@@ -118,6 +119,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
   },
   {
+    name: 'adds the events of a job up whenever its result is told',
+    caughtBy: 'says of how many events a job was',
+    create: withAdapter((adapter) => {
+      let told = 0;
+      return {
+        async finished(...args) {
+          const answer = await adapter.finished(...args);
+          return typeof answer === 'object' ? { events: (told += answer.events) } : answer;
+        },
+      };
+    }),
+  },
+  {
     name: 'never says that there are more',
     caughtBy: 'says that there are more',
     create: withAdapter((adapter) => ({
@@ -132,6 +146,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         ...parts,
         ceiling: { ...parts.ceiling, current: () => ({ ...parts.ceiling.current(), jobs: 1_000_000 }) },
       }),
+  },
+  {
+    name: 'forgets after a restart how many jobs a broker has',
+    caughtBy: 'counts what a broker has against its ceiling after a restart too',
+    create: (parts) => createHttpQueueAdapter({ ...parts, accepted: deafAccepted }),
   },
   {
     name: 'never counts a job as ended',

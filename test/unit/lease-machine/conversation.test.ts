@@ -47,7 +47,7 @@ describe('one job from its adapter to the framework', () => {
     expect(duties(world.job('j1'))).toEqual([{ kind: 'finalise', attempt: 1 }]);
     expect(answer(world, finalised('j1', 1))).toBe('changed');
     expect(duties(world.job('j1'))).toEqual([{ kind: 'tell' }]);
-    expect(answer(world, told('j1'))).toBe('changed');
+    expect(answer(world, told('j1'))).toBe('told');
     expect(duties(world.job('j1'))).toEqual([]);
     expect(world.job('j1').state).toBe('told');
     expect(world.audit.map((record) => record.kind)).toEqual([
@@ -99,6 +99,31 @@ describe('one job from its adapter to the framework', () => {
     expect(world.job('j1').state).toBe('reported');
     const fails = world.do(report('a', 'j1', 1, 2, { ...FAILS, verification }));
     expect(fails.isChanged).toBe(false);
+  });
+
+  it('T-25 the events of a result are those of the first answer that it counts, and of no other', () => {
+    const world = leasedWorld();
+    world.do(report('a', 'j1', 1, 2));
+    world.do(told('j1', 'ok', '', 9));
+    world.do(verified('j1', 1));
+    world.do(finalised('j1', 1));
+    expect(world.job('j1').events).toBe(0);
+    expect(answer(world, told('j1', 'ok', '', 1_000))).toBe('told');
+    for (const again of [told('j1', 'ok', '', 1_000), told('j1', 'ok', '', 7), told('j1', 'refused', 'no')])
+      expect(answer(world, again)).toBe('unchanged');
+    expect(world.job('j1')).toMatchObject({ state: 'told', events: 1_000 });
+    expect(world.faults()).toEqual([]);
+  });
+
+  it.each([
+    ['refused', (world: World) => (world.do(verified('j1', 1)), world.do(finalised('j1', 1)))],
+    ['cancelled', (world: World) => world.do(cancel('j1'))],
+  ] as const)('T-25 there are none where the result does not count: %s', (_what, end) => {
+    const world = leasedWorld();
+    world.do(report('a', 'j1', 1, 2));
+    end(world);
+    expect(answer(world, told('j1', 'refused', 'no', 1_000))).toBe('told');
+    expect(world.job('j1').events).toBe(0);
   });
 
   it('the agent hears of the commit until it names the verdict as seen', () => {

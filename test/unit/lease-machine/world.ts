@@ -207,8 +207,8 @@ export function abort(job: string, attempt: number, reason = 'storage refuses'):
   return { kind: 'abort', job, attempt, reason };
 }
 
-export function told(job: string, answer: 'ok' | 'refused' = 'ok', reason = ''): Command {
-  return { kind: 'told', job, answer, reason };
+export function told(job: string, answer: 'ok' | 'refused' = 'ok', reason = '', events = 0): Command {
+  return { kind: 'told', job, answer, reason, events };
 }
 
 export function cancel(job: string, reason = 'no longer wanted'): Command {

@@ -70,6 +70,20 @@ describe('items asked of a job adapter', () => {
     ]);
   });
 
+  it.each([0, 1, 1_000_000_000])('T-25 answers of how many events the job was: %i', async (events) => {
+    const answer = await answerJobItem({ ...recording([]), finished: async () => ({ events }) }, items[4]!);
+    expect(answer).toEqual({ result: 'ok', item: 5, events });
+    expect(isAnswers({ kind: 'answers', items: [answer] })).toBe(true);
+  });
+
+  it.each([-1, 0.5, 1_000_000_001, Number.NaN, Infinity, 2 ** 53])(
+    'T-25 leaves out what is no number of events, and the result counts all the same: %d',
+    async (events) => {
+      const adapter: JobAdapter = { ...recording([]), finished: async () => ({ events }) };
+      expect(await answerJobItem(adapter, items[4]!)).toEqual({ result: 'ok', item: 5 });
+    },
+  );
+
   it('answers a result the framework will not have with RESULT_REFUSED', async () => {
     const adapter: JobAdapter = { ...recording([]), finished: async () => 'refused' };
     expect(await answerJobItem(adapter, items[4]!)).toMatchObject({

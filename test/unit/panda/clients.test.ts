@@ -157,6 +157,21 @@ describe('the client of API v1', () => {
     expect(await mended.v1.finishRanges(EVENTS, [RANGE])).toEqual(new Set([RANGE]));
   });
 
+  it.each([
+    [1, 1, 1],
+    [11, 20, 10],
+    ['5', '6', 2],
+    [1, 1_000_000_000, 1_000_000_000],
+    [1, 1_000_000_001, 1],
+    [7, 6, 1],
+    [1, 1e300, 1],
+    ['x', null, 1],
+    [undefined, undefined, 1],
+  ])('counts the events of a range from %s to %s as %i', async (startEvent, lastEvent, events) => {
+    const ranges = [{ eventRangeID: RANGE, startEvent, lastEvent }];
+    expect(await scripted(envelope(ranges)).v1.takeRanges(EVENTS, 9)).toMatchObject([{ events }]);
+  });
+
   it('takes ranges that it can hand on, and no others', async () => {
     const ranges = [
       { eventRangeID: RANGE, startEvent: 1 },
@@ -165,7 +180,7 @@ describe('the client of API v1', () => {
       { eventRangeID: RANGE, LFN: 'x'.repeat(2000) },
     ];
     expect(await scripted(envelope(ranges)).v1.takeRanges(EVENTS, 9)).toEqual([
-      { id: RANGE, body: JSON.stringify(ranges[0]) },
+      { id: RANGE, body: JSON.stringify(ranges[0]), events: 1 },
     ]);
   });
 });

@@ -28,6 +28,7 @@ const FORM = 'application/x-www-form-urlencoded';
 
 function desk(command = 'NULL') {
   const beats: PilotLease[] = [];
+  const counted: unknown[] = [];
   const pilots = createPilotDesk({
     beat: (lease) => {
       beats.push(lease);
@@ -35,6 +36,11 @@ function desk(command = 'NULL') {
     },
     status: (id) => Promise.resolve({ id, status: 'running', attempt: 1 }),
     resourceTypes: () => Promise.resolve([]),
+    count: {
+      async said(job, attempt, events) {
+        counted.push([job, attempt, events]);
+      },
+    },
   });
   const ask = async (method: string, contentType: string, accept: string, body: string, lease = LEASE) => {
     const answer: unknown = JSON.parse(
@@ -45,7 +51,7 @@ function desk(command = 'NULL') {
   };
   const update = (fields: object, accept = ''): ReturnType<typeof ask> =>
     ask('updateJob', JSON_TYPE, accept, gzipSync(JSON.stringify(fields)).toString('base64'));
-  return { pilots, beats, ask, update };
+  return { pilots, beats, counted, ask, update };
 }
 
 describe('what a pilot gets through a call', () => {
@@ -152,6 +158,17 @@ describe('what a pilot cannot do through a call', () => {
     expect(final?.outcome.pilotErrorDiag).toMatch(/^Failed\?x{1,493}$/u);
     expect(final?.log).toHaveLength(1024);
     expect(JSON.stringify(final)).not.toContain('deadbeef');
+  });
+
+  it('is to say of more events than anybody counts, or of none that is a number', async () => {
+    const { update, pilots, counted } = desk();
+    for (const nEvents of [-1, 1e10, 0.5, '1e3', ' 7', '0x10', [5], true, null, '9'.repeat(400)]) {
+      await update({ jobId: '4001', state: 'finished', attemptNr: 1, nEvents });
+      expect(pilots.final(LEASE.job, 1)?.events).toBeUndefined();
+    }
+    expect(counted).toEqual([]);
+    await update({ jobId: '4001', state: 'finished', attemptNr: 1, nEvents: 1_000 });
+    expect([pilots.final(LEASE.job, 1)?.events, counted]).toEqual([1_000, [[LEASE.job, 1, 1_000]]]);
   });
 
   it('is to break the desk with a body: a bomb, no gzip, no base64, no request', async () => {

@@ -39,7 +39,7 @@ function changed(value: unknown, path: readonly string[], change: { readonly to?
 /** Members of maps whose names are the sender's own, members of lists, and what a schema lets out. */
 const FREE = /\.(ad|next|environment)\.\w+$|\.\d+$/;
 const OPTIONAL =
-  /\.(next|usage|logTail|executable|optional|maxBytes|cpuSeconds|processes|pilot|parts|state|sha256|adler32|md5|exit)$|^\.slots$/;
+  /\.(next|usage|logTail|executable|optional|maxBytes|cpuSeconds|processes|pilot|parts|state|sha256|adler32|md5|exit|events)$|^\.slots$/;
 
 const messages = valid.filter(({ kind }) => !NO_MESSAGES.has(kind));
 

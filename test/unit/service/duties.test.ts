@@ -127,6 +127,27 @@ describe('the commit', () => {
     expect([duties.open, runtime.clock.pending()]).toEqual([0, 0]);
   });
 
+  it('T-25 counts the events that the framework names, once, however often it was asked and by how many lives', async () => {
+    await reported();
+    let asked = 0;
+    adapters.play((body) => {
+      if (body.op !== 'finished') return willing(body);
+      asked += 1;
+      // The record of this answer is lost with the broker.
+      if (asked === 2) ledger.crash();
+      return asked === 1 ? unreachable() : { result: 'ok', events: 1_000 };
+    });
+    await work(5_000);
+    expect(row()).toMatchObject({ state: 'committed', events: 0 });
+    await restart();
+    await runtime.clock.run(LONG_ENOUGH_MS);
+    expect([asked, row().events]).toEqual([3, 1_000]);
+    await apply(told('j1', 'ok', '', 7));
+    await restart();
+    await runtime.clock.run(LONG_ENOUGH_MS);
+    expect([asked, row().events]).toEqual([3, 1_000]);
+  });
+
   it('is certain once storage has registered the result, whatever becomes of its record', async () => {
     await reported();
     adapters.play((body) => {
