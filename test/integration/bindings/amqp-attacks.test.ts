@@ -29,6 +29,7 @@ import {
   openLockedRabbit,
   SERVICE_PASSWORD,
 } from '../../doubles/locked-rabbitmq.ts';
+import { copiedKey } from './copied-key.ts';
 
 const WITHIN_MS = 10_000;
 const DEADLINE = { timeout: WITHIN_MS, interval: 10 };
@@ -305,6 +306,24 @@ describe.skipIf(LACKS_RABBIT)('on RabbitMQ (left out where it is not installed)'
     expect(await rabbit.evict(mallory.user)).toBe(0);
     expect(isOtherClosed).toBe(false);
     await expectServing();
+  });
+
+  copiedKey({
+    bus: () => ({
+      broker,
+      identityKey: rabbit.identityKey,
+      agent: (keys) => rabbit.agent(keys),
+      admit: (agent) => broker.admit(agent),
+      agentBus: (login) => rabbit.agentBus(login),
+      evict: (agent) => rabbit.evict(agent),
+      judgeBy: (statusOf) => rabbit.judgeBy(statusOf),
+    }),
+    async lieInWait(login) {
+      const model = await raw(login);
+      const noticed = { isLost: false };
+      model.on('close', () => (noticed.isLost = true));
+      return noticed;
+    },
   });
 
   it.each([
