@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { type Element, xml } from '@xmpp/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createProgramBus } from '../../../broker/program-bus.ts';
+import { createProgramBus } from '../../../broker/bus/create-program-bus.ts';
 import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
