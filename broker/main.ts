@@ -31,7 +31,8 @@ import {
   collectStatus,
   countOutcome,
 } from './metrics.ts';
-import { createProgramBus, EMBEDDED_DOOR } from './program-bus.ts';
+import { createProgramBus } from './bus/create-program-bus.ts';
+import { EMBEDDED_DOOR } from './bus/embedded-bus.ts';
 import type { BrokerProgramConfiguration } from './program-configuration.ts';
 import { createBroker } from './service/broker.ts';
 import { logOutcome } from './service/job-log.ts';

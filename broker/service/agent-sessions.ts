@@ -73,6 +73,8 @@ export interface AgentSessions {
   dismiss(agent: string, code: ErrorCode): void;
   readonly connected: number;
   isConnected(agent: string): boolean;
+  /** It has a session and was welcomed on it: whoever is about to be sent away again may have one too. */
+  isWelcome(agent: string): boolean;
   /** Ids of those that have a session here. */
   ids(): readonly string[];
   /** What became of handshakes and frames since the start. */
@@ -264,6 +266,7 @@ export function createAgentSessions(options: AgentSessionsOptions): AgentSession
     },
     dismiss,
     isConnected: (agent) => byAgent.has(agent),
+    isWelcome: (agent) => [...(byAgent.get(agent) ?? [])].some((entry) => entry.isWelcome),
     ids: () => [...byAgent.keys()],
     get events() {
       return responder.counters;

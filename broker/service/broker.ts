@@ -93,7 +93,7 @@ export function createBroker(options: BrokerOptions): Broker {
   const evictions = createEvictions({
     ...runtime,
     evict: options.evict,
-    isServed: (agent) => agents.isConnected(agent),
+    isServed: (agent) => agents.isWelcome(agent),
   });
   let cancelSweep: Cancel = () => undefined;
   let stopped = false;

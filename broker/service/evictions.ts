@@ -40,7 +40,7 @@ export function createEvictions({
   readonly log: Log;
   /** Undefined where the bus cannot. */
   readonly evict: Evict | undefined;
-  /** It may have come again, with an identity that is good. */
+  /** It may have come again, with an identity that is good; a handshake alone shows nothing. */
   readonly isServed: (agent: string) => boolean;
 }): Evictions {
   const waiting = new Map<string, { readonly addresses: Set<Address>; readonly cancel: Cancel }>();

@@ -70,6 +70,8 @@ function configurationOf({ directory, listen, decisionsUrl, managementPort }: Ra
     'management.tcp.ip = 127.0.0.1',
     `management.tcp.port = ${managementPort}`,
     'management.rates_mode = none',
+    '# Statistics of each connection, every 5 s: nobody asks for them, and they are most of what idle agents cost.',
+    'management_agent.disable_metrics_collector = true',
     '',
     '# What one client may cost.',
     `max_message_size = ${MAX_MESSAGE_BYTES}`,

@@ -1,13 +1,13 @@
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib';
-import { CoPilotError, toCoPilotError } from '../errors.ts';
-import type { Cancel, Clock, Log, Random } from '../runtime/runtime.ts';
+import { CoPilotError } from '../errors.ts';
+import type { Clock, Log, Random } from '../runtime/runtime.ts';
 import { Acknowledgements } from './amqp-acknowledgements.ts';
 import { channelError, connectAmqp, type Credential, cut, gatherWrites } from './amqp-connect.ts';
 import { Publisher, type Route } from './amqp-publisher.ts';
 import { type Address, type Bus, type FrameHandler, MAX_FRAME_BYTES } from './bus.ts';
 import { refuseTooLarge } from './frame-size.ts';
 import { Inlet } from './inlet.ts';
-import { ReconnectPauses } from './reconnect-pauses.ts';
+import { notStarted, OUTBOX_FRAMES, outboxFull, PortLife } from './port-life.ts';
 
 /** A connection to an AMQP server, as every party makes one. */
 export interface AmqpOptions {
@@ -62,7 +62,6 @@ interface Waiting {
   readonly frame: Uint8Array;
 }
 
-const OUTBOX_FRAMES = 64;
 const CLOSE_WITHIN_MS = 1000;
 /** Handlers that run at once; the server sends no more before one of them has ended. */
 export const AMQP_HANDLERS = 64;
@@ -71,17 +70,10 @@ export const AMQP_HANDLERS = 64;
 export class AmqpPort implements Bus {
   readonly #options: AmqpOptions;
   readonly #wiring: Wiring;
-  readonly #pauses: ReconnectPauses;
+  readonly #life: PortLife;
   readonly #outbox: Waiting[] = [];
-  #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new';
-  #starting: Promise<void> | undefined;
-  #stopping: Promise<void> | undefined;
-  #settleStart: { resolve(): void; reject(error: CoPilotError): void } | undefined;
-  #attempt = new AbortController();
-  #connecting: Promise<void> = Promise.resolve();
   #live: Live | undefined;
   #takenSinceMs: number | undefined;
-  #cancelRetry: Cancel = ignore;
   #handler: FrameHandler = ignore;
   #onConnection: (state: 'up' | 'down') => void = ignore;
   #onGone: (address: Address) => void = ignore;
@@ -89,7 +81,13 @@ export class AmqpPort implements Bus {
   constructor(options: AmqpOptions, wiring: Wiring) {
     this.#options = options;
     this.#wiring = wiring;
-    this.#pauses = new ReconnectPauses(options);
+    this.#life = new PortLife({
+      ...options,
+      connect: (signal) => this.#connect(signal),
+      isConnected: () => this.#live !== undefined,
+      refused: wiring.refused && (() => wiring.refused?.() ?? Promise.resolve()),
+      isRefusal: (error) => this.#isTaken(error),
+    });
   }
 
   /** The connection there is now, for what is no frame. */
@@ -98,23 +96,16 @@ export class AmqpPort implements Bus {
   }
 
   start(): Promise<void> {
-    if (this.#state === 'stopping' || this.#state === 'stopped') return Promise.reject(closed());
-    this.#state = 'started';
-    this.#starting ??= new Promise((resolve, reject) => {
-      this.#settleStart = { resolve, reject };
-      this.#connecting = this.#connect();
-    });
-    return this.#starting;
+    return this.#life.start();
   }
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
-    if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
+    if (!this.#life.isStarted && !this.#life.isStopping) throw notStarted();
     refuseTooLarge(frame);
     const route = this.#wiring.route(to);
     if (route === undefined) throw unreachable(to);
     if (this.#live !== undefined) return this.#publish(this.#live, { to, route, frame });
-    if (this.#state === 'stopping' || this.#outbox.length >= OUTBOX_FRAMES)
-      throw new CoPilotError('BUS_CLOSED', 'the bus takes no frames now, and as many wait as may');
+    if (this.#life.isStopping || this.#outbox.length >= OUTBOX_FRAMES) throw outboxFull();
     this.#outbox.push({ to, route, frame });
   }
 
@@ -136,8 +127,10 @@ export class AmqpPort implements Bus {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#shutDown();
-    return this.#stopping;
+    return this.#life.stop(
+      () => this.#live === undefined,
+      () => this.#leave(),
+    );
   }
 
   async #publish(live: Live, { to, route, frame }: Waiting): Promise<void> {
@@ -154,16 +147,10 @@ export class AmqpPort implements Bus {
     }
   }
 
-  async #connect(): Promise<void> {
-    this.#attempt = new AbortController();
-    try {
-      const live = await this.#open(this.#attempt.signal);
-      if (this.#state === 'started' && !live.isOver) this.#serve(live);
-      else await this.#close(live);
-    } catch (caught) {
-      await this.#failed(toCoPilotError(caught));
-    }
-    if (this.#state === 'started' && this.#live === undefined) this.#retryLater();
+  async #connect(signal: AbortSignal): Promise<void> {
+    const live = await this.#open(signal);
+    if (this.#life.isStarted && !live.isOver) this.#serve(live);
+    else await this.#close(live);
   }
 
   async #open(signal: AbortSignal): Promise<Live> {
@@ -212,7 +199,7 @@ export class AmqpPort implements Bus {
       this.#lost(live);
       return;
     }
-    this.#pauses.served();
+    this.#life.pauses.served();
     live.acknowledgements.delivered(message);
     const from = hasForbiddenForm(message) ? undefined : this.#wiring.senderOf(message);
     if (from === undefined) {
@@ -243,13 +230,11 @@ export class AmqpPort implements Bus {
   #serve(live: Live): void {
     this.#live = live;
     this.#takenSinceMs = undefined;
-    this.#pauses.connected();
     for (const waiting of this.#outbox.splice(0))
       this.#publish(live, waiting).catch((error: unknown) =>
         this.#options.log.debug({ error }, 'a frame that had waited was not taken'),
       );
-    this.#settleStart?.resolve();
-    this.#settleStart = undefined;
+    this.#life.connected();
     this.#onConnection('up');
   }
 
@@ -260,24 +245,10 @@ export class AmqpPort implements Bus {
     if (this.#live !== live) return;
     this.#live = undefined;
     void this.#hangUp(live.model);
-    if (this.#state !== 'started') return;
+    if (!this.#life.isStarted) return;
     this.#onConnection('down');
     for (const peer of this.#wiring.peers()) this.#onGone(peer);
-    this.#retryLater();
-  }
-
-  async #failed(error: CoPilotError): Promise<void> {
-    if (this.#state !== 'started') return;
-    this.#options.log.warn({ errorCode: error.code, reason: error.message }, 'no connection to the bus');
-    const isRefused = error.code === 'NOT_AUTHORIZED' || error.code === 'NOT_FOUND';
-    if (!isRefused && !this.#isTaken(error)) return;
-    if (this.#wiring.refused !== undefined) await this.#mend(this.#wiring.refused());
-    // A wrong secret does not become right by asking again.
-    else if (this.#settleStart !== undefined) {
-      this.#state = 'stopped';
-      this.#settleStart.reject(error);
-      this.#settleStart = undefined;
-    }
+    this.#life.retryLater();
   }
 
   #isTaken({ code }: CoPilotError): boolean {
@@ -288,34 +259,9 @@ export class AmqpPort implements Bus {
     return nowMs - this.#takenSinceMs >= conflictMs;
   }
 
-  async #mend(mending: Promise<void>): Promise<void> {
-    const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
-    const stop = (): void => resolve(undefined);
-    this.#attempt.signal.addEventListener('abort', stop, { once: true });
-    const mended = mending.catch((caught: unknown) => {
-      const { code } = toCoPilotError(caught);
-      this.#options.log.warn({ errorCode: code }, 'the login could not be renewed; trying again');
-    });
-    await Promise.race([mended, stopped]);
-    this.#attempt.signal.removeEventListener('abort', stop);
-  }
-
-  #retryLater(): void {
-    this.#cancelRetry = this.#options.clock.schedule(this.#pauses.nextMs(), () => {
-      if (this.#state === 'started') this.#connecting = this.#connect();
-    });
-  }
-
-  async #shutDown(): Promise<void> {
-    if (this.#state !== 'stopped') this.#state = 'stopping';
-    this.#cancelRetry();
-    this.#settleStart?.reject(closed());
-    if (this.#live === undefined) this.#attempt.abort();
-    await this.#connecting;
-    const live = this.#live;
-    if (live !== undefined) await this.#close(live);
+  async #leave(): Promise<void> {
+    if (this.#live !== undefined) await this.#close(this.#live);
     this.#outbox.length = 0;
-    this.#state = 'stopped';
     this.#live = undefined;
   }
 
@@ -356,10 +302,6 @@ function hasForbiddenForm({ content, properties }: ConsumeMessage): boolean {
   const headers: unknown = properties.headers;
   const names = typeof headers === 'object' && headers !== null ? Object.keys(headers) : [];
   return content.length > MAX_FRAME_BYTES || names.includes('CC') || names.includes('BCC');
-}
-
-function closed(): CoPilotError {
-  return new CoPilotError('BUS_CLOSED', 'this port is not started, or has stopped');
 }
 
 function unreachable(to: Address): CoPilotError {

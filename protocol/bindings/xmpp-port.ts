@@ -5,7 +5,7 @@ import type { Address, Bus, FrameHandler } from './bus.ts';
 import { refuseTooLarge } from './frame-size.ts';
 import { Gone } from './gone.ts';
 import { Inlet, type SharedBound } from './inlet.ts';
-import { ReconnectPauses } from './reconnect-pauses.ts';
+import { notStarted, OUTBOX_FRAMES, outboxFull, PortLife } from './port-life.ts';
 import type { XmppConnection, XmppEvents } from './xmpp-connection.ts';
 import { Questions } from './xmpp-questions.ts';
 import { frameStanza, type Heard, meansNobody, pingStanza, readStanza } from './xmpp-stanza.ts';
@@ -76,7 +76,6 @@ interface Waiting {
   readonly frame: Uint8Array;
 }
 
-const OUTBOX_FRAMES = 64;
 /** Stanzas that the server has not acknowledged. */
 const UNACKNOWLEDGED = 1000;
 /** Parties that are greeted on one stream; there are few brokers. */
@@ -94,22 +93,15 @@ export const XMPP_HANDLERS = 64;
 export class XmppPort implements Bus {
   readonly #options: XmppOptions;
   readonly #wiring: XmppWiring;
-  readonly #pauses: ReconnectPauses;
+  readonly #life: PortLife;
   readonly #outbox: Waiting[] = [];
   readonly #gone = new Gone();
   readonly #questions: Questions;
-  #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new';
-  #starting: Promise<void> | undefined;
-  #stopping: Promise<void> | undefined;
-  #settleStart: { resolve(): void; reject(error: CoPilotError): void } | undefined;
-  #attempt = new AbortController();
-  #connecting: Promise<void> = Promise.resolve();
   #live: Live | undefined;
   #replaced: Replaced | undefined;
   #lostConnection: XmppConnection | undefined;
   #heardMs = 0;
   #pings = 0;
-  #cancelRetry: Cancel = ignore;
   #cancelWatch: Cancel = ignore;
   #handler: FrameHandler = ignore;
   #onConnection: (state: 'up' | 'down') => void = ignore;
@@ -118,28 +110,27 @@ export class XmppPort implements Bus {
   constructor(options: XmppOptions, wiring: XmppWiring) {
     this.#options = options;
     this.#wiring = wiring;
-    this.#pauses = new ReconnectPauses(options);
+    this.#life = new PortLife({
+      ...options,
+      connect: (signal) => this.#open(signal),
+      isConnected: () => this.#live !== undefined,
+      refused: wiring.refused && (() => wiring.refused?.() ?? Promise.resolve()),
+    });
     this.#questions = new Questions(options.clock);
   }
 
   start(): Promise<void> {
-    if (this.#state === 'stopping' || this.#state === 'stopped') return Promise.reject(closed());
-    this.#state = 'started';
-    this.#starting ??= new Promise((resolve, reject) => {
-      this.#settleStart = { resolve, reject };
-      this.#connecting = this.#connect();
-    });
-    return this.#starting;
+    return this.#life.start();
   }
 
   async send(to: Address, frame: Uint8Array): Promise<void> {
-    if (this.#state !== 'started' && this.#state !== 'stopping') throw closed();
+    if (!this.#life.isStarted && !this.#life.isStopping) throw notStarted();
     refuseTooLarge(frame);
     const jid = this.#wiring.jidOf(to);
     if (jid === undefined || (this.#gone.has(to) && this.#wiring.returnsAudibly(to)))
       throw new CoPilotError('UNREACHABLE', `nobody is at ${to}`);
     if (this.#live !== undefined) return this.#write(this.#live, { jid, frame });
-    if (this.#state === 'stopping' || this.#outbox.length >= OUTBOX_FRAMES) throw full();
+    if (this.#life.isStopping || this.#outbox.length >= OUTBOX_FRAMES) throw outboxFull();
     this.#outbox.push({ jid, frame });
   }
 
@@ -156,23 +147,26 @@ export class XmppPort implements Bus {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#shutDown();
-    return this.#stopping;
+    return this.#life.stop(
+      () => this.#live === undefined || this.#replaced !== undefined,
+      () => this.#leave(),
+    );
   }
 
   /** Asks the server itself. Rejects with `BUS_CLOSED` where no stream is there, with `UNREACHABLE` without an answer in time. */
   ask(question: (id: string) => Element): Promise<Element> {
     return this.#questions.ask(async (id) => {
-      if (this.#live === undefined) throw closed();
+      if (this.#live === undefined) throw notStarted();
       await this.#live.connection.send(question(id));
     });
   }
 
   /** Opens another stream, as whoever the party is now, and leaves the one that is there: nobody hears of a loss. */
   renewStream(): Promise<void> {
-    if (this.#state !== 'started' || this.#live === undefined) return Promise.resolve();
-    if (this.#replaced === undefined) this.#connecting = this.#replace(this.#live);
-    return this.#connecting;
+    const live = this.#live;
+    if (!this.#life.isStarted || live === undefined) return Promise.resolve();
+    if (this.#replaced !== undefined) return this.#life.connecting;
+    return this.#life.beside((signal) => this.#replace(live, signal));
   }
 
   /** An inlet for frames that come by a stream, this port's own or another one that feeds it. */
@@ -201,7 +195,7 @@ export class XmppPort implements Bus {
       case 'frame':
         if (!this.#wiring.takes(from)) return;
         this.#gone.remove(from);
-        this.#pauses.served();
+        this.#life.pauses.served();
         inlet.push(this.#wiring.shownAs?.(from) ?? from, heard.frame);
         return;
       case 'bounce':
@@ -224,7 +218,7 @@ export class XmppPort implements Bus {
 
   async #write({ connection, greeted }: Live, { jid, frame }: Waiting): Promise<void> {
     const { bytes, stanzas } = connection.backlog;
-    if (bytes > this.#wiring.waitingBytes || stanzas > UNACKNOWLEDGED) throw full();
+    if (bytes > this.#wiring.waitingBytes || stanzas > UNACKNOWLEDGED) throw outboxFull();
     if (this.#wiring.greeting !== undefined && !greeted.has(jid) && greeted.size < MAX_GREETED) {
       greeted.add(jid);
       void connection.send(this.#wiring.greeting(jid)).catch(ignore); // the frame after it fails too
@@ -232,22 +226,11 @@ export class XmppPort implements Bus {
     await connection.send(frameStanza(jid, frame));
   }
 
-  async #connect(): Promise<void> {
-    this.#attempt = new AbortController();
-    try {
-      await this.#open(this.#attempt.signal);
-    } catch (caught) {
-      await this.#failed(toCoPilotError(caught));
-    }
-    if (this.#state === 'started' && this.#live === undefined) this.#retryLater();
-  }
-
-  async #replace(live: Live): Promise<void> {
+  async #replace(live: Live, signal: AbortSignal): Promise<void> {
     const replaced: Replaced = { live, reason: undefined };
     this.#replaced = replaced;
-    this.#attempt = new AbortController();
     try {
-      await this.#open(this.#attempt.signal);
+      await this.#open(signal);
     } catch (caught) {
       const { code, message } = toCoPilotError(caught);
       this.#options.log.debug({ errorCode: code, reason: message }, 'the stream goes on under the old login');
@@ -278,7 +261,7 @@ export class XmppPort implements Bus {
       this.#lostConnection,
     );
     if (stream.lost !== undefined) throw stream.lost;
-    if (this.#state !== 'started') return connection.close();
+    if (!this.#life.isStarted) return connection.close();
     stream.live = { connection, inlet, greeted: new Set() };
     this.#serve(stream.live);
     for (const stanza of stream.early) this.take(stanza, inlet);
@@ -288,15 +271,13 @@ export class XmppPort implements Bus {
     const isNews = this.#live === undefined;
     this.#live = live;
     this.#lostConnection = undefined;
-    this.#pauses.connected();
     this.#cancelWatch();
     this.#watch(live);
     for (const waiting of this.#outbox.splice(0))
       this.#write(live, waiting).catch((error: unknown) =>
         this.#options.log.debug({ error }, 'a frame that had waited was not taken'),
       );
-    this.#settleStart?.resolve();
-    this.#settleStart = undefined;
+    this.#life.connected();
     if (isNews) this.#onConnection('up');
   }
 
@@ -311,43 +292,12 @@ export class XmppPort implements Bus {
     this.#cancelWatch();
     this.#questions.lost();
     this.#wiring.lost?.();
-    if (this.#state !== 'started') return;
+    if (!this.#life.isStarted) return;
     this.#lostConnection = live.connection;
     this.#options.log.debug({ errorCode: reason.code, reason: reason.message }, 'the bus was lost');
     this.#onConnection('down');
     for (const peer of this.#wiring.peers()) this.#onGone(peer);
-    this.#retryLater();
-  }
-
-  async #failed(error: CoPilotError): Promise<void> {
-    if (this.#state !== 'started') return;
-    this.#options.log.warn({ errorCode: error.code, reason: error.message }, 'no connection to the bus');
-    if (error.code !== 'NOT_AUTHORIZED' && error.code !== 'NOT_FOUND') return;
-    if (this.#wiring.refused !== undefined) await this.#mend(this.#wiring.refused());
-    // A wrong secret does not become right by asking again.
-    else if (this.#settleStart !== undefined) {
-      this.#state = 'stopped';
-      this.#settleStart.reject(error);
-      this.#settleStart = undefined;
-    }
-  }
-
-  async #mend(mending: Promise<void>): Promise<void> {
-    const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
-    const stop = (): void => resolve(undefined);
-    this.#attempt.signal.addEventListener('abort', stop, { once: true });
-    const mended = mending.catch((caught: unknown) => {
-      const { code } = toCoPilotError(caught);
-      this.#options.log.warn({ errorCode: code }, 'the login could not be renewed; trying again');
-    });
-    await Promise.race([mended, stopped]);
-    this.#attempt.signal.removeEventListener('abort', stop);
-  }
-
-  #retryLater(): void {
-    this.#cancelRetry = this.#options.clock.schedule(this.#pauses.nextMs(), () => {
-      if (this.#state === 'started') this.#connecting = this.#connect();
-    });
+    this.#life.retryLater();
   }
 
   /** Notices a server that is there no more, though its connection seems to be. */
@@ -369,29 +319,15 @@ export class XmppPort implements Bus {
   }
 
   /** Reads nothing more, lets what runs end, its answers included, then hangs up. */
-  async #shutDown(): Promise<void> {
-    if (this.#state !== 'stopped') this.#state = 'stopping';
-    this.#cancelRetry();
-    this.#settleStart?.reject(closed());
-    if (this.#live === undefined || this.#replaced !== undefined) this.#attempt.abort();
-    await this.#connecting;
+  async #leave(): Promise<void> {
     const live = this.#live;
     live?.inlet.close();
     await live?.inlet.settled();
     this.#cancelWatch();
     await live?.connection.close();
     this.#outbox.length = 0;
-    this.#state = 'stopped';
     this.#live = undefined;
   }
-}
-
-function closed(): CoPilotError {
-  return new CoPilotError('BUS_CLOSED', 'this port is not started, or has stopped');
-}
-
-function full(): CoPilotError {
-  return new CoPilotError('BUS_CLOSED', 'the bus takes no frames now, and as many wait as may');
 }
 
 function ignore(): void {

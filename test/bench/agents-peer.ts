@@ -1,4 +1,5 @@
 /** Simulated agents, and the clients of the bare echo, in one process: the load. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { createNodeRuntime } from '../../protocol/runtime/node-runtime.ts';
 import { silentLog } from '../doubles/silent-log.ts';
@@ -15,7 +16,11 @@ import { unsealed } from './unsealed.ts';
 
 export interface AgentQuestions {
   /** Makes agents that will connect under a name; tells their ids. Needed where a bus must know them before they come. */
-  enrol(as: { readonly name: string; readonly stage: Stage; readonly count: number }): readonly string[];
+  enrol(as: {
+    readonly name: string;
+    readonly stage: Stage;
+    readonly count: number;
+  }): Promise<readonly string[]>;
   /** Connects `count` agents to an end point under a name. */
   connect(to: {
     readonly name: string;
@@ -25,13 +30,15 @@ export interface AgentQuestions {
     /** Whether frames are sealed; they are where it is left out. */
     readonly seals?: boolean;
   }): Promise<void>;
-  /** Lets `count` of them work for so long; the last jobs are finished, so that nothing is left under way. */
+  /** Lets the first `count` of them work for so long; the last jobs are finished, so that nothing is left under way. */
   run(order: {
     readonly name: string;
     readonly count: number;
     readonly seconds: number;
     /** Whether a report asks for the next job. */
     readonly asksAhead: boolean;
+    /** Slots of each; one where it is left out. */
+    readonly slots?: number;
   }): Promise<LoadResult>;
   echo(order: {
     readonly url: string;
@@ -63,6 +70,7 @@ export interface AgentQuestions {
 const sealing = createNodeRuntime(silentLog);
 /** Agents that shake hands at the same time. */
 const CONNECTING = 200;
+const ENROLLED_AT_ONCE = 50;
 type Enrolled = ReturnType<typeof enrolAgent>;
 
 const enrolments = new Map<string, readonly Enrolled[]>();
@@ -108,7 +116,7 @@ async function connect(to: Parameters<AgentQuestions['connect']>[0]): Promise<vo
   const { name, url, stage, count, seals = true } = to;
   const runtime = seals ? sealing : { ...sealing, crypto: unsealed(sealing.crypto) };
   const crew: BenchAgent[] = [];
-  for (const enrolled of enrolments.get(name) ?? enrolAll(stage, count)) {
+  for (const enrolled of enrolments.get(name) ?? (await enrolAll(stage, count))) {
     crew.push(new BenchAgent(runtime, enrolled, counted(await busOf(url, enrolled), frames)));
   }
   crews.set(name, crew);
@@ -117,15 +125,25 @@ async function connect(to: Parameters<AgentQuestions['connect']>[0]): Promise<vo
     await Promise.all(crew.slice(at, at + CONNECTING).map((agent) => agent.connect()));
 }
 
-function enrol({ name, stage, count }: Parameters<AgentQuestions['enrol']>[0]): readonly string[] {
-  const all = enrolAll(stage, count);
+async function enrol({
+  name,
+  stage,
+  count,
+}: Parameters<AgentQuestions['enrol']>[0]): Promise<readonly string[]> {
+  const all = await enrolAll(stage, count);
   enrolments.set(name, all);
   return all.map(({ agent }) => agent);
 }
 
-function enrolAll(stage: Stage, count: number): readonly Enrolled[] {
+/** With a pause now and then: those that are connected already must not fall silent over it. */
+async function enrolAll(stage: Stage, count: number): Promise<readonly Enrolled[]> {
   const { identity } = stageKeys(sealing.crypto, stage);
-  return Array.from({ length: count }, (_, index) => enrolAgent(sealing.crypto, identity, index));
+  const all: Enrolled[] = [];
+  for (let index = 0; index < count; index += 1) {
+    all.push(enrolAgent(sealing.crypto, identity, index));
+    if (index % ENROLLED_AT_ONCE === 0) await nextTurn();
+  }
+  return all;
 }
 
 function busOf(url: string, { agent, identity }: Enrolled): Promise<Bus> {
@@ -140,13 +158,17 @@ async function run({
   count,
   seconds,
   asksAhead,
+  slots = 1,
 }: Parameters<AgentQuestions['run']>[0]): Promise<LoadResult> {
   const crew = (crews.get(name) ?? []).slice(0, count);
   const latenciesMs: number[] = [];
   const startedMs = performance.now();
   const untilMs = startedMs + seconds * 1000;
+  const note = (latencyMs: number): void => void latenciesMs.push(latencyMs);
   await Promise.all(
-    crew.map((agent) => agent.run(untilMs, asksAhead, (latencyMs) => latenciesMs.push(latencyMs))),
+    crew.flatMap((agent) =>
+      Array.from({ length: slots }, (_, at) => agent.run(untilMs, asksAhead, note, at + 1)),
+    ),
   );
   return loadResult(latenciesMs, performance.now() - startedMs);
 }

@@ -21,15 +21,24 @@ const SHA256 = '0123456789abcdef'.repeat(4);
 const LOG_TAIL = 'generated 5000 events\nwrote events.dat\n';
 const USAGE = { wallSeconds: 12.5, cpuSeconds: 11.75, memoryMiB: 96.5, diskMiB: 0.25 };
 
+const MAX_SEEN = 64;
+/** Where what is said of the whole session is heard; slots of jobs begin with 1. */
+const NO_SLOT = 0;
+
+/** What one slot has asked and waits for. */
+interface Slot {
+  counter: number;
+  hear(message: BrokerMessage): void;
+}
+
 /** An agent whose jobs take no time: its session, its counters and its signatures are real, its files never travel. */
 export class BenchAgent {
   readonly #runtime: Runtime;
   readonly #enrolled: Enrolled;
   readonly #bus: Bus;
   readonly #initiator: Initiator;
-  #counter = 0;
-  #seen: Report['seen'] = [];
-  #hear: (message: BrokerMessage) => void = () => undefined;
+  readonly #slots = new Map<number, Slot>();
+  readonly #seen: Report['seen'][number][] = [];
 
   constructor(runtime: Runtime, enrolled: Enrolled, bus: Bus) {
     this.#runtime = runtime;
@@ -41,7 +50,7 @@ export class BenchAgent {
 
   /** Resolves with the welcome. */
   async connect(): Promise<void> {
-    const welcomed = this.#next('welcome');
+    const welcomed = this.#next(NO_SLOT, 'welcome');
     await this.#bus.start();
     this.#initiator.connect();
     await welcomed;
@@ -53,30 +62,51 @@ export class BenchAgent {
   }
 
   /**
-   * Takes and reports jobs until then; tells how long each report waited for its verdict. With `asksAhead` a report asks for the next job,
-   * as agents do; without, there is never more than one job under way.
+   * Takes and reports jobs in one slot until then; tells how long each report waited for its verdict. With `asksAhead` a report asks for
+   * the next job, as agents do; without, there is never more than one job under way.
    */
-  async run(untilMs: number, asksAhead: boolean, onCommitted: (latencyMs: number) => void): Promise<void> {
-    let lease = await this.#request();
+  async run(
+    untilMs: number,
+    asksAhead: boolean,
+    onCommitted: (latencyMs: number) => void,
+    slot = 1,
+  ): Promise<void> {
+    let lease = await this.#request(slot);
     for (;;) {
       const isLast = performance.now() >= untilMs;
-      const report = this.#reportOf(lease, asksAhead && !isLast);
+      const report = this.#reportOf(slot, lease, asksAhead && !isLast);
       const sentMs = performance.now();
       this.#say(report);
-      const answer = await this.#next('reported');
+      const answer = await this.#next(slot, 'reported');
       // A verdict that is late, where the machine stood still, shows in how long its report waited.
       if (answer.verdict !== 'committed' && answer.verdict !== 'verifying')
         throw new Error(`a report was answered ${JSON.stringify(answer)}`);
       onCommitted(performance.now() - sentMs);
+      this.#seen.push({ job: lease.job, attempt: lease.attempt });
       if (isLast) return;
-      lease = answer.next !== undefined && 'job' in answer.next ? answer.next : await this.#request();
+      lease = answer.next !== undefined && 'job' in answer.next ? answer.next : await this.#request(slot);
+    }
+  }
+
+  /** Takes and reports jobs in one slot until there is none for it; answers how many. */
+  async workOff(slot: number): Promise<number> {
+    for (let done = 0; ; done += 1) {
+      this.#ask(slot, HOST_AD);
+      const answer = await this.#answer(slot);
+      if (answer.kind === 'none') return done;
+      if (answer.kind !== 'job') throw new Error(`a request was answered ${JSON.stringify(answer)}`);
+      this.#say(this.#reportOf(slot, answer.lease, false));
+      const { verdict } = await this.#next(slot, 'reported');
+      if (verdict !== 'committed' && verdict !== 'verifying')
+        throw new Error(`a report was answered ${verdict}`);
+      this.#seen.push({ job: answer.lease.job, attempt: answer.lease.attempt });
     }
   }
 
   /** Waits for work it will never get, asking again as it is told, until it serves. */
   park(): void {
-    this.#ask(IDLE_AD);
-    this.#next('none').then(
+    this.#ask(1, IDLE_AD);
+    this.#next(1, 'none').then(
       () => this.park(),
       () => undefined, // what else comes is heard by whoever asks next
     );
@@ -84,35 +114,48 @@ export class BenchAgent {
 
   /** One job, whose lease takes the parked request's place; resolves with when the lease came, once the job is committed. */
   async serve(): Promise<number> {
-    const lease = await this.#request();
+    const lease = await this.#request(1);
     const leasedMs = performance.now();
-    this.#say(this.#reportOf(lease, false));
-    const { verdict } = await this.#next('reported');
+    this.#say(this.#reportOf(1, lease, false));
+    const { verdict } = await this.#next(1, 'reported');
     if (verdict !== 'committed') throw new Error(`a report was answered ${verdict}`);
+    this.#seen.push({ job: lease.job, attempt: lease.attempt });
     return leasedMs;
   }
 
-  async #request(): Promise<Lease> {
-    this.#ask(HOST_AD);
-    return (await this.#next('job')).lease;
+  async #request(slot: number): Promise<Lease> {
+    this.#ask(slot, HOST_AD);
+    return (await this.#next(slot, 'job')).lease;
   }
 
-  #ask(ad: HostAd): void {
-    this.#say({ kind: 'request', slot: 1, counter: ++this.#counter, ad, seen: this.#seen });
+  #ask(slot: number, ad: HostAd): void {
+    this.#say({ kind: 'request', slot, counter: this.#count(slot), ad, seen: this.#takeSeen() });
   }
 
-  #reportOf({ job, attempt }: Lease, asksAhead: boolean): Report {
+  /** As a real agent: what an answer has told is named as seen by the next message. */
+  #takeSeen(): Report['seen'] {
+    return this.#seen.splice(0, MAX_SEEN);
+  }
+
+  #slot(number: number): Slot {
+    const slot = this.#slots.get(number) ?? { counter: 0, hear: () => undefined };
+    this.#slots.set(number, slot);
+    return slot;
+  }
+
+  #count(slot: number): number {
+    return ++this.#slot(slot).counter;
+  }
+
+  #reportOf(slot: number, { job, attempt }: Lease, asksAhead: boolean): Report {
     const exit = { kind: 'exited', code: 0 } as const;
     const manifest = [{ name: 'events.dat', size: 1000, sha256: SHA256 }];
     const evidence = reportEvidence(INSTALLATION, this.#enrolled.agent, { job, attempt, exit, manifest });
     const signature = base64url(this.#runtime.crypto.sign(this.#enrolled.signing, evidence));
-    const seen = this.#seen;
-    // As a real agent: what an answer has told is named as seen by the next message.
-    this.#seen = [{ job, attempt }];
     return {
       kind: 'report',
-      slot: 1,
-      counter: ++this.#counter,
+      slot,
+      counter: this.#count(slot),
       job,
       attempt,
       exit,
@@ -120,7 +163,7 @@ export class BenchAgent {
       usage: USAGE,
       logTail: LOG_TAIL,
       signature,
-      seen,
+      seen: this.#takeSeen(),
       ...(asksAhead && { next: HOST_AD }),
     };
   }
@@ -129,18 +172,34 @@ export class BenchAgent {
     if (!this.#initiator.send(encodeMessage(message))) throw new Error('there is no session');
   }
 
-  /** The answer to what was asked last. */
-  #next<K extends BrokerMessage['kind']>(kind: K): Promise<Extract<BrokerMessage, { readonly kind: K }>> {
-    return new Promise((resolve, reject) => {
-      const is = (message: BrokerMessage): message is Extract<BrokerMessage, { readonly kind: K }> =>
-        message.kind === kind;
-      this.#hear = (message) => {
+  /** The answer to what the slot asked last. */
+  #answer(number: number): Promise<BrokerMessage> {
+    const slot = this.#slot(number);
+    return new Promise((resolve) => {
+      slot.hear = (message) => {
+        if (message.kind === 'notice') return;
         // To a request that a newer one has overtaken.
-        if ('counter' in message && message.counter < this.#counter) return;
-        if (is(message)) resolve(message);
-        else reject(new Error(`instead of ${kind} came ${JSON.stringify(message)}`));
+        if ('counter' in message && message.counter < slot.counter) return;
+        resolve(message);
       };
     });
+  }
+
+  async #next<K extends BrokerMessage['kind']>(
+    slot: number,
+    kind: K,
+  ): Promise<Extract<BrokerMessage, { readonly kind: K }>> {
+    const is = (message: BrokerMessage): message is Extract<BrokerMessage, { readonly kind: K }> =>
+      message.kind === kind;
+    const message = await this.#answer(slot);
+    if (is(message)) return message;
+    throw new Error(`instead of ${kind} came ${JSON.stringify(message)}`);
+  }
+
+  /** What is said of the whole session is for every slot that waits. */
+  #heard(message: BrokerMessage): void {
+    if ('slot' in message) this.#slot(message.slot).hear(message);
+    else for (const slot of this.#slots.values()) slot.hear(message);
   }
 
   #createInitiator(start: string): Initiator {
@@ -166,7 +225,7 @@ export class BenchAgent {
       // A frame lost shows as a round that does not end.
       send: (frame) => void this.#bus.send(BROKER_ADDRESS, frame).catch(() => undefined),
       onOpen: () => undefined,
-      onMessage: (bytes) => this.#hear(decodeBrokerMessage(bytes)),
+      onMessage: (bytes) => this.#heard(decodeBrokerMessage(bytes)),
       onLost: () => undefined,
     });
   }

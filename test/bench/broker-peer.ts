@@ -1,6 +1,7 @@
 /** The broker as it is run: embedded bus, ledger in its thread. */
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { startBroker, type BrokerProgram } from '../../broker/main.ts';
+import { controlSocket, roleDirectory } from '../../cli/installation.ts';
 import { createLog } from '../../protocol/runtime/log.ts';
 import { cpuMicroseconds, servePeer } from './serve-peer.ts';
 import type { BenchServer } from './buses/bench-server.ts';
@@ -29,9 +30,11 @@ servePeer<BrokerQuestions>({ start, cpu: cpuMicroseconds, memory }, async () => 
 
 async function start(options: BrokerPeerOptions): Promise<{ busUrl: string }> {
   const { directory, stage, prefetch, server } = options;
+  // Where commands look for it.
+  await mkdir(roleDirectory(directory, 'broker'), { mode: 0o700 });
   program = await startBroker({
     directory,
-    controlSocket: join(directory, 'control.sock'),
+    controlSocket: controlSocket(directory, 'broker'),
     configuration: { ...programConfiguration(stage, prefetch), ...server },
     log: createLog('broker', { level: 'warn' }),
   });

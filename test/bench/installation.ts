@@ -32,8 +32,8 @@ export interface BenchInstallation {
   readonly name: string;
   readonly broker: Peer<BrokerQuestions>;
   readonly adapters: Peer<AdapterQuestions>;
-  /** `asksAhead`: whether a report asks for the next job; true where it is left out. */
-  run(count: number, seconds: number, asksAhead?: boolean): Promise<Round>;
+  /** `asksAhead`: whether a report asks for the next job; true where it is left out. `slots` of each agent: one where it is left out. */
+  run(count: number, seconds: number, asksAhead?: boolean, slots?: number): Promise<Round>;
   stop(): Promise<void>;
 }
 
@@ -62,8 +62,8 @@ export async function startInstallation(options: InstallationOptions): Promise<B
     name,
     broker,
     adapters,
-    run: (count, seconds, asksAhead = true) =>
-      metered(broker, () => agents.ask('run', { name, count, seconds, asksAhead })),
+    run: (count, seconds, asksAhead = true, slots = 1) =>
+      metered(broker, () => agents.ask('run', { name, count, seconds, asksAhead, slots })),
     stop: async () => {
       await Promise.all([adapters.stop(), broker.stop()]);
     },

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the broker costs, each claim as a ratio of medians of runs that took turns on the same machine. Prints tables
- * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`, `idle`, `frameworks`) only those are measured.
- * `buses` and `idle` take names of bus servers besides, `frameworks` names of kinds. `peers`, `buses` and `idle` need servers of Debian packages; where one is missing it says which.
+ * and writes `.run/bench.json`. With names (`throughput`, `latency`, `queued`, `bridge`, `crowd`, `price`, `peers`, `buses`, `slots`, `idle`, `frameworks`) only those are measured; `slots` only where it is named.
+ * `buses`, `slots` and `idle` take names of bus servers besides, `idle` numbers of agents, `frameworks` names of kinds. `peers`, `buses`, `slots` and `idle` need servers of Debian packages; where one is missing it says which.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -10,6 +10,7 @@ import { BROKER_FLAGS } from '../../broker/node-flags.ts';
 import type { AgentQuestions } from './agents-peer.ts';
 import { measureBridge } from './bridge.ts';
 import { measureIdle } from './buses/idle.ts';
+import { measureSlots } from './buses/slots.ts';
 import { measureBuses } from './buses/measure.ts';
 import { BENCH_SERVERS } from './buses/servers.ts';
 import { kindsOf, measureFrameworks } from './frameworks/measure.ts';
@@ -53,8 +54,16 @@ async function main(asked: readonly string[]): Promise<number> {
     ...(wants('buses')
       ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS, busesOf(asked))) }
       : {}),
+    // Only where it is asked for: all else together takes as long as a bench may.
+    ...(asked.includes('slots')
+      ? {
+          slots: await withDirectory((at) => measureSlots(at, createStage(), FEWER_ROUNDS, serversOf(asked))),
+        }
+      : {}),
     ...(wants('idle')
-      ? { idle: await withDirectory((at) => measureIdle(at, createStage(), busesOf(asked))) }
+      ? {
+          idle: await withDirectory((at) => measureIdle(at, createStage(), serversOf(asked), sizesOf(asked))),
+        }
       : {}),
     ...(wants('frameworks')
       ? { frameworks: await withDirectory((at) => measureFrameworks(at, kindsOf(asked), FRAMEWORK_SIZES)) }
@@ -73,10 +82,23 @@ async function main(asked: readonly string[]): Promise<number> {
   return claims.every(({ holds }) => holds) ? 0 : 1;
 }
 
+/** How many idle agents there are in all, one size after the other at the same server. */
+const IDLE = [200, 1_000];
+
+function sizesOf(asked: readonly string[]): readonly number[] {
+  const named = asked.filter((size) => /^[1-9]\d{0,5}$/.test(size)).map(Number);
+  return named.length > 0 ? named.toSorted((one, other) => one - other) : IDLE;
+}
+
 /** All where none is named. */
 function busesOf(asked: readonly string[]): readonly string[] {
   const named = asked.filter((name) => name in BENCH_SERVERS);
   return named.length > 0 ? named : Object.keys(BENCH_SERVERS);
+}
+
+/** As `busesOf`, without those that only adapters reach otherwise. */
+function serversOf(asked: readonly string[]): readonly string[] {
+  return busesOf(asked).filter((name) => asked.includes(name) || !name.endsWith('-beside'));
 }
 
 async function measureLoad(

@@ -3,6 +3,7 @@ import type { Round } from './installation.ts';
 import type { BusRound, MeasuredBus } from './buses/measure.ts';
 import type { Crowd } from './crowd.ts';
 import type { IdleAgents } from './buses/idle.ts';
+import type { MeasuredSlots } from './buses/slots.ts';
 import type { MeasuredFramework } from './frameworks/measure.ts';
 import type { Latency } from './latency.ts';
 import { CONTENDERS, type Peers } from './peers/measure.ts';
@@ -24,6 +25,7 @@ export interface Results {
   readonly price?: readonly PriceStep[];
   readonly peers?: readonly Peers[];
   readonly buses?: readonly MeasuredBus[];
+  readonly slots?: readonly MeasuredSlots[];
   readonly idle?: readonly IdleAgents[];
   readonly bridge?: BridgeTransfers;
   readonly frameworks?: readonly MeasuredFramework[];
@@ -148,6 +150,7 @@ export function tablesOf(results: Results): string {
     price,
     peers,
     buses,
+    slots,
     idle,
     frameworks,
   } = results;
@@ -159,6 +162,7 @@ export function tablesOf(results: Results): string {
   if (price !== undefined) parts.push(priceTable(price));
   if (peers !== undefined) parts.push(...peers.map(peersTable));
   if (buses !== undefined) parts.push(busesTable(buses));
+  if (slots !== undefined) parts.push(slotsTable(slots));
   if (idle !== undefined) parts.push(idleTable(idle));
   if (bridge !== undefined) parts.push(bridgeTable(bridge));
   if (frameworks !== undefined) parts.push(frameworkTable(frameworks), holdTable(frameworks));
@@ -284,15 +288,52 @@ function holdTable(frameworks: readonly MeasuredFramework[]): string {
   ]);
 }
 
+function slotsTable(slots: readonly MeasuredSlots[]): string {
+  return table([
+    [
+      'agents x slots, medians',
+      'per s',
+      'p50 ms',
+      'p95 ms',
+      'server us',
+      'broker us',
+      'adapters us',
+      'agents us',
+    ],
+    ...slots.flatMap(({ name, crews }) =>
+      crews.map(({ agents, slots: each, perSecond, p50Ms, p95Ms, cpu }) => [
+        `${name}, ${agents} x ${each}`,
+        perSecond.toFixed(0),
+        p50Ms.toFixed(1),
+        p95Ms.toFixed(1),
+        ...[cpu.server, cpu.broker, cpu.adapters, cpu.agents].map((microseconds) => microseconds.toFixed(0)),
+      ]),
+    ),
+  ]);
+}
+
 function idleTable(idle: readonly IdleAgents[]): string {
   const mebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(0);
   const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1);
   return table([
-    ['idle agents', 'agents', 'server MiB', 'broker MiB', 'server KiB an agent', 'broker KiB an agent'],
+    [
+      'idle agents',
+      'agents',
+      'came in s',
+      'server %',
+      'broker %',
+      'server MiB',
+      'broker MiB',
+      'server KiB an agent',
+      'broker KiB an agent',
+    ],
     ...idle.flatMap(({ name, sizes, serverBytesPerAgent, brokerBytesPerAgent }) =>
-      sizes.map(({ agents, serverBytes, brokerBytes }) => [
+      sizes.map(({ agents, seconds, serverPercent, brokerPercent, serverBytes, brokerBytes }) => [
         name,
         agents.toLocaleString('en'),
+        seconds.toFixed(1),
+        serverPercent.toFixed(1),
+        brokerPercent.toFixed(1),
         mebibytes(serverBytes),
         mebibytes(brokerBytes),
         kibibytes(serverBytesPerAgent),

@@ -1,7 +1,7 @@
 import type { BrokerProgramConfiguration } from '../../broker/program-configuration.ts';
 import { DEFAULT_LIMITS } from '../../broker/service/configuration.ts';
 import { base64url, hex, idOf } from '../../protocol/encoding.ts';
-import type { Description, HostAd, NewJob } from '../../protocol/generated/types.ts';
+import type { Description, HostAd, Identity, NewJob } from '../../protocol/generated/types.ts';
 import { loadKey, type StoredKey, storeKey } from '../../protocol/runtime/key-file.ts';
 import { createCrypto, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import type { Crypto, PrivateKey } from '../../protocol/runtime/runtime.ts';
@@ -102,7 +102,7 @@ export function enrolAgent(crypto: Crypto, identityKey: PrivateKey, index: numbe
   const sig = base64url(signing.publicKey.raw);
   const iat = Math.floor(Date.now() / 1000);
   const sub = idOf((data) => crypto.sha256(data), sig);
-  const identity = signIdentity(crypto, identityKey, {
+  const claims: Identity = {
     iss: INSTALLATION,
     sub,
     owner: `owner-${index}`,
@@ -112,8 +112,8 @@ export function enrolAgent(crypto: Crypto, identityKey: PrivateKey, index: numbe
     kex: base64url(session.publicKey.raw),
     iat,
     exp: iat + 86_400,
-  });
-  return { agent: sub, session, signing, identity };
+  };
+  return { agent: sub, session, signing, identity: signIdentity(crypto, identityKey, claims), claims };
 }
 
 export const HOST_AD: HostAd = { OpSys: 'LINUX', Arch: 'X86_64', Cpus: 4, MemoryMiB: 8192, DiskMiB: 100_000 };

@@ -15,11 +15,16 @@ export interface AgentLogin {
   readonly password: string;
 }
 
+/** What a broker's ledger knows of an agent. */
+export type StatusOf = (agent: string) => Promise<AgentRow | undefined>;
+
 /** What a bus server asks about agents, answered by the broker's own code, and agents to ask about. */
 export interface BusDesk {
   readonly url: string;
   agent(change?: Partial<Identity>): AgentLogin;
   revoke(agent: string): void;
+  /** What becomes of an agent is asked there from now on; undefined for the desk's own list again. */
+  judgeBy(statusOf: StatusOf | undefined): void;
   /** Those whose identities count, the one that signs first. */
   readonly identityKeys: readonly PrivateKey[];
   /** Another key signs from now on; what the one before signed counts until `dropFormerKeys`. */
@@ -37,6 +42,7 @@ export async function openBusDesk(): Promise<BusDesk> {
   const crypto = createCrypto();
   let identityKeys: readonly [PrivateKey, ...PrivateKey[]] = [crypto.generate('p256')];
   const revoked = new Set<string>();
+  let statusOf: StatusOf | undefined;
   const listen = async (port: number) => {
     const server = createBusServer({
       access: createBusAccess({
@@ -45,7 +51,7 @@ export async function openBusDesk(): Promise<BusDesk> {
         virtualHost: VIRTUAL_HOST,
         identityKey: identityKeys[0].publicKey,
         identityKeys: () => identityKeys.map(({ publicKey }) => publicKey),
-        agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
+        agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : await statusOf?.(id)),
         connections: () => 0,
       }),
       log: silentLog,
@@ -80,6 +86,7 @@ export async function openBusDesk(): Promise<BusDesk> {
     rollIdentityKey: () => void (identityKeys = [crypto.generate('p256'), ...identityKeys]),
     dropFormerKeys: () => void (identityKeys = [identityKeys[0]]),
     revoke: (agent) => void revoked.add(agent),
+    judgeBy: (judge) => void (statusOf = judge),
     close: () => server.close(),
     async open() {
       server = await listen(port);

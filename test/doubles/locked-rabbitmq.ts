@@ -18,10 +18,11 @@ import { BROKER_ADDRESS, type Bus } from '../../protocol/bindings/bus.ts';
 import { base64url, idOf } from '../../protocol/encoding.ts';
 import type { Identity } from '../../protocol/generated/types.ts';
 import { createCrypto, nodeClock, nodeRandom } from '../../protocol/runtime/node-runtime.ts';
-import type { Clock } from '../../protocol/runtime/runtime.ts';
+import type { Clock, PublicKey } from '../../protocol/runtime/runtime.ts';
 import { signIdentity } from '../../protocol/tokens.ts';
 import { isInstalled } from '../servers/server-process.ts';
 import { type RabbitServer, startRabbit } from '../servers/rabbitmq.ts';
+import type { StatusOf } from './bus-desk.ts';
 import { makeCertificate } from './certificate.ts';
 import { freePort } from './free-port.ts';
 import { silentLog } from './silent-log.ts';
@@ -38,6 +39,9 @@ export interface LockedRabbit {
   /** An agent with an identity and, unless told otherwise, a queue. */
   agent(change?: Partial<Identity>): Credential;
   revoke(agent: string): void;
+  /** What becomes of an agent is asked there from now on; undefined for the server's own list again. */
+  judgeBy(statusOf: StatusOf | undefined): void;
+  readonly identityKey: PublicKey;
   readonly managementUrl: string;
   /** Closes an agent's connections as a broker does. */
   evict(agent: string): Promise<number>;
@@ -71,6 +75,7 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
   const crypto = createCrypto();
   const identityKey = crypto.generate('p256');
   const revoked = new Set<string>();
+  let statusOf: StatusOf | undefined;
   const brokers = new Set<AmqpBrokerBus>();
   let isOpen = false;
   const access = createBusAccess({
@@ -78,7 +83,7 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
     installation: INSTALLATION,
     virtualHost: VIRTUAL_HOST,
     identityKey: identityKey.publicKey,
-    agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : undefined),
+    agent: async (id) => (revoked.has(id) ? ({ status: 'revoked' } as AgentRow) : await statusOf?.(id)),
     connections: (user) => Math.max(0, ...[...brokers].map((broker) => broker.connections(user))),
   });
   const decisions = createBusServer({
@@ -139,6 +144,8 @@ export async function openLockedRabbit({ withTls = false } = {}): Promise<Locked
     evict: (agent) => closeConnections(managementUrl, { user: agent, password: evictionOf(agent) }),
     evictionPassword: evictionOf,
     revoke: (agent) => void revoked.add(agent),
+    judgeBy: (judge) => void (statusOf = judge),
+    identityKey: identityKey.publicKey,
     unlock: (open) => void (isOpen = open),
     brokerPassword: BROKER_PASSWORD,
     broker(options = {}) {

@@ -48,6 +48,7 @@ export async function startEjabberd(
     startServer({
       file: '/bin/sh',
       args: [join(directory, START_FILE)],
+      directory,
       isReady: async () => (await Promise.all(used.map((port) => acceptsConnections(port)))).every(Boolean),
     });
   let server = await start();

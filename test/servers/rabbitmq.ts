@@ -75,6 +75,7 @@ function startNode(directory: string, ports: NodePorts): Promise<ServerProcess> 
     file: needProgram('rabbitmq-server', 'rabbitmq-server', RABBIT_FOLDERS),
     args: [],
     env: nodeEnvironment(directory, ports),
+    directory,
     isReady: () => acceptsConnections(ports.bus),
   });
 }
@@ -85,6 +86,7 @@ function startMapper(directory: string, ports: NodePorts): Promise<ServerProcess
     file: needProgram('epmd', 'erlang-base'),
     args: mapperArguments(ports),
     env: nodeEnvironment(directory, ports),
+    directory,
     isReady: () => acceptsConnections(ports.mapper),
   });
 }

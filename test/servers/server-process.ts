@@ -8,6 +8,8 @@ export interface ServerCommand {
   readonly file: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Where it leaves what it says when it dies; the folder of the tests where it is left out. */
+  readonly directory?: string;
   /** User to run as, where the server refuses to be root. */
   readonly user?: { readonly uid: number; readonly gid: number };
   /** Whether it serves by now; asked again and again. */
@@ -31,6 +33,7 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   const child = spawn(command.file, command.args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...command.env },
+    ...(command.directory !== undefined && { cwd: command.directory }),
     ...(command.user !== undefined && command.user),
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

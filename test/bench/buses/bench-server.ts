@@ -21,6 +21,8 @@ export interface BenchServerOptions {
   readonly stage: Stage;
   /** Clients that it has room for. */
   readonly clients: number;
+  /** Whether one client may send no faster than an operator's server lets it; it may where it is left out. */
+  readonly keepsRates?: boolean;
 }
 
 export type StartBenchServer = (options: BenchServerOptions) => Promise<BenchServer>;

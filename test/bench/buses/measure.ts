@@ -4,11 +4,11 @@ import type { AgentQuestions } from '../agents-peer.ts';
 import { type BenchInstallation, type Round, startInstallation } from '../installation.ts';
 import type { LoadResult } from '../load-result.ts';
 import { type Peer, startPeer } from '../peer.ts';
-import { processTree } from '../process-tree.ts';
 import type { Stage } from '../stage.ts';
 import { median } from '../statistics.ts';
 import { AGENTS, warm } from '../throughput.ts';
 import type { BenchServer, StartBenchServer } from './bench-server.ts';
+import { type CpuPerJob, runCounted } from './run-counted.ts';
 import type { RawQuestions } from './raw-peer.ts';
 import { BENCH_SERVERS } from './servers.ts';
 
@@ -34,14 +34,6 @@ export interface BusRound {
   readonly rawAlone: LoadResult;
   readonly webSocketAlone: Round;
   readonly alone: Round;
-}
-
-/** Microseconds of the processor that each part spends on one job. */
-export interface CpuPerJob {
-  readonly server: number;
-  readonly broker: number;
-  readonly adapters: number;
-  readonly agents: number;
 }
 
 /** A cycle over a server is many times as many calls as one of a test that has to be this exact. */
@@ -138,33 +130,10 @@ async function takeTurns({ webSocket, ours, raw, agents, server }: Parts): Promi
   return {
     webSocket: await webSocket.run(AGENTS, SECONDS),
     raw: await raw.ask('run', { count: AGENTS, seconds: SECONDS }),
-    ...(await runCounted(ours, agents, server)),
+    ...(await runCounted({ ours, agents, server }, AGENTS, SECONDS)),
     rawAlone: await raw.ask('run', { count: 1, seconds: SECONDS }),
     webSocketAlone: await webSocket.run(1, SECONDS, false),
     alone: await ours.run(1, SECONDS, false),
-  };
-}
-
-/** Where the processor's time goes says what limits. */
-async function runCounted(
-  ours: BenchInstallation,
-  agents: Peer<AgentQuestions>,
-  server: BenchServer,
-): Promise<Pick<BusRound, 'ours' | 'cpu'>> {
-  const tree = processTree(server.pid);
-  const used = async (): Promise<CpuPerJob> => ({
-    server: await tree.cpuMicroseconds(),
-    broker: await ours.broker.ask('cpu', null),
-    adapters: await ours.adapters.ask('cpu', null),
-    agents: await agents.ask('cpu', null),
-  });
-  const before = await used();
-  const round = await ours.run(AGENTS, SECONDS);
-  const after = await used();
-  const of = (part: keyof CpuPerJob): number => (after[part] - before[part]) / round.done;
-  return {
-    ours: round,
-    cpu: { server: of('server'), broker: of('broker'), adapters: of('adapters'), agents: of('agents') },
   };
 }
 

@@ -17,13 +17,14 @@ const SMALL_RATE = /512kb\/s|524288|1048576/g;
 /** An XMPP server as `co-pilot bus config` sets it up, but that one client may send as fast as it can. */
 export async function startBenchXmpp(
   setup: XmppSetup,
-  { directory, stage }: BenchServerOptions,
+  { directory, stage, keepsRates = false }: BenchServerOptions,
 ): Promise<BenchServer> {
   const folder = join(directory, 'server');
   const secret = base64url(nodeRandom.bytes(24));
   const busPort = await freePort();
+  const rates = keepsRates ? (files: Files) => files : withoutRates;
   const server = await setup.start(folder, (ports) =>
-    withoutRates(
+    rates(
       setup.files({
         directory: folder,
         domain: DOMAIN,
@@ -66,7 +67,9 @@ export async function startBenchXmpp(
   };
 }
 
-function withoutRates(files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+type Files = Readonly<Record<string, string>>;
+
+function withoutRates(files: Files): Files {
   let found = 0;
   const many = (rate: string): string => {
     found += 1;
@@ -77,5 +80,5 @@ function withoutRates(files: Readonly<Record<string, string>>): Readonly<Record<
     /[.](lua|yml)$/.test(name) && !name.includes('/') ? text.replace(SMALL_RATE, many) : text,
   ]);
   if (found === 0) throw new Error('the rate of a client is written otherwise now');
-  return Object.fromEntries(changed) as Readonly<Record<string, string>>;
+  return Object.fromEntries(changed) as Files;
 }

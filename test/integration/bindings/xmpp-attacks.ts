@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { type Element, xml } from '@xmpp/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createProgramBus } from '../../../broker/program-bus.ts';
+import { createProgramBus } from '../../../broker/bus/create-program-bus.ts';
 import type { BrokerProgramConfiguration } from '../../../broker/program-configuration.ts';
 import { type Address, BROKER_ADDRESS, MAX_FRAME_BYTES } from '../../../protocol/bindings/bus.ts';
 import { refuseLeaks } from '../../../protocol/bindings/lock-down.ts';
@@ -29,6 +29,7 @@ import { eventually, eventuallyTrue } from '../../doubles/eventually.ts';
 import { BROKER_SECRET, type LockedXmpp, SERVICE_SECRETS } from '../../doubles/locked-xmpp.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { silentLog } from '../../doubles/silent-log.ts';
+import { copiedKey } from './copied-key.ts';
 import {
   type BareStream,
   bareStream,
@@ -526,6 +527,18 @@ export function xmppAttacks(options: XmppAttackOptions): void {
           await server.desk.open();
         }
       });
+    });
+
+    copiedKey({
+      bus: () => ({
+        broker,
+        identityKey: server.desk.identityKeys[0]!.publicKey,
+        agent: (keys) => server.desk.agent(keys),
+        admit: async () => undefined,
+        agentBus: (login) => server.agentBus(login),
+        evict: (agent) => broker.evict(agent),
+        judgeBy: (statusOf) => server.desk.judgeBy(statusOf),
+      }),
     });
 
     it('that logs in twice has one place, which the later one takes', async () => {

@@ -80,6 +80,23 @@ describe('an agent that is revoked', () => {
     expect(await isUsable(held, capability)).toBe(false);
   });
 
+  it('loses its connections though it is in the middle of another handshake just then', async () => {
+    const apply = stage.ledger.apply.bind(stage.ledger);
+    const neverAnswered = new Promise<never>(() => undefined);
+    Object.assign(stage.ledger, {
+      apply: (commands: Parameters<typeof apply>[0]) =>
+        commands.some(({ kind }) => kind === 'hello') ? neverAnswered : apply(commands),
+    });
+    const { enrolled } = agent;
+    await stage.broker.revoke(enrolled.agent, 'misbehaves');
+    await createRawAgent(stage, enrolled, STAGE, { address: 'peer-2' });
+    await stage.clock.run(400);
+    expect(stage.broker.presence(enrolled.agent).connected).toBe(true);
+    expect(evicted).toEqual([]);
+    await stage.clock.run(200);
+    expect(evicted).toEqual([`${enrolled.agent} at peer-1`]);
+  });
+
   it.each<[string, (held: Lease) => object]>([
     ['request', () => ({ kind: 'request', slot: 2, counter: ++counter, ad: {}, seen: [] })],
     ['outputs', outputs],
