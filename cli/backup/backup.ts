@@ -14,7 +14,9 @@ import { syncDirectory } from '../../protocol/runtime/durable-file.ts';
 import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { generatedFile, type Role, ROLES, roleDirectory } from '../installation.ts';
+import { loadConfiguration } from '../configuration/load.ts';
 import { copyDurably, writeDurably } from './durable-copy.ts';
+import { copyFrameworkFolders } from './framework-folders.ts';
 import { type BackupFile, type BackupManifest, digestOf, MANIFEST } from './manifest.ts';
 import { DATABASES, snapshotRole } from './role-snapshot.ts';
 
@@ -37,8 +39,8 @@ export interface BackupResult {
 }
 
 /**
- * The order is what makes copies of different moments fit: the queue never knows an end that the ledger does not, and the ledger
- * names no result whose files the bridge does not have. What the later ones know beyond that, putting them back takes away.
+ * The order is what makes copies of different moments fit: the queue and the adapters of frameworks, which are copied before all of these,
+ * never know an end that the ledger does not, and the ledger names no result whose files the bridge does not have. What the later ones know beyond that, putting them back takes away.
  */
 const ORDER: readonly Role[] = ['local', 'broker', 'bridge'];
 
@@ -65,10 +67,16 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
 
 async function fill(options: BackupOptions, draft: string): Promise<Omit<BackupResult, 'directory'>> {
   const { directory, withFiles } = options;
-  for (const role of ORDER) await copyRole(options, role, draft);
+  const beganMs = performance.now();
+  const ofFrameworks = await copyFrameworkFolders(directory, draft, options.onProgress);
+  let beforeLedgerMs = 0;
+  for (const role of ORDER) {
+    await copyRole(options, role, draft);
+    if (role === 'broker') beforeLedgerMs = Math.ceil(performance.now() - beganMs);
+  }
   const kept = withFiles ? await copyFiles(options, draft) : { files: [], gone: 0 };
   const files: BackupFile[] = [];
-  for (const path of smallFiles(directory)) {
+  for (const path of [...smallFiles(directory), ...ofFrameworks]) {
     if (!existsSync(join(draft, path))) await copyDurably(join(directory, path), join(draft, path));
     files.push({ path, ...(await digestOf(join(draft, path))) });
   }
@@ -78,14 +86,31 @@ async function fill(options: BackupOptions, draft: string): Promise<Omit<BackupR
     version: 1,
     createdAt: new Date().toISOString(),
     withFiles,
+    ...(ofFrameworks.length > 0 && {
+      frameworks: { queues: await queuesOfFrameworks(directory), beforeLedgerMs },
+    }),
     files: all,
   };
   await writeDurably(join(draft, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
-  for (const place of ['', ...ROLES]) await syncDirectory(join(draft, place));
+  for (const place of new Set(['', ...ROLES, ...ofFrameworks.flatMap(foldersAbove)]))
+    await syncDirectory(join(draft, place));
   return { files: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0), gone: kept.gone };
 }
 
-/** Everything but the bridge's files, below the installation: databases, keys, settings. */
+/** `a/b/c` is in `a/b` and `a`. */
+function foldersAbove(path: string): readonly string[] {
+  const above = dirname(path);
+  return above === '.' ? [] : [above, ...foldersAbove(above)];
+}
+
+async function queuesOfFrameworks(directory: string): Promise<readonly string[]> {
+  const { settings } = await loadConfiguration({ directory, environment: process.env });
+  return Object.entries(settings.queues)
+    .filter(([, { jobAdapter }]) => Object.hasOwn(settings.frameworks, jobAdapter))
+    .map(([name]) => name);
+}
+
+/** Everything but the bridge's files and what frameworks' adapters have, below the installation: databases, keys, settings. */
 function smallFiles(directory: string): readonly string[] {
   const databases = ROLES.flatMap((role) => DATABASES[role].map((name) => join(role, name)));
   const keys = ROLES.map((role) => generatedFile('', role));

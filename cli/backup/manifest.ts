@@ -19,7 +19,17 @@ export interface BackupManifest {
   readonly createdAt: string;
   /** False where the bridge's files were left out: then they must be put back from elsewhere. */
   readonly withFiles: boolean;
+  /** Left out where no framework's adapter has a part. */
+  readonly frameworks?: FrameworksInBackup;
   readonly files: readonly BackupFile[];
+}
+
+/** What a restore has to know of the copies of frameworks' adapters. */
+export interface FrameworksInBackup {
+  /** Those that the adapters had. */
+  readonly queues: readonly string[];
+  /** How long before the copy of the ledger was there theirs were begun. */
+  readonly beforeLedgerMs: number;
 }
 
 export const MANIFEST = 'manifest.json';
@@ -60,13 +70,24 @@ function parsed(text: string): unknown {
 
 function isManifest(value: unknown): value is BackupManifest {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, version, files, withFiles } = value as Readonly<Record<string, unknown>>;
+  const { kind, version, files, frameworks, withFiles } = value as Readonly<Record<string, unknown>>;
   return (
     kind === 'co-pilot-backup' &&
     version === 1 &&
     typeof withFiles === 'boolean' &&
+    (frameworks === undefined || isOfFrameworks(frameworks)) &&
     Array.isArray(files) &&
     files.every(isBackupFile)
+  );
+}
+
+function isOfFrameworks(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { queues, beforeLedgerMs } = value as Readonly<Record<string, unknown>>;
+  return (
+    Array.isArray(queues) &&
+    queues.every((queue) => typeof queue === 'string') &&
+    typeof beforeLedgerMs === 'number'
   );
 }
 

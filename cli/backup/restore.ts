@@ -7,6 +7,7 @@ import type { AttemptRef } from '../../adapters/storage/storage-adapter.ts';
 import type { JobRow } from '../../broker/core/state.ts';
 import { checkLedger } from '../../broker/ledger/check-ledger.ts';
 import { reconcileLedger, type ReconciledLedger } from '../../broker/ledger/restored-ledger.ts';
+import { toldLately } from '../../broker/ledger/told-lately.ts';
 import { newId } from '../../protocol/encoding.ts';
 import { syncDirectory } from '../../protocol/runtime/durable-file.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
@@ -14,6 +15,8 @@ import { nodeRandom } from '../../protocol/runtime/node-runtime.ts';
 import { askRole } from '../connection.ts';
 import { controlSocket, ROLES, roleDirectory } from '../installation.ts';
 import { copyDurably } from './durable-copy.ts';
+import { FRAMEWORKS, heldInFrameworks } from './framework-folders.ts';
+import { isLocked } from './locked-file.ts';
 import { type BackupManifest, checkFile, readManifest } from './manifest.ts';
 
 export interface RestoreOptions {
@@ -41,6 +44,8 @@ export interface RestoreResult {
 
 const SETTINGS = 'co-pilot.yaml';
 const FILE_PLACES = ['attempts', 'inputs'];
+/** All that an installation has in its folder, but for agents. */
+const PARTS = [...ROLES, FRAMEWORKS, SETTINGS];
 
 /**
  * Puts a backup back. Rejects with `CONFLICT` while a part runs or where an installation lies, `DIGEST_MISMATCH` where a file is
@@ -50,7 +55,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const directory = resolve(options.directory);
   const manifest = await readManifest(options.from);
   await requireStopped(directory);
-  const there = [...ROLES, SETTINGS].filter((name) => existsSync(join(directory, name)));
+  const there = PARTS.filter((name) => existsSync(join(directory, name)));
   if (there.length > 0 && !options.force)
     throw new CoPilotError(
       'CONFLICT',
@@ -71,7 +76,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o755 });
     await fill(options, manifest, draft);
-    const reconciled = reconcile(draft);
+    const reconciled = reconcile(draft, manifest);
     await putInPlace(directory, draft, aside, manifest);
     return { ...result, reconciled };
   } finally {
@@ -87,23 +92,10 @@ async function requireStopped(directory: string): Promise<void> {
     );
     if (isRunning) throw new CoPilotError('CONFLICT', `the ${role} of ${directory} runs: stop it first`);
   }
+  // A program that answers nobody still holds its file.
   const ledger = join(roleDirectory(directory, 'broker'), 'ledger.sqlite');
-  if (existsSync(ledger)) requireUnlocked(ledger);
-}
-
-/** A broker that answers nobody still holds its file. */
-function requireUnlocked(path: string): void {
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    database.exec('BEGIN IMMEDIATE; ROLLBACK');
-  } catch (caught) {
-    const isBusy = caught instanceof Error && 'errcode' in caught && (Number(caught.errcode) & 0xff) === 5;
-    // What is damaged may be replaced.
-    if (isBusy)
-      throw new CoPilotError('CONFLICT', `${path} is in use: stop the broker first`, { cause: caught });
-  } finally {
-    database.close();
-  }
+  const [held] = [...(isLocked(ledger) ? [ledger] : []), ...(await heldInFrameworks(directory))];
+  if (held !== undefined) throw new CoPilotError('CONFLICT', `${held} is in use: stop its program first`);
 }
 
 async function checkAll({ from, onProgress }: RestoreOptions, { files }: BackupManifest): Promise<void> {
@@ -133,18 +125,25 @@ async function fill(
   }
 }
 
-/** Three copies of three moments become one. */
-function reconcile(draft: string): ReconciledLedger & { readonly takenBack: number } {
+/** Copies of several moments become one. */
+function reconcile(
+  draft: string,
+  { frameworks }: BackupManifest,
+): ReconciledLedger & { readonly takenBack: number } {
   const ledgerPath = join(draft, 'broker', 'ledger.sqlite');
+  const forgotten =
+    frameworks === undefined
+      ? new Set()
+      : toldLately(ledgerPath, { queues: frameworks.queues, withinMs: frameworks.beforeLedgerMs });
   const queue = new DatabaseSync(join(draft, 'local', 'queue.sqlite'));
   const ledger = new DatabaseSync(ledgerPath);
   try {
     const state = queue.prepare('SELECT state FROM job WHERE id = ?');
     const row = ledger.prepare('SELECT row FROM job WHERE id = ?');
-    // A job that the queue does not know is nobody's any more: there is nobody to tell.
+    // A job that neither the queue nor a framework's adapter knows is nobody's any more: there is nobody to tell.
     const knowsEnd = (job: string): boolean => {
       const known = state.get(job)?.['state'];
-      return known === undefined || ENDED.has(String(known));
+      return known === undefined ? !forgotten.has(job) : ENDED.has(String(known));
     };
     const standing = (ref: AttemptRef): Standing => {
       const found = row.get(ref.job)?.['row'];
@@ -176,7 +175,7 @@ async function putInPlace(
   { withFiles }: BackupManifest,
 ): Promise<void> {
   if (aside !== null) await mkdir(aside, { mode: 0o700 });
-  for (const name of [...ROLES, SETTINGS]) {
+  for (const name of PARTS) {
     if (aside !== null && existsSync(join(directory, name)))
       await rename(join(directory, name), join(aside, name));
     if (existsSync(join(draft, name))) await rename(join(draft, name), join(directory, name));

@@ -14,6 +14,7 @@ import { type CredentialFiles, openCredentialFiles } from './credential-files.ts
 import type { CreateFrameworkAdapter, FrameworkAdapter, FrameworkParts } from './framework-adapter.ts';
 import { createFrameworkHttp, type FrameworkHttp } from './framework-http.ts';
 import type { FrameworkConfiguration, FrameworkProgram, FrameworkProgramOptions } from './framework-kind.ts';
+import { holdFolder, LOCK_FILE } from './held-folder.ts';
 import { FRAMEWORK_METRICS, type FrameworkMetric } from './framework-metrics.ts';
 import { openRefusedJobs, REFUSED_FILE } from './refused-jobs.ts';
 
@@ -23,7 +24,10 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** What is ended in the reverse order of its beginning. */
 type Ends = (() => Promise<void> | void)[];
 
-/** Starts the adapter of one framework on the bus. Rejects with `INVALID_CONFIGURATION` where a file or an option cannot be used. */
+/**
+ * Starts the adapter of one framework on the bus. Rejects with `INVALID_CONFIGURATION` where a file or an option cannot be used,
+ * `QUEUE_IN_USE` where it runs already.
+ */
 export async function runFrameworkAdapter(
   options: FrameworkProgramOptions,
   create: CreateFrameworkAdapter,
@@ -45,6 +49,7 @@ async function begin(
   create: CreateFrameworkAdapter,
   ends: Ends,
 ): Promise<string | undefined> {
+  ends.push(holdFolder(join(directory, LOCK_FILE)));
   const runtime = createNodeRuntime(log);
   const { brokers } = configuration;
   const trust = await openTrust(runtime, join(directory, TRUST_FILE), { brokers, grantKeys: [] });
