@@ -67,6 +67,7 @@ export interface InstallationOptions {
 }
 
 const MAX_SOCKET_PATH = 100;
+const CONFIG_FILE = 'config.json';
 
 /** Directory of one role: 0700, entered by nobody but its program. */
 export function roleDirectory(directory: string, role: ProgramRole): string {
@@ -132,19 +133,30 @@ export async function readConfiguration<R extends Role>(
   configuration?: Configuration,
 ): Promise<RoleConfigurations[R] | undefined> {
   const { settings } = configuration ?? (await configured(directory));
-  const generated = await readGenerated(directory, role);
+  const generated = await readAdmitting(directory, role);
   if (generated === undefined) return undefined;
   const bridge = role === 'local' && hasIntake(settings) ? await readNeighbour(directory) : undefined;
   const assemble: Assemble = { broker: brokerOf, local: localOf, bridge: bridgeOf };
   return assemble[role](generated, settings, await secretsFor(role, settings), bridge);
 }
 
+/** As `readGenerated`; a broker that was added admits whom the first one does, which may have new adapters since. */
+async function readAdmitting<R extends Role>(directory: string, role: R): Promise<Generated[R] | undefined> {
+  const own = await readGenerated(directory, role);
+  if (own === undefined || !('keyRing' in own) || own.keyRing === undefined) return own;
+  const first = await readPart<GeneratedBroker>(join(dirname(own.keyRing), CONFIG_FILE)).catch(unlessDenied);
+  if (first?.installation !== own.installation) return own;
+  return { ...own, services: first.services.reduce(withAdmitted, own.services) };
+}
+
 /** The bridge's part, where both parts are the same user's; otherwise a person says what is needed of it. */
 async function readNeighbour(directory: string): Promise<Generated['bridge'] | undefined> {
-  return readGenerated(directory, 'bridge').catch((caught: unknown) => {
-    if (isDenied(caught)) return undefined;
-    throw caught;
-  });
+  return readGenerated(directory, 'bridge').catch(unlessDenied);
+}
+
+/** What is another user's is as good as not there. */
+function unlessDenied(caught: unknown): undefined {
+  if (!isDenied(caught)) throw caught;
 }
 
 function isDenied(caught: unknown): boolean {
@@ -219,8 +231,14 @@ function withService(
   part: GeneratedAdapter,
 ): GeneratedBroker['services'] {
   const { name, keyId, busSecret: secret } = part;
-  const service = { name, key: publicKeyOf(part), keyId, secret };
-  const at = services.findIndex((other) => other.name === name);
+  return withAdmitted(services, { name, key: publicKeyOf(part), keyId, secret });
+}
+
+function withAdmitted(
+  services: GeneratedBroker['services'],
+  service: GeneratedBroker['services'][number],
+): GeneratedBroker['services'] {
+  const at = services.findIndex((other) => other.name === service.name);
   return at < 0 ? [...services, service] : services.with(at, service);
 }
 
@@ -285,7 +303,7 @@ async function readPart<Part>(path: string): Promise<Part | undefined> {
 
 /** Where the keys and secrets of a role lie. */
 export function generatedFile(directory: string, role: ProgramRole): string {
-  return join(roleDirectory(directory, role), 'config.json');
+  return join(roleDirectory(directory, role), CONFIG_FILE);
 }
 
 /** Writes what was made for a role, in a directory that it makes where it is not there. */

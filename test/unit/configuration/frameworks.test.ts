@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkConfiguration, loadConfiguration } from '../../../cli/configuration/load.ts';
 import { FRAMEWORK_DEFAULTS } from '../../../cli/configuration/role-configurations.ts';
+import { addInstance } from '../../../cli/keys/add-instance.ts';
 import schema from '../../../cli/configuration/configuration.schema.json' with { type: 'json' };
 import {
   frameworkRole,
   frameworkRolesIn,
   generatedFile,
   openInstallation,
+  readConfiguration,
   readFramework,
   readGeneratedFramework,
   roleDirectory,
@@ -99,6 +101,28 @@ describe('frameworks in co-pilot.yaml', () => {
       configurations.broker.services.filter(({ name }) => name === 'second').map(({ key }) => key);
     expect(keyOf(again)).toHaveLength(1);
     expect(keyOf(again)).not.toEqual(keyOf(first));
+  });
+
+  it('that come after a second broker was added are let in by both, from its next start on', async () => {
+    const { settings } = await loadConfiguration({
+      directory: (await install('')).directory,
+      environment: {},
+      flags: [
+        'bus.kind=rabbitmq',
+        'bus.url=amqp://127.0.0.1',
+        'ledger.kind=postgres',
+        'ledger.url=postgres://a@127.0.0.1/b',
+      ],
+    });
+    const to = join(directory, 'broker-2');
+    await addInstance({ directory, to, name: 'broker-2', settings });
+    const { configurations } = await install(YAML);
+    const admitted = async (): Promise<unknown> =>
+      (await readConfiguration(to, 'broker', await load()))?.services;
+    expect(await admitted()).toEqual(configurations.broker.services);
+    // One that is another user's, or on another host, has what it was made with.
+    await rm(roleDirectory(directory, 'broker'), { recursive: true });
+    expect(await admitted()).toMatchObject([{ name: 'local' }, { name: 'bridge' }]);
   });
 
   it('that are not configured any more are no longer let in', async () => {

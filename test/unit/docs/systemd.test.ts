@@ -8,7 +8,7 @@ import { BROKER_FLAGS } from '../../../broker/node-flags.ts';
 import { EXIT } from '../../../cli/command-line.ts';
 import { addAgentCommands } from '../../../cli/commands/agent.ts';
 import { addUpCommand } from '../../../cli/commands/up.ts';
-import { ROLES } from '../../../cli/installation.ts';
+import { frameworkRole, generatedFile, ROLES } from '../../../cli/installation.ts';
 import { page, project } from './pages.ts';
 
 const units = globSync('compose/systemd/*.service', { cwd: project }).toSorted();
@@ -24,8 +24,21 @@ function values(unit: string, key: string): readonly string[] {
 const unitOf = (name: string): string => `compose/systemd/co-pilot-${name}.service`;
 
 describe('the systemd units', () => {
-  it('are one for each role, and one for agents', () => {
-    expect(units).toEqual([...ROLES, 'agent@'].map(unitOf).toSorted());
+  it('are one for each role, one for adapters of frameworks, and one for agents', () => {
+    expect(units).toEqual([...ROLES, 'framework@', 'agent@'].map(unitOf).toSorted());
+  });
+
+  it('of an adapter of a framework runs the one that it is named after, once it has its part', () => {
+    const unit = unitOf('framework@');
+    expect(values(unit, 'ExecStart')[0]).toMatch(/ up --role %i --data \/var\/lib\/co-pilot$/);
+    const [part] = values(unit, 'ConditionPathExists');
+    expect(part).toBe(generatedFile('/var/lib/co-pilot', frameworkRole('%i')));
+    // What is hardened for the local queue is for it: both speak to the bus, the one to its socket, the other to its framework.
+    const lines = (name: string): readonly string[] =>
+      page(unitOf(name))
+        .split('\n')
+        .filter((line) => line !== '' && !/^(?:#|Description|ConditionPath|ExecStart)/.test(line));
+    expect(lines('framework@')).toEqual(lines('local'));
   });
 
   it.each(units)('%s hardens what it starts, ends it in bounded time, and starts it again', (unit) => {
