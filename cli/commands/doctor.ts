@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { createOutput, EXIT, show } from '../command-line.ts';
 import { type Finding, found, ok, problem, warning } from '../doctor/finding.ts';
+import { checkFrameworks } from '../doctor/frameworks.ts';
 import { checkLedgerDatabase } from '../doctor/ledger-database.ts';
 import {
   askAll,
@@ -27,6 +28,7 @@ import {
   checkSync,
   checkUserNamespaces,
 } from '../doctor/machine.ts';
+import { checkBrokerTime } from '../doctor/server-clock.ts';
 import { readInstallation } from '../installation.ts';
 import { action, type CommonOptions, withCommon } from './common.ts';
 
@@ -100,6 +102,8 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
     await found('agents of one owner', () => checkOwners(installation, running)),
     await found('identities', () => checkIdentities(directory, nodeClock.wallMs())),
     await found('logs', () => checkLogs(directory)),
+    await checkFrameworks(directory, installation.settings),
+    await found('clock', () => checkBrokerTime(installation.settings)),
   ];
   return [...read, ...checks.flat()];
 }

@@ -1,7 +1,7 @@
 import type { AdapterConfiguration } from '../../adapters/adapter-configuration.ts';
 import type { BridgeAccess } from '../../adapters/jobs/kit/bridge-access.ts';
 import type { IntakeConfiguration } from '../../adapters/jobs/local/intake/intake-configuration.ts';
-import type { FrameworkConfiguration } from '../../adapters/jobs/kit/framework-kind.ts';
+import type { FrameworkConfiguration, FrameworkSettings } from '../../adapters/jobs/kit/framework-kind.ts';
 import type { LocalConfiguration } from '../../adapters/jobs/local/local-configuration.ts';
 import type { TurnWeights } from '../../adapters/jobs/turns.ts';
 import type { BridgeConfiguration } from '../../adapters/storage/bridge/main.ts';
@@ -13,7 +13,7 @@ import type { LogConfiguration } from '../../protocol/runtime/log.ts';
 import type { MetricsConfiguration } from '../../protocol/runtime/metrics-server.ts';
 import type { Generated, GeneratedAdapter, GeneratedBridge } from './generated.ts';
 import { busesOf } from './buses.ts';
-import type { BusSettings, QueueSettings, SecretName, Settings } from './settings.ts';
+import type { BusSettings, FrameworkEntry, QueueSettings, SecretName, Settings } from './settings.ts';
 
 export interface RoleConfigurations {
   readonly broker: BrokerProgramConfiguration;
@@ -220,21 +220,26 @@ export function frameworkOf(
   const entry = settings.frameworks[generated.name];
   if (entry === undefined)
     throw new CoPilotError('INVALID_CONFIGURATION', `frameworks.${generated.name} is not configured`);
-  const { kind, url, queues, ceilingFile, metricsPort, attempts, options, ...credential } = entry;
   const access = bridgeAccess(settings, secrets, bridge);
   return {
     ...adapterOf(generated, settings, undefined),
-    framework: {
-      kind,
-      url,
-      queues,
-      credential,
-      attempts: attempts ?? FRAMEWORK_DEFAULTS.attempts,
-      options: options ?? FRAMEWORK_DEFAULTS.options,
-      ...(ceilingFile !== undefined && { ceilingFile }),
-    },
+    framework: frameworkSettingsOf(entry),
     ...(access && { bridge: access }),
-    ...metricsOf(metricsPort),
+    ...metricsOf(entry.metricsPort),
+  };
+}
+
+/** An entry of the file as adapters take it. */
+export function frameworkSettingsOf(entry: FrameworkEntry): FrameworkSettings {
+  const { kind, url, queues, ceilingFile, metricsPort: _, attempts, options, ...credential } = entry;
+  return {
+    kind,
+    url,
+    queues,
+    credential,
+    attempts: attempts ?? FRAMEWORK_DEFAULTS.attempts,
+    options: options ?? FRAMEWORK_DEFAULTS.options,
+    ...(ceilingFile !== undefined && { ceilingFile }),
   };
 }
 

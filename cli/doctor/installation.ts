@@ -8,6 +8,7 @@ import { DATABASES } from '../backup/role-snapshot.ts';
 import { isLoopback } from '../configuration/safe-address.ts';
 import { askRole } from '../connection.ts';
 import {
+  frameworkRolesIn,
   generatedFile,
   type Installation,
   type Role,
@@ -60,7 +61,8 @@ export async function checkPermissions(directory: string): Promise<readonly Find
   return wrong.length > 0 ? wrong : [ok('permissions', 'keys and data are their owner’s alone')];
 }
 
-async function permission(
+/** Nothing where a file of ours is its owner's alone. */
+export async function permission(
   path: string,
   command: string,
   own: number | undefined,
@@ -158,7 +160,7 @@ function openable(name: string, path: string): Finding {
 
 export async function checkLogs(directory: string): Promise<readonly Finding[]> {
   const sizes = await Promise.all(
-    ROLES.map(async (role) => {
+    [...ROLES, ...(await frameworkRolesIn(directory))].map(async (role) => {
       const path = join(roleDirectory(directory, role), 'log');
       return { path, size: existsSync(path) ? (await stat(path)).size : 0 };
     }),

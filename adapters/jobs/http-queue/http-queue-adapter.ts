@@ -8,7 +8,15 @@ import { jobIdOf } from '../kit/job-id.ts';
 import { oneAtATime } from '../kit/one-at-a-time.ts';
 import { repeatEvery } from '../kit/repeat-every.ts';
 import { translate } from './http-queue-job.ts';
-import { ANSWERS, askQueue, type QueueJob, type QueueRef, beatsOf, refOf } from './http-queue-wire.ts';
+import {
+  ANSWERS,
+  askQueue,
+  beatsOf,
+  listHeld,
+  type QueueJob,
+  type QueueRef,
+  refOf,
+} from './http-queue-wire.ts';
 
 const LOOK_MS = 30_000;
 const BEAT_MS = 60_000;
@@ -61,12 +69,7 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
 
   /** What the queue counts as with us and does not run, what it wants ended, and whether it has more. */
   async function look(queue: string): Promise<void> {
-    const wanted = new URLSearchParams({ queue: settings.queues[queue] ?? '', worker: name });
-    const { waiting, held, unwanted } = await askQueue(
-      http,
-      { path: `/v1/held?${wanted.toString()}` },
-      ANSWERS.held,
-    );
+    const { waiting, held, unwanted } = await listHeld(http, settings.queues[queue] ?? '', name);
     for (const ref of unwanted) kill(ref, 'its queue wants it ended');
     await takeIn(queue, held);
     unsure.delete(queue);

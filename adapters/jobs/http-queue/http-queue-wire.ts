@@ -84,6 +84,12 @@ export async function askQueue<T>(
   throw new CoPilotError('UNREACHABLE', 'the queue answered something else than its protocol says');
 }
 
+/** What the queue counts as with a worker and does not run, what it wants ended, and how many more it has. */
+export function listHeld(http: FrameworkHttp, queue: string, worker: string): Promise<Held> {
+  const wanted = new URLSearchParams({ queue, worker });
+  return askQueue(http, { path: `/v1/held?${wanted.toString()}` }, ANSWERS.held);
+}
+
 /** What the state of a job names; undefined where the broker speaks of one that this adapter gave no state. */
 export function refOf(state: string): QueueRef | undefined {
   return state === '' ? undefined : (JSON.parse(state) as QueueRef); // written by us, kept by the broker

@@ -1,6 +1,6 @@
 import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
-import type { PandaClient } from './panda-client.ts';
+import type { Identity, PandaClient } from './panda-client.ts';
 
 /** Asks PanDA who it takes us for: a wrong role shows before a job is taken that could never be reported on. */
 export interface IdentityCheck {
@@ -30,10 +30,7 @@ export function createIdentityCheck({
     } else if (identity.isProduction) {
       log.info({ name: identity.name }, 'PanDA knows us, with the production role');
     } else {
-      const error = new CoPilotError(
-        'NOT_AUTHORIZED',
-        `PanDA knows us as ${identity.name}, without the production role: jobs could be taken and never be reported on`,
-      );
+      const error = noRole(identity.name);
       log.error({ name: identity.name }, 'PanDA gives us no production role');
       refusal = { error, untilMs: clock.monotonicMs() + AGAIN_MS };
       throw error;
@@ -49,4 +46,18 @@ export function createIdentityCheck({
       await check();
     },
   };
+}
+
+/** What PanDA says of us, in words that go on after its name. Throws `NOT_AUTHORIZED` without the production role. */
+export function introduced(identity: Identity): string {
+  if (identity.kind === 'untold') return 'answers; its legacy API does not say who we are';
+  if (!identity.isProduction) throw noRole(identity.name);
+  return `knows us as ${identity.name}, with the production role`;
+}
+
+function noRole(name: string): CoPilotError {
+  return new CoPilotError(
+    'NOT_AUTHORIZED',
+    `PanDA knows us as ${name}, without the production role: jobs could be taken and never be reported on`,
+  );
 }

@@ -257,7 +257,8 @@ function build(
   };
 }
 
-function clientOf({ api, origin, scheduler, label }: PandaOptions, http: FrameworkHttp): PandaClient {
+/** Speaks the dialect that the options name. */
+export function clientOf({ api, origin, scheduler, label }: PandaOptions, http: FrameworkHttp): PandaClient {
   const make = api === 'v1' ? createV1Client : createLegacyClient;
   return make({ http, origin, scheduler, label });
 }
