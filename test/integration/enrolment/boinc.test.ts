@@ -1,7 +1,10 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { createConnection } from 'mariadb';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { FrameworkProgram, OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
+import { inquire } from '../../../adapters/jobs/kit/inquire.ts';
 import { enrol } from '../../../agent/enrol.ts';
 import { codeWay, type EnrolmentWay } from '../../../agent/enrolment-way.ts';
 import { postJson } from '../../../agent/http-json.ts';
@@ -9,20 +12,25 @@ import {
   createMariadbBoincProject,
   type MariadbPlace,
 } from '../../../broker/enrolment/boinc/mariadb-boinc-project.ts';
+import { CMS_AT_HOME } from '../../../cli/cms-at-home.ts';
 import { toldAccount } from '../../../agent/vm/told-account.ts';
 import { decodeEnrolmentCode } from '../../../protocol/enrolment.ts';
 import type { Identity } from '../../../protocol/generated/types.ts';
 import { createLog } from '../../../protocol/runtime/log.ts';
-import { createCrypto } from '../../../protocol/runtime/node-runtime.ts';
+import { storeKey } from '../../../protocol/runtime/key-file.ts';
+import { createCrypto, nodeClock } from '../../../protocol/runtime/node-runtime.ts';
 import { boincProjectConformance } from '../../conformance/boinc-project.ts';
 import { BOINC_ROWS, boincStatements } from '../../doubles/boinc-tables.ts';
+import { AUTHORITY, createIssuer, type Issued } from '../../doubles/certificates.ts';
 import { runCommand } from '../../doubles/command-in-process.ts';
 import { type FaultProxy, openFaultProxy } from '../../doubles/fault-proxy.ts';
+import { freePort } from '../../doubles/free-port.ts';
 import { type LiveBroker, openLiveBroker } from '../../doubles/live-broker.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 import { vmLines } from '../../doubles/vm-context.ts';
 import { needlesOf } from '../../e2e/needles.ts';
 import { type MariadbServer, startMariadb } from '../../servers/mariadb.ts';
+import { type DataBridgeClient, type DataBridgePlace, dataBridgeClient } from './data-bridge-client.ts';
 import { fenced, page } from '../../unit/docs/pages.ts';
 
 const PASSWORD = 'a-password-of-the-database';
@@ -189,8 +197,181 @@ it('while the database is away or silent machines are told to try again, and cod
   expect(await joined({ user: 4711, authenticator, host: 90 })).toMatchObject({ site: 'home' });
 });
 
-it('I10 no authenticator and no password of the database is in a log or a file of the broker', async () => {
-  const files = await readdir(broker!.directory, { recursive: true, withFileTypes: true });
+describe('old clients of CMS@home, whose accounts are in that database', () => {
+  const JOB = '3f2504e0-4f89-11d3-9a0c-0305e82c3301';
+  const VOLUNTEER = { user: 4711, authenticator };
+  const OTHER = { user: 4712, authenticator: BOINC_ROWS.users.get(4712)!.authenticator };
+  let own: string;
+  let port: number;
+  let certificates: { readonly ca: Issued; readonly server: Issued; readonly producer: Issued };
+  let running: FrameworkProgram | undefined;
+
+  beforeAll(async () => {
+    if (server === undefined) return;
+    own = join(directory, 'cms-at-home');
+    await mkdir(own, { mode: 0o700 });
+    const issue = createIssuer(own);
+    const ca = issue({ subject: '/CN=authority', extensions: AUTHORITY });
+    certificates = {
+      ca,
+      server: issue({ subject: '/CN=data-bridge', issuer: ca, extensions: ['subjectAltName=IP:127.0.0.1'] }),
+      producer: issue({ subject: '/CN=producer.example.org', issuer: ca }),
+    };
+    await writeFile(join(own, 'password'), `${PASSWORD}\n`, { mode: 0o600 });
+    port = await freePort();
+  });
+  afterEach(async () => {
+    await running?.stop();
+    running = undefined;
+  });
+
+  async function start(change: Readonly<Record<string, OptionValue>> = {}): Promise<void> {
+    const { certificateFile, keyFile } = certificates.server;
+    const accounts = {
+      boincUrl: `mariadb://co-pilot@127.0.0.1:${proxy.port}/lhcathome`,
+      boincPasswordFile: join(own, 'password'),
+      boincCaFile: server?.caFile ?? '',
+    };
+    const framework = {
+      ...{ kind: 'cms-at-home', url: `https://127.0.0.1:${port}`, queues: { cms: 'jobs' }, attempts: 1 },
+      credential: { certificateFile, keyFile, caFile: certificates.ca.certificateFile },
+      options: { port, servesVolunteers: true, producers: ['producer.example.org'], ...accounts, ...change },
+    };
+    running = await CMS_AT_HOME.startAdapter({
+      directory: own,
+      log,
+      configuration: {
+        ...{ installation: 'home', name: 'cms', keyId: 3, brokers: [], busUrls: [], busSecret: 'none' },
+        key: storeKey(crypto, crypto.generate('x25519')),
+        bridge: { url: 'http://127.0.0.1:1', token: 'operator-token-of-the-test' },
+        framework,
+      },
+    });
+  }
+  const client = (place: Partial<DataBridgePlace> = {}): DataBridgeClient =>
+    dataBridgeClient({ port, ca: certificates.ca.pem, ...place });
+  const volunteer = (account = VOLUNTEER): DataBridgeClient => client({ account });
+  const producer = (): DataBridgeClient => {
+    const { pem: cert, key } = certificates.producer;
+    return client({ certificate: { cert, key } });
+  };
+  const put = async (job: string): Promise<void> => {
+    const to = producer();
+    expect([(await to.putInput(job, '#!/bin/sh\n')).status, (await to.putJob(job)).status]).toEqual([
+      201, 200,
+    ]);
+  };
+  const stopped = async (change: (queue: DatabaseSync) => void): Promise<void> => {
+    await running?.stop();
+    const queue = new DatabaseSync(join(own, 'cms-at-home.sqlite'));
+    change(queue);
+    queue.close();
+    await start();
+  };
+
+  it('take a job with their account, bring its output, and the producer has it', async () => {
+    await start();
+    await put(JOB);
+    expect(await volunteer().getJob()).toEqual({ status: 200, type: 'application/json', text: `${JOB}\n` });
+    expect((await volunteer().input(JOB)).text).toBe('#!/bin/sh\n');
+    expect((await volunteer().putOutput(JOB, 'archive')).status).toBe(201);
+    expect(await volunteer().putJobOut(JOB)).toMatchObject({ status: 200, text: '' });
+    expect(await producer().getJobOut()).toMatchObject({ status: 200, text: `${JOB}\n` });
+    expect(await producer().output(JOB)).toMatchObject({ status: 200, text: 'archive' });
+    expect((await volunteer().getJob()).status).toBe(404);
+  });
+
+  it('that die do not take their job along: it is given to another one after its lease, and their late output is refused', async () => {
+    await start();
+    await put('left-behind');
+    expect((await volunteer().getJob()).text).toBe('left-behind\n');
+    await stopped(() => undefined);
+    expect((await volunteer(OTHER).getJob()).status).toBe(404);
+    // As a day later.
+    await stopped((queue) => queue.exec("UPDATE job SET until_ms = 1 WHERE state = 'held'"));
+    expect((await volunteer(OTHER).getJob()).text).toBe('left-behind\n');
+    expect((await volunteer().putOutput('left-behind', 'late')).status).toBe(403);
+    expect((await volunteer(OTHER).putOutput('left-behind', 'archive')).status).toBe(201);
+    await volunteer(OTHER).putJobOut('left-behind');
+    expect((await producer().getJobOut()).text).toBe('left-behind\n');
+  });
+
+  it('are known by the authenticator of that user alone, and no producer by one', async () => {
+    await start();
+    await put('guarded');
+    const wrong = [
+      { user: 4712, authenticator },
+      { user: 4711, authenticator: 'e'.repeat(32) },
+      { user: 4713, authenticator: BOINC_ROWS.users.get(4713)!.authenticator },
+      { user: 4715, authenticator: '4715_d41d8cd98f00b204e9800998ecf8427e' },
+      { user: 9, authenticator: "' OR 1=1 -- " },
+    ];
+    for (const account of wrong)
+      expect([account.user, (await volunteer(account).getJob()).status]).toEqual([account.user, 401]);
+    expect((await client().getJob()).status).toBe(401);
+    expect((await volunteer().queryJob()).status).toBe(403);
+    const { pem: cert, key } = certificates.server;
+    expect((await client({ certificate: { cert, key } }).putJob('forged')).status).toBe(403);
+    expect((await producer().queryJob()).text).toBe('size: 1\n');
+  });
+
+  it('that guess are told nothing more after some twenty guesses at a user, and others are served meanwhile', async () => {
+    await start();
+    const guess = { user: 4711, authenticator: 'f'.repeat(32) };
+    const statuses = [];
+    for (let times = 0; times < 25; times++) statuses.push((await volunteer(guess).getJob()).status);
+    expect(statuses.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 401));
+    expect(statuses.at(-1)).toBe(503);
+    expect((await volunteer(OTHER).getJob()).status).toBe(200);
+  });
+
+  it('are told to come again while the accounts cannot be read, and no job is given away', async () => {
+    await start();
+    proxy.cutAll();
+    proxy.target(1);
+    expect((await volunteer().getJob()).status).toBe(503);
+    proxy.target(server!.port);
+    expect((await producer().queryJob()).status).toBe(200);
+  });
+
+  it('are served where that is switched on, by a password of the database that is its owner’s alone', async () => {
+    await start({ servesVolunteers: false });
+    expect((await volunteer().getJob()).status).toBe(404);
+    await running?.stop();
+    await chmod(join(own, 'password'), 0o644);
+    await expect(start()).rejects.toMatchObject({ code: 'INVALID_CONFIGURATION' });
+    await chmod(join(own, 'password'), 0o600);
+  });
+
+  it('are what doctor asks about: whether their accounts can be read', async () => {
+    const settings = {
+      ...{ kind: 'cms-at-home', url: `https://127.0.0.1:${port}`, queues: { cms: 'jobs' }, attempts: 1 },
+      credential: {},
+      options: {
+        servesVolunteers: true,
+        boincUrl: `mariadb://co-pilot@127.0.0.1:${proxy.port}/lhcathome`,
+        boincPasswordFile: join(own, 'password'),
+        boincCaFile: server?.caFile ?? '',
+      },
+    };
+    const asked = { name: 'cms', kind: CMS_AT_HOME, clock: nodeClock, log };
+    expect((await inquire({ ...asked, settings })).answer).toMatchObject({
+      kind: 'said',
+      words: expect.stringContaining('accounts can be read'),
+    });
+    const elsewhere = { ...settings.options, boincUrl: 'mariadb://co-pilot@127.0.0.1:1/lhcathome' };
+    expect((await inquire({ ...asked, settings: { ...settings, options: elsewhere } })).answer.kind).toBe(
+      'fault',
+    );
+  });
+});
+
+it('I10 no authenticator and no password of the database is in a log or a file of the broker or the queue of CMS@home', async () => {
+  const folders = [broker!.directory, join(directory, 'cms-at-home')];
+  const listed = await Promise.all(
+    folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })),
+  );
+  const files = listed.flat().filter(({ name }) => name !== 'password');
   const bytes = await Promise.all(
     files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name))),
   );
