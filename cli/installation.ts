@@ -143,10 +143,12 @@ export async function readConfiguration<R extends Role>(
 /** As `readGenerated`; a broker that was added admits whom the first one does, which may have new adapters since. */
 async function readAdmitting<R extends Role>(directory: string, role: R): Promise<Generated[R] | undefined> {
   const own = await readGenerated(directory, role);
-  if (own === undefined || !('keyRing' in own) || own.keyRing === undefined) return own;
-  const first = await readPart<GeneratedBroker>(join(dirname(own.keyRing), CONFIG_FILE)).catch(unlessDenied);
+  if (own === undefined) return undefined;
+  const { keyRing, services = [] }: Partial<GeneratedBroker> = own;
+  if (keyRing === undefined) return own;
+  const first = await readPart<GeneratedBroker>(join(dirname(keyRing), CONFIG_FILE)).catch(unlessDenied);
   if (first?.installation !== own.installation) return own;
-  return { ...own, services: first.services.reduce(withAdmitted, own.services) };
+  return { ...own, services: first.services.reduce(withAdmitted, services) };
 }
 
 /** The bridge's part, where both parts are the same user's; otherwise a person says what is needed of it. */

@@ -34,7 +34,19 @@ export function withCommon(command: Command): Command {
       useConfiguration,
     )
     .option('--json', 'one JSON document on standard output')
-    .option('--quiet', 'nothing on standard error but errors');
+    .option('--quiet', 'nothing on standard error but errors')
+    .hook('preAction', findInstallation);
+}
+
+/** Where neither an option nor the environment says where the installation lies, a file that one of them names may. */
+async function findInstallation(_: Command, command: Command): Promise<void> {
+  if (command.getOptionValueSource('data') !== 'default' || process.env['COPILOT_DATA'] !== undefined) return;
+  if ((process.env[FILE_VARIABLE] ?? '') === '') return;
+  const { checkConfiguration } = await import('../configuration/load.ts');
+  const checked = await checkConfiguration({ directory: DEFAULT_DIRECTORY, environment: process.env });
+  // What is wrong in it the command says.
+  const data = checked.kind === 'configuration' ? checked.configuration.settings.paths.data : undefined;
+  if (data !== undefined) command.setOptionValueWithSource('data', data, 'config');
 }
 
 /** As `withCommon`, for commands that show several things. */

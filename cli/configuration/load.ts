@@ -47,7 +47,26 @@ export async function checkConfiguration(options: ConfigurationOptions): Promise
   const read = await readSource(options);
   if (read.kind === 'problems') return read;
   const overrides = [...environmentOverrides(options.environment), ...flagOverrides(options.flags ?? [])];
-  return check(read.file, read.source, overrides);
+  const checked = await check(read.file, read.source, overrides);
+  return checked.kind === 'configuration' ? placed(checked, options) : checked;
+}
+
+/** A file that lies in an installation says of no other one where it is: whoever reads it is there already. */
+function placed(
+  checked: Extract<ConfigurationCheck, { kind: 'configuration' }>,
+  { directory, environment }: ConfigurationOptions,
+): ConfigurationCheck {
+  const { entries, file } = checked.configuration;
+  const said = entries.find(({ path }) => path.join('.') === 'paths.data');
+  if (said?.origin.kind !== 'file' || isNamed(environment[FILE_VARIABLE])) return checked;
+  if (said.value === resolve(directory)) return checked;
+  const message = `this file lies in an installation itself; write it elsewhere, and name it with --config or ${FILE_VARIABLE}`;
+  const place = `${file ?? ''}:${said.origin.line}:1`;
+  return { kind: 'problems', problems: [{ place, field: 'paths.data', message, order: 0 }] };
+}
+
+function isNamed(file: string | undefined): file is string {
+  return file !== undefined && file !== '';
 }
 
 export function problemText({ place, field, message }: ConfigurationProblem): string {
@@ -60,10 +79,9 @@ type ReadSource =
 
 async function readSource({ directory, environment }: ConfigurationOptions): Promise<ReadSource> {
   const named = environment[FILE_VARIABLE];
-  const file = named === undefined || named === '' ? join(directory, FILE_NAME) : resolve(named);
+  const file = isNamed(named) ? resolve(named) : join(directory, FILE_NAME);
   const found = await stat(file).catch(() => undefined);
-  if (found === undefined && (named === undefined || named === ''))
-    return { kind: 'source', file, source: undefined };
+  if (found === undefined && !isNamed(named)) return { kind: 'source', file, source: undefined };
   if (found !== undefined && (found.mode & WRITABLE_BY_OTHERS) !== 0)
     return failed(file, [{ line: 1, column: 1, field: '', message: MUST_BE_OURS }]);
   const text = await readBoundedText(file, MAX_FILE_BYTES);

@@ -270,8 +270,8 @@ function trustedUrlOf(bus: BusSettings, embedded: string): string {
   return isXmppUrl(url) ? componentUrlOf(bus, url) : url;
 }
 
-function logOf({ log: { level, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {
-  return { level, jobs, owners, pseudonymKey };
+function logOf({ log: { level, format, jobs, owners } }: Settings, pseudonymKey: string): LogConfiguration {
+  return { level, format, jobs, owners, pseudonymKey };
 }
 
 function metricsOf(port: number | undefined): { readonly metrics?: MetricsConfiguration } {

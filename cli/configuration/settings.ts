@@ -10,7 +10,7 @@ import type { X509Configuration } from '../../broker/enrolment/x509/x509-method.
 import type { TlsFiles } from '../../broker/http/tls-files.ts';
 import type { QueueShares } from '../../broker/matching/weights.ts';
 import type { RetentionConfiguration } from '../../broker/service/housekeeping.ts';
-import type { LogLevel } from '../../protocol/runtime/log.ts';
+import type { LogFormat, LogLevel } from '../../protocol/runtime/log.ts';
 import type { FrameworkSettings } from '../../adapters/jobs/kit/framework-kind.ts';
 import type { LogBounds } from '../rotate-log.ts';
 
@@ -122,6 +122,7 @@ export interface Settings {
   readonly secrets: Readonly<Partial<Record<SecretName, SecretReference>>>;
   readonly log: LogBounds & {
     readonly level: LogLevel;
+    readonly format: LogFormat;
     readonly jobs: boolean;
     readonly owners: boolean;
   };
@@ -131,6 +132,7 @@ export interface Settings {
     readonly bridgePort?: number;
   };
   readonly up: { readonly agents: number; readonly isolation?: IsolationMethod };
+  readonly paths: { readonly data?: string };
 }
 
 /** Where an effective value comes from, the weakest first. */

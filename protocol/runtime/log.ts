@@ -1,12 +1,18 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
+import { logText } from './log-text.ts';
 import type { Log } from './runtime.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+/** `json` for programs that read it, one object a line; `text` for people, one line each as well. */
+export type LogFormat = 'json' | 'text';
+
 /** What a program's configuration says of its log. */
 export interface LogConfiguration {
   readonly level?: LogLevel;
+  /** `json` unless said otherwise. */
+  readonly format?: LogFormat;
   /** Whether each change of each job has its line; yes unless said otherwise. */
   readonly jobs?: boolean;
   /** Whether owners' names are written as they are; a pseudonym unless said otherwise. */
@@ -15,9 +21,9 @@ export interface LogConfiguration {
   readonly pseudonymKey?: string;
 }
 
-export interface LogOptions extends Pick<LogConfiguration, 'owners' | 'pseudonymKey'> {
+export interface LogOptions extends Pick<LogConfiguration, 'format' | 'owners' | 'pseudonymKey'> {
   readonly level: LogLevel;
-  /** Takes whole lines of JSON; standard error where absent, so that standard output stays for results. */
+  /** Takes whole lines; standard error where absent, so that standard output stays for results. */
   readonly destination?: { write(line: string): void };
 }
 
@@ -45,13 +51,16 @@ const OBEYED = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 const SECRET_ENDINGS = /(?:Token|Secret|Password|PrivateKey|_token|_secret|_password)$/;
 
 /**
- * The log of one component: lines of JSON. Whatever is named like a credential is redacted at any depth, owners have
+ * The log of one component: lines of JSON, or of text. Whatever is named like a credential is redacted at any depth, owners have
  * pseudonyms, bytes show only their length, an error's stable code appears as `errorCode`, and no text of others moves a cursor.
  */
 export function createLog(component: string, options: LogOptions): Log {
+  const destination = options.destination ?? pino.destination({ dest: STANDARD_ERROR, sync: true });
   const logger = pino(
     { level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } },
-    options.destination ?? pino.destination({ dest: STANDARD_ERROR, sync: true }),
+    options.format === 'text'
+      ? { write: (line) => void destination.write(`${logText(line)}\n`) }
+      : destination,
   ).child({ component });
   const plain = { pseudonym: pseudonyms(options) };
   return {

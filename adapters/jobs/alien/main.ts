@@ -32,7 +32,7 @@ async function userAt(url: string, { clock, settings, credential }: FrameworkInq
   const session = createJalienSession({ clock, url, credential, ca, timeoutMs: ANSWER_MS });
   try {
     const [row] = await session.command('whoami', ['-v']);
-    return String(row?.get('username') ?? '');
+    return row?.get('username') ?? '';
   } finally {
     await session.stop();
   }

@@ -366,7 +366,7 @@ describe('old clients of CMS@home, whose accounts are in that database', () => {
   });
 });
 
-it('I10 no authenticator and no password of the database is in a log or a file of the broker or the queue of CMS@home', async () => {
+it('I10 no authenticator and no password of the database is in a log or a file of the broker', async () => {
   const folders = [broker!.directory, join(directory, 'cms-at-home')];
   const listed = await Promise.all(
     folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })),

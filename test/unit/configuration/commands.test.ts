@@ -92,3 +92,28 @@ it('schema prints the schema', async () => {
   const { code, out } = await runCommand(['config', 'schema']);
   expect({ code, schema: JSON.parse(out) }).toEqual({ code: 0, schema });
 });
+
+it('a file that lies elsewhere says where the installation is; an option and the environment go before it', async () => {
+  const made = await openInstallation({ directory: join(directory, 'made') });
+  const file = join(directory, 'co-pilot-elsewhere.yaml');
+  await writeFile(file, `paths: { data: ${made.directory} }\n`, { mode: 0o600 });
+  const shown = async (...words: readonly string[]): Promise<string> =>
+    (await runCommand(['config', 'check', '--config', file, ...words])).out;
+  try {
+    expect(await shown()).toContain(generatedFile(made.directory, 'broker'));
+    expect(await shown('--data', directory)).not.toContain(generatedFile(made.directory, 'broker'));
+  } finally {
+    delete process.env['COPILOT_CONFIG'];
+  }
+});
+
+it('a file in an installation that names another one is wrong', async () => {
+  await set('paths: { data: /var/lib/another }\n');
+  const found = await config('check');
+  expect(found).toMatchObject({
+    code: 78,
+    err: expect.stringContaining('paths.data: this file lies in an installation'),
+  });
+  await set(`paths: { data: ${directory} }\n`);
+  expect((await config('check')).code).toBe(0);
+});

@@ -55,7 +55,7 @@ secrets: { ledgerPassword: { file: ${password} } }
     const { broker, local, bridge } = await installed(`
 retention: { broker: { jobDays: 1 }, local: { jobs: 7 }, bridge: { unfinishedDays: 9 } }
 metrics: { brokerPort: 9001, localPort: 9002, bridgePort: 9003 }
-log: { level: warn, jobs: false, owners: true, olderFiles: 9 }
+log: { level: warn, format: text, jobs: false, owners: true, olderFiles: 9 }
 bridge: { digests: [adler32], maxFileBytes: 5 }
 `);
     expect(broker.retention).toMatchObject({ jobDays: 1, tombstoneDays: 400 });
@@ -65,6 +65,7 @@ bridge: { digests: [adler32], maxFileBytes: 5 }
     for (const { log } of [broker, local, bridge])
       expect(log).toEqual({
         level: 'warn',
+        format: 'text',
         jobs: false,
         owners: true,
         pseudonymKey: broker.log?.pseudonymKey,

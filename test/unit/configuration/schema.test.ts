@@ -41,7 +41,13 @@ describe('the schema of co-pilot.yaml', () => {
     expect({ unfinishedMs: unfinishedDays * DAY_MS, discardedMs: discardedDays * DAY_MS }).toEqual(
       DEFAULT_BRIDGE_RETENTION,
     );
-    expect(settings.log).toEqual({ level: 'info', jobs: true, owners: false, ...DEFAULT_LOG_BOUNDS });
+    expect(settings.log).toEqual({
+      level: 'info',
+      format: 'json',
+      jobs: true,
+      owners: false,
+      ...DEFAULT_LOG_BOUNDS,
+    });
   });
 
   it('has the bounds and the names of the code', () => {

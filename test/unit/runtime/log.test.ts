@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { logText } from '../../../protocol/runtime/log-text.ts';
 import { createLog } from '../../../protocol/runtime/log.ts';
 
 const CANARY = 'canary-3f9a';
@@ -105,5 +106,34 @@ describe('log', () => {
     expect(lines[0]!.indexOf('\n')).toBe(lines[0]!.length - 1);
     expect(lines[0]!.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
     expect(JSON.parse(lines[0]!).reason).toContain('forged');
+  });
+});
+
+describe('log as text', () => {
+  const lines: string[] = [];
+  const log = createLog('broker', {
+    level: 'info',
+    format: 'text',
+    destination: { write: (line) => void lines.push(line) },
+  });
+
+  it('is one line for people, with the same fields, redacted alike', () => {
+    lines.splice(0);
+    log.info({ job: 'abc', attempt: 3, owner: 'ann', token: CANARY, reason: 'two words' }, 'lease ended');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(
+      /^\d{4}-\d\d-\d\dT[\d:.]+Z INFO {2}broker: lease ended job=abc attempt=3 owner=owner-\w+ token="\[redacted\]" reason="two words"\n$/,
+    );
+    expect(lines[0]).not.toContain(CANARY);
+  });
+
+  it('lets no text of others forge a line, a field or a movement of the cursor', () => {
+    lines.splice(0);
+    log.warn({ reason: 'x\n2031-01-01T00:00:00.000Z INFO  broker: all is well' }, 'a job failed');
+    log.warn({ reason: 'x attempt=7', name: 'a="b"', turn: '\u001b[2J\u202e' }, 'a job failed');
+    expect(lines.map((line) => line.split('\n').length)).toEqual([2, 2]);
+    expect(lines[1]).toContain('reason="x attempt=7" name="a=\\"b\\""');
+    expect(lines[1]).not.toMatch(/[\u001b\u202e]/);
+    expect(logText('no line of ours')).toBe('no line of ours');
   });
 });
