@@ -58,9 +58,7 @@ export function createLog(component: string, options: LogOptions): Log {
   const destination = options.destination ?? pino.destination({ dest: STANDARD_ERROR, sync: true });
   const logger = pino(
     { level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } },
-    options.format === 'text'
-      ? { write: (line) => void destination.write(`${logText(line)}\n`) }
-      : destination,
+    options.format === 'text' ? inText(destination) : destination,
   ).child({ component });
   const plain = { pseudonym: pseudonyms(options) };
   return {
@@ -75,6 +73,14 @@ export function createLog(component: string, options: LogOptions): Log {
     },
     error: (fields, message) => {
       if (logger.isLevelEnabled('error')) logger.error(plainFields(fields, plain), message);
+    },
+  };
+}
+
+function inText(destination: { write(line: string): unknown }): { write(line: string): void } {
+  return {
+    write(line) {
+      destination.write(`${logText(line)}\n`);
     },
   };
 }

@@ -8,15 +8,8 @@ import { jobIdOf } from '../kit/job-id.ts';
 import { oneAtATime } from '../kit/one-at-a-time.ts';
 import { repeatEvery } from '../kit/repeat-every.ts';
 import { translate } from './http-queue-job.ts';
-import {
-  ANSWERS,
-  askQueue,
-  beatsOf,
-  listHeld,
-  type QueueJob,
-  type QueueRef,
-  refOf,
-} from './http-queue-wire.ts';
+import { ANSWERS, askQueue, beatsOf, listHeld, refOf } from './http-queue-wire.ts';
+import type { QueueJob, QueueRef } from './http-queue-wire.ts';
 
 const LOOK_MS = 30_000;
 const BEAT_MS = 60_000;
