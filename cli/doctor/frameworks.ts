@@ -1,4 +1,4 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCeiling } from '../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../adapters/jobs/kit/credential-files.ts';
@@ -16,7 +16,7 @@ import { safeLine } from '../display/safe-text.ts';
 import { FRAMEWORK_KINDS } from '../framework-kinds.ts';
 import { frameworkRole, generatedFile, roleDirectory } from '../installation.ts';
 import { type Finding, found, ok, problem, warning } from './finding.ts';
-import { permission } from './installation.ts';
+import { openable, permission } from './installation.ts';
 import { judgeTime } from './server-clock.ts';
 
 const OF_OTHERS = 0o077;
@@ -71,9 +71,18 @@ async function checkPart(directory: string, name: string): Promise<readonly Find
     permission(generatedFile(directory, role), 'chmod 600', own),
   ]);
   const runs = isLocked(join(folder, LOCK_FILE))
-    ? ok(what, 'its adapter runs')
-    : warning(what, 'its adapter does not run', `co-pilot up, or co-pilot up --role ${name}`);
-  return [runs, ...modes.flat()];
+    ? [ok(what, 'its adapter runs')]
+    : [
+        warning(what, 'its adapter does not run', `co-pilot up, or co-pilot up --role ${name}`),
+        ...(await checkDatabases(folder)),
+      ];
+  return [...runs, ...modes.flat()];
+}
+
+/** Of an adapter that does not run: one that does has them to itself. */
+async function checkDatabases(folder: string): Promise<readonly Finding[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sqlite') && name !== LOCK_FILE);
+  return names.map((name) => openable(name, join(folder, name)));
 }
 
 async function checkCredential(

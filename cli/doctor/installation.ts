@@ -137,7 +137,7 @@ export function checkDatabases(directory: string, running: Running): readonly Fi
   );
 }
 
-function openable(name: string, path: string): Finding {
+export function openable(name: string, path: string): Finding {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { readOnly: true });

@@ -9,10 +9,13 @@ import type { Settings } from '../../../cli/configuration/settings.ts';
 import type { Finding } from '../../../cli/doctor/finding.ts';
 import { checkFrameworks } from '../../../cli/doctor/frameworks.ts';
 import { checkBrokerTime, judgeTime, timeAt } from '../../../cli/doctor/server-clock.ts';
-import { nodeClock } from '../../../protocol/runtime/node-runtime.ts';
+import { nodeClock, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
+import { startAlienDouble } from '../../doubles/alien/alien-double.ts';
 import { createIssuer } from '../../doubles/certificates.ts';
 import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import { type HttpQueueServer, startHttpQueue } from '../../doubles/http-queue/server.ts';
+import { startJalienDouble } from '../../doubles/jalien/jalien-double.ts';
+import { startPanda } from '../../doubles/panda/panda-server.ts';
 import { removeDirectory, temporaryDirectory } from '../../doubles/temporary-directory.ts';
 
 const TOKEN = 'canary-token-of-the-queue';
@@ -78,7 +81,11 @@ describe('of a framework that is well', () => {
     await chmod(folder, 0o755);
     await writeFile(join(folder, 'config.json'), '{}', { mode: 0o644 });
     await chmod(join(folder, 'config.json'), 0o644);
+    await writeFile(join(folder, 'tasks.sqlite'), 'no database at all '.repeat(300), { mode: 0o600 });
     const findings = await check({ tokenFile: await token() });
+    expect(about(findings, 'tasks.sqlite')).toMatchObject([
+      { status: 'problem', next: expect.stringContaining('restore a backup') },
+    ]);
     expect(about(findings, 'framework q')).toMatchObject([
       { status: 'warning', next: expect.stringContaining('--role q') },
     ]);
@@ -175,6 +182,51 @@ describe('of a server', () => {
     const finding = await server({ kind: 'crab', url: crab.url, queues: { main: 'co-pilot' }, options });
     await crab.stop();
     expect(finding).toMatchObject({ status: 'ok', detail: expect.stringContaining('has submitted: 0') });
+  });
+
+  it('PanDA for our role, without which no job could ever be reported on', async () => {
+    const panda = await startPanda();
+    const asked = async (role: string, api = 'v1'): Promise<Finding> => {
+      const tokenFile = await token(panda.token({ role, name: 'Ann' }));
+      const options = { origin: `atlas.${role}`, api };
+      return server({ kind: 'panda', url: panda.url, queues: { main: 'SITE' }, tokenFile, options });
+    };
+    const [production, user, legacy] = [
+      await asked('production'),
+      await asked('users'),
+      await asked('production', 'legacy'),
+    ];
+    const took =
+      panda.requests('acquire_jobs') + panda.requests('getJob') + panda.requests('update_jobs_bulk');
+    await panda.close();
+    expect(production).toMatchObject({
+      status: 'ok',
+      detail: expect.stringContaining('with the production role'),
+    });
+    expect(user).toMatchObject({
+      status: 'problem',
+      next: expect.stringContaining('have the credential admitted'),
+    });
+    expect(legacy.detail).toContain('does not say who we are');
+    expect(took).toBe(0);
+  });
+
+  it('AliEn at each of its services, and JAliEn for our name; no job is taken for that', async () => {
+    const own = { clock: nodeClock, random: nodeRandom };
+    const [alien, jalien] = [await startAlienDouble(own), await startJalienDouble(own)];
+    const options = { user: 'vol', jalien: jalien.url, broker: alien.url };
+    const entry = { kind: 'alien', url: alien.url, queues: { main: 'ALICE::CERN::VOL' }, options };
+    const finding = await server(entry);
+    const [calls, commands] = [alien.calls.length, jalien.commands.map(({ command }) => command)];
+    await jalien.stop();
+    const without = await server(entry);
+    await alien.stop();
+    expect(finding).toMatchObject({
+      status: 'ok',
+      detail: expect.stringMatching(/at 2 addresses, and JAliEn knows us as vol$/),
+    });
+    expect([calls, commands]).toEqual([0, ['whoami']]);
+    expect(without.status).toBe('problem');
   });
 
   it('whose words would move a cursor is written down without that', async () => {
