@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LOCK_FILE } from '../../adapters/jobs/kit/held-folder.ts';
 import { frameworkRolesIn } from '../installation.ts';
 import { copyDatabaseInUse } from './database-in-use.ts';
@@ -53,7 +53,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   await copyNew(from, to);
   for (const path of (await filesIn(from)).filter((name) => DATABASE.test(name))) {
-    await mkdir(join(to, path, '..'), { recursive: true, mode: 0o700 });
+    await mkdir(dirname(join(to, path)), { recursive: true, mode: 0o700 });
     await copyDatabaseInUse(join(from, path), join(to, path));
   }
   await copyNew(from, to);

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { nodeClock } from '../../protocol/runtime/node-runtime.ts';
 import { createOutput, EXIT, show } from '../command-line.ts';
+import { ofAdaptersAlone } from '../doctor/adapters-alone.ts';
 import { type Finding, found, ok, problem, warning } from '../doctor/finding.ts';
 import { checkFrameworks } from '../doctor/frameworks.ts';
 import { checkLedgerDatabase } from '../doctor/ledger-database.ts';
@@ -17,6 +18,7 @@ import {
   checkPorts,
   checkRoles,
   checkUnread,
+  isConnected,
 } from '../doctor/installation.ts';
 import { checkOwners } from '../doctor/owners.ts';
 import {
@@ -88,7 +90,7 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
   if (read.some(({ status }) => status === 'problem'))
     return read.map((finding) => problem(what, finding.detail, 'co-pilot config check'));
   const installation = await readInstallation(directory);
-  if (installation === undefined) return read;
+  if (installation === undefined) return (await ofAdaptersAlone(directory)) ?? read;
   const running = await askAll(directory);
   const checks = [
     await found('configuration', () => checkUnread(directory)),
@@ -102,7 +104,7 @@ async function ofInstallation(directory: string): Promise<readonly Finding[]> {
     await found('agents of one owner', () => checkOwners(installation, running)),
     await found('identities', () => checkIdentities(directory, nodeClock.wallMs())),
     await found('logs', () => checkLogs(directory)),
-    await checkFrameworks(directory, installation.settings),
+    await checkFrameworks(directory, installation.settings, (name) => isConnected(running, name)),
     await found('clock', () => checkBrokerTime(installation.settings)),
   ];
   return [...read, ...checks.flat()];

@@ -27,18 +27,28 @@ const SOON_MS = { short: HOUR_MS, long: 14 * 24 * HOUR_MS };
 const NOT_BELIEVED = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET)|ALTNAME/;
 const NO_LOG = createLog('doctor', { level: 'silent' });
 
-/** Every framework that is configured: its folder, the files that it reads, its server, and both clocks. */
+/**
+ * Every framework that is configured: its folder, the files that it reads, its server, and both clocks. `isConnected` is what the broker
+ * says of adapters; one that it hears and that does not run here has its files elsewhere.
+ */
 export async function checkFrameworks(
   directory: string,
   { frameworks }: Settings,
-  clock: Clock = nodeClock,
+  isConnected: (adapter: string) => boolean = () => false,
 ): Promise<readonly Finding[]> {
   const all = await Promise.all(
-    Object.entries(frameworks).map(([name, entry]) =>
-      found(`framework ${name}`, () => checkOne(directory, name, frameworkSettingsOf(entry), clock)),
-    ),
+    Object.entries(frameworks).map(([name, entry]) => {
+      const what = `framework ${name}`;
+      return !runsHere(directory, name) && isConnected(name)
+        ? [ok(what, 'its adapter runs on another host: co-pilot doctor there has more')]
+        : found(what, () => checkOne(directory, name, frameworkSettingsOf(entry), nodeClock));
+    }),
   );
   return all.flat();
+}
+
+function runsHere(directory: string, name: string): boolean {
+  return isLocked(join(roleDirectory(directory, frameworkRole(name)), LOCK_FILE));
 }
 
 async function checkOne(
@@ -70,7 +80,7 @@ async function checkPart(directory: string, name: string): Promise<readonly Find
     permission(folder, 'chmod 700', own),
     permission(generatedFile(directory, role), 'chmod 600', own),
   ]);
-  const runs = isLocked(join(folder, LOCK_FILE))
+  const runs = runsHere(directory, name)
     ? [ok(what, 'its adapter runs')]
     : [
         warning(what, 'its adapter does not run', `co-pilot up, or co-pilot up --role ${name}`),

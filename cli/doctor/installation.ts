@@ -177,7 +177,7 @@ export async function checkLogs(directory: string): Promise<readonly Finding[]> 
 export function checkConnections(running: Running): readonly Finding[] {
   const status = running.get('broker');
   if (status === undefined) return [];
-  const adapters = Object.entries((status['adapters'] ?? {}) as Readonly<Record<string, boolean>>);
+  const adapters = Object.entries(adaptersIn(status));
   const agents = Number(status['connectedAgents'] ?? 0);
   return [
     ...adapters.map(([name, isThere]) =>
@@ -189,6 +189,16 @@ export function checkConnections(running: Running): readonly Finding[] {
       ? ok('agents', `${agents} connected`)
       : warning('agents', 'none is connected', 'co-pilot agent code, then co-pilot agent run'),
   ];
+}
+
+/** Whether the broker, where it runs here, hears an adapter. */
+export function isConnected(running: Running, adapter: string): boolean {
+  const status = running.get('broker');
+  return status !== undefined && adaptersIn(status)[adapter] === true;
+}
+
+function adaptersIn(status: Readonly<Record<string, unknown>>): Readonly<Record<string, boolean>> {
+  return (status['adapters'] ?? {}) as Readonly<Record<string, boolean>>; // our own program says it
 }
 
 export function checkAddresses({ settings }: Installation): Finding {

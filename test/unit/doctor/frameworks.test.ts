@@ -1,10 +1,11 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { holdFolder, LOCK_FILE } from '../../../adapters/jobs/kit/held-folder.ts';
+import { ofAdaptersAlone } from '../../../cli/doctor/adapters-alone.ts';
 import type { Settings } from '../../../cli/configuration/settings.ts';
 import type { Finding } from '../../../cli/doctor/finding.ts';
 import { checkFrameworks } from '../../../cli/doctor/frameworks.ts';
@@ -94,6 +95,29 @@ describe('of a framework that is well', () => {
       `chmod 600 ${join(folder, 'config.json')}`,
     ]);
   });
+});
+
+it('an adapter that the broker hears and that does not run here has its files elsewhere', async () => {
+  const settings = settingsWith({ tokenFile: '/etc/co-pilot/of-another-host' });
+  const findings = await checkFrameworks(directory, settings, (name) => name === 'q');
+  expect(findings).toMatchObject([{ status: 'ok', detail: expect.stringContaining('another host') }]);
+});
+
+it('a host with adapters alone is looked at as such', async () => {
+  const tokenFile = await token();
+  const entry = { kind: 'http-queue', url: queue.url, queues: { main: 'night' }, tokenFile };
+  const yaml = {
+    frameworks: { q: entry, elsewhere: { ...entry, queues: { demo: 'x' } } },
+    queues: { main: { jobAdapter: 'q' }, demo: { jobAdapter: 'elsewhere' } },
+  };
+  await writeFile(join(directory, 'co-pilot.yaml'), JSON.stringify(yaml), { mode: 0o600 });
+  await mkdir(join(directory, 'frameworks/q'), { recursive: true, mode: 0o700 });
+  await writeFile(join(directory, 'frameworks/q/config.json'), '{}', { mode: 0o600 });
+  const findings = (await ofAdaptersAlone(directory)) ?? [];
+  expect(about(findings, 'server of q')).toMatchObject([{ status: 'ok' }]);
+  expect(findings.filter(({ what }) => what.includes('elsewhere'))).toEqual([]);
+  await rm(join(directory, 'frameworks'), { recursive: true });
+  expect(await ofAdaptersAlone(directory)).toBeUndefined();
 });
 
 describe('of a credential', () => {
