@@ -31,7 +31,9 @@ export function addLedgerCommands(program: Command): void {
     )
     .action(action(check));
   withCommon(ledger.command('backup').argument('<directory>', 'a new folder'))
-    .description('copy ledger, queue, bridge, adapters of frameworks, keys and settings while they are in use')
+    .description(
+      'copy ledger, queue, bridge, adapters of frameworks, keys and settings while they are in use',
+    )
     .option(
       '--no-files',
       'leave the inputs and results in the bridge out; copy its folder yourself afterwards',

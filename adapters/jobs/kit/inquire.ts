@@ -76,7 +76,7 @@ function listening(
     async send(request): Promise<FrameworkAnswer> {
       const askedMs = clock.wallMs();
       const answer = await http.send(request);
-      const dateMs = Date.parse(answer.headers.date ?? '');
+      const dateMs = Date.parse(String(answer.headers['date'] ?? ''));
       if (!Number.isNaN(dateMs)) times.set(host, { host, dateMs, askedMs, heardMs: clock.wallMs() });
       return answer;
     },

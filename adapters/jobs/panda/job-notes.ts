@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
-import { createRecent } from './recent.ts';
+import { createRecent } from '../kit/recent.ts';
 
 /** Lines about jobs that have to outlive this process, and that PanDA gives back to nobody. */
 export interface JobNotes {

@@ -116,18 +116,18 @@ describe('the folder of an adapter', () => {
     await symlink(join(directory, 'secret'), at('link'));
     await symlink(directory, at('matched/folder'));
     const release = holdFolder(at(LOCK_FILE));
-    const store = openTaskStore({ path: at('crab.sqlite'), url: 'https://crab.example.org' });
+    const store = await openTaskStore({ path: at('crab.sqlite'), url: 'https://crab.example.org' });
     const paths = await copy();
-    store.close();
+    await store.close();
     release();
     expect(paths).toEqual(
       ['config.json', 'crab.sqlite', 'matched/one.accepted'].map((name) => `frameworks/crab/${name}`),
     );
     expect(await readFile(copied('matched/one.accepted'), 'utf8')).toBe('job one');
     expect((await stat(copied('config.json'))).mode & 0o777).toBe(0o600);
-    const again = openTaskStore({ path: copied('crab.sqlite'), url: 'https://crab.example.org' });
+    const again = await openTaskStore({ path: copied('crab.sqlite'), url: 'https://crab.example.org' });
     expect(again.tasks()).toEqual([]);
-    again.close();
+    await again.close();
   });
 
   it('may change while it is copied: what goes is left out, what is renamed is there under one of its names', async () => {

@@ -24,7 +24,9 @@ describe('docs/contributor.md', () => {
   });
 
   it('names what the bench can measure', () => {
-    const parts = [...page('test/bench/main.ts').matchAll(/wants\('(\w+)'\)/g)].map(([, part]) => part ?? '');
+    const parts = [...page('test/bench/main.ts').matchAll(/(?:wants|asked[.]includes)\('(\w+)'\)/g)].map(
+      ([, part]) => part ?? '',
+    );
     const [told = ''] = /`npm run bench` measures [^.]*/.exec(contributor) ?? [];
     const named = [...told.matchAll(/`(\w+)`/g)].map(([, part]) => part);
     expect(named.toSorted()).toEqual([...new Set(parts)].toSorted());
