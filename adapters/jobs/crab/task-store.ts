@@ -10,6 +10,7 @@ import type { Bounds } from './exit-policy.ts';
 import { idOf } from './job-description.ts';
 import { jobsOf } from './split.ts';
 import { TASKS_APPLICATION_ID, TASKS_MIGRATIONS } from './task-schema.ts';
+import { createWriteTurns } from './write-turns.ts';
 
 /** As users of CRAB know a job's state. */
 export type NodeState =
@@ -134,18 +135,15 @@ const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
 
 /**
  * What a scheduler keeps of its tasks on the grid, in one file of SQLite. What is written is there for every later call at once; the end
- * of the process takes what was written in its last turn, and a power cut what was not settled. Rejects with one of the `QUEUE_…` codes.
+ * of the process takes what was written in its last turn, or while others were settled, and a power cut what was not settled. Rejects with one of the `QUEUE_…` codes.
  */
 export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<TaskStore> {
   const database = openDatabase(path);
   // SQLite syncs nothing here: a sync of its log, by whom and when it is wanted, keeps nobody else from running.
   const log = await open(`${path}-wal`, 'r+');
   await syncDirectory(dirname(path));
-  const turns = createTurns(database);
-  const settled = sharedRun(async () => {
-    turns.end();
-    await log.datasync();
-  });
+  const turns = createWriteTurns(database, () => log.datasync());
+  const settled = sharedRun(() => turns.settle());
   /** Tasks that were read before, by name. */
   const read = new Map<string, StoredTask>();
   const statements = new Map<string, StatementSync>();
@@ -327,49 +325,12 @@ export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<Ta
       ).map((row) => text(row, 'name')),
     settled,
     async close() {
-      turns.end();
+      await settled().catch(() => undefined); // Closing writes everything into the file itself.
       await log.close();
       database.close();
     },
   };
   return store;
-}
-
-/** What is written in one turn of the loop is one transaction. */
-function createTurns(database: DatabaseSync): { begin(): void; end(): void } {
-  let isOpen = false;
-  let fault: Error | undefined;
-  const commit = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    try {
-      database.exec('COMMIT');
-    } catch (caught) {
-      database.exec('ROLLBACK');
-      throw caught;
-    }
-  };
-  return {
-    begin() {
-      if (isOpen) return;
-      database.exec('BEGIN IMMEDIATE');
-      isOpen = true;
-      setImmediate(() => {
-        try {
-          commit();
-        } catch (caught) {
-          fault = caught instanceof Error ? caught : new Error('a turn was not kept', { cause: caught });
-        }
-      });
-    },
-    /** Throws where this turn's writes, or those of one before it, could not be kept. */
-    end() {
-      commit();
-      const lost = fault;
-      fault = undefined;
-      if (lost !== undefined) throw lost;
-    },
-  };
 }
 
 /** Whether nothing more is run for it. */

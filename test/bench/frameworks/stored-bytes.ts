@@ -38,18 +38,20 @@ export function contentOf(name: string): Buffer {
   return CONTENTS[basename(name)] ?? OUTPUT;
 }
 
-const measured = new Map<string, StoredFile>();
+type Measured = Omit<StoredFile, 'name'>;
 
-/** An output as storage has it; measured once, for storage does that, not the adapter. */
+const measured = new Map<Buffer, Measured>();
+
+/** An output as storage has it; each content is measured once, for storage does that, not the adapter. */
 export function storedFile(name: string): StoredFile {
-  const known = measured.get(name) ?? measure(name);
-  measured.set(name, known);
-  return known;
+  const content = contentOf(name);
+  const known = measured.get(content) ?? measure(content);
+  measured.set(content, known);
+  return { name, ...known };
 }
 
-function measure(name: string): StoredFile {
-  const content = contentOf(name);
+function measure(content: Buffer): Measured {
   const digest = (algorithm: string): string => createHash(algorithm).update(content).digest('hex');
   const sum = adler32Hex(adler32(content));
-  return { name, size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32: sum };
+  return { size: content.length, sha256: digest('sha256'), md5: digest('md5'), adler32: sum };
 }

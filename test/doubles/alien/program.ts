@@ -23,8 +23,7 @@ export function simJdl(number: number): string {
     'Executable = "sim.sh";',
     `Arguments = "${number}";`,
     `OutputDir = "/alice/cern.ch/user/v/volunteer/out/${number}";`,
-    'OutputArchive = {"logs.zip:stdout,stderr@disk=1"};',
-    'OutputFile = {"events.txt@disk=1"};',
+    'OutputArchive = {"results.zip:events.txt,stdout,stderr@disk=1"};',
     'TTL = 3600;',
   ].join('\n');
 }
