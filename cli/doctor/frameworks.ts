@@ -37,12 +37,13 @@ export async function checkFrameworks(
   isConnected: (adapter: string) => boolean = () => false,
 ): Promise<readonly Finding[]> {
   const all = await Promise.all(
-    Object.entries(frameworks).map(([name, entry]) => {
-      const what = `framework ${name}`;
-      return !runsHere(directory, name) && isConnected(name)
-        ? [ok(what, 'its adapter runs on another host: co-pilot doctor there has more')]
-        : found(what, () => checkOne(directory, name, frameworkSettingsOf(entry), nodeClock));
-    }),
+    Object.entries(frameworks).map(([name, entry]) =>
+      found(`framework ${name}`, async () =>
+        !runsHere(directory, name) && isConnected(name)
+          ? ok(`framework ${name}`, 'its adapter runs on another host: co-pilot doctor there has more')
+          : checkOne(directory, name, frameworkSettingsOf(entry), nodeClock),
+      ),
+    ),
   );
   return all.flat();
 }
