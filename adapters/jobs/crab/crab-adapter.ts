@@ -175,6 +175,7 @@ export async function createCrabAdapter(
     handed.drop(job.id);
     if (job.state === 'killed') store.change(job.id, { isUnwanted: false }, true);
   };
+  const isFull = (): boolean => store.withBroker() >= ceiling.current().jobs;
   const under = new Map<string, Promise<Finished>>();
 
   return {
@@ -223,12 +224,14 @@ export async function createCrabAdapter(
       for (let before = under.get(id); before !== undefined; before = under.get(id))
         await before.catch(() => undefined);
       const now = store.job(id) ?? job;
+      const wasFull = isFull();
       const answer = ends.finished(now, attempt, manifest, usage);
       under.set(id, answer);
       try {
         return await answer;
       } finally {
         if (under.get(id) === answer) under.delete(id);
+        if (wasFull && !isFull()) tellWaiting();
       }
     },
     async failed(id, outcome, reason, attempts, state) {
