@@ -86,6 +86,7 @@ export const FETCH_CASES: readonly FrameworkCase[] = [
         9,
         jobs.map(({ job }) => job),
       );
+      for (const job of jobs) await broker.started(job, 1);
       await fixture.reopen();
       await broker.fetch(9);
       expect(await fixture.taken()).toBe(3);
