@@ -60,6 +60,9 @@ export async function createAlienAdapter(
     clock,
     accepted: parts.accepted,
     maxUnfinished: () => parts.ceiling.current().jobs,
+    onRoom: () => {
+      for (const queue of Object.keys(settings.queues)) handler?.({ kind: 'available', queue, count: 1 });
+    },
   });
   const inTurn = oneAtATime();
   const over = new Set<string>();

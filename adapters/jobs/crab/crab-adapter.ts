@@ -179,6 +179,13 @@ export async function createCrabAdapter(
     handed.drop(job.id);
     if (job.state === 'killed') store.change(job.id, { isUnwanted: false });
   };
+  /** The last fetch was cut short by the ceiling: whoever asked wants to know when a job ends. */
+  let isHeldBack = false;
+  const tellRoom = (): void => {
+    if (!isHeldBack) return;
+    isHeldBack = false;
+    tellWaiting();
+  };
   const under = new Map<string, Promise<Finished>>();
 
   return {
@@ -193,6 +200,7 @@ export async function createCrabAdapter(
       for (const id of accepted) running(id, '');
       if (queue !== options.queue) return { jobs: [], more: false };
       const free = ceiling.current().jobs - store.withBroker();
+      isHeldBack = free < max;
       const wanted = Math.max(0, Math.min(handed.wanted(queue, max), free));
       const due = store.due(wanted + handed.waiting(queue), clock.wallMs());
       if (due.length > 0) handed.offer(queue, await newJobs(store, await terms(), due));
@@ -238,6 +246,7 @@ export async function createCrabAdapter(
         return await answer;
       } finally {
         if (under.get(id) === answer) under.delete(id);
+        tellRoom();
       }
     },
     async failed(id, outcome, reason, attempts, state) {
@@ -248,6 +257,7 @@ export async function createCrabAdapter(
       else if (!isEnded(job.state))
         store.change(id, { state: 'killed', isAccepted: true, message: reason.slice(0, 400) });
       await store.settled();
+      tellRoom();
     },
     onWork(next) {
       handler = next;

@@ -24,11 +24,14 @@ type End = Readonly<Record<string, unknown>> & { readonly attempt: number; reado
 export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
   const { clock, log, name, settings, http, ceiling, refused, accepted, bridge } = parts;
   const inputs = bridge && createInputStore(bridge);
-  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
   const hearts = createHeartbeats({ clock, log, everyMs: BEAT_MS, silentMs: SILENT_MS, batch: BEATS, beat });
   /** Queues of which somebody may have taken jobs without hearing of it: an answer was lost, or another process took them. */
   const unsure = new Set(Object.keys(settings.queues));
   let tell: (work: Work) => void = () => undefined;
+  const onRoom = (): void =>
+    Object.keys(settings.queues).forEach((queue) => tell({ kind: 'available', queue, count: 1 }));
+  const maxUnfinished = (): number => ceiling.current().jobs;
+  const handed = createHandedJobs({ clock, accepted, maxUnfinished, onRoom });
   const inTurn = oneAtATime();
 
   const idOf = (ref: QueueRef): string => jobIdOf('http-queue', settings.url, ref.id, String(ref.try));
@@ -136,9 +139,6 @@ export const createHttpQueueAdapter: CreateFrameworkAdapter = async (parts) => {
     },
     onWork: (handler) => void (tell = handler),
   };
-  const stop = async (): Promise<void> => {
-    await stopLooking();
-    await hearts.stop();
-  };
+  const stop = async (): Promise<void> => void (await Promise.all([stopLooking(), hearts.stop()]));
   return { ...adapter, unfinished: () => handed.unfinished(), stop };
 };

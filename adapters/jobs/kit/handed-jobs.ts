@@ -46,6 +46,8 @@ export interface HandedJobsOptions {
   readonly maxWaiting?: number;
   /** Jobs that may be with us: the adapter's ceiling. */
   readonly maxUnfinished?: () => number;
+  /** One ended, or was taken back, while there was no room for another: nobody has to wait for the next look. */
+  readonly onRoom?: () => void;
   /** Where those that a broker has are noted for the next process; without it that one does not count them. */
   readonly accepted?: AcceptedJobs;
   /** Ids that are remembered beside those that wait; the one mentioned longest ago is forgotten first, and would be handed over again at most. */
@@ -104,6 +106,12 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     return before.size;
   };
   const unfinished = (): number => waiting.size + accepted + ofBefore();
+  const isFull = (): boolean => unfinished() >= maxUnfinished();
+  const makingRoom = (change: () => void): void => {
+    const wasFull = isFull();
+    change();
+    if (wasFull && !isFull()) options.onRoom?.();
+  };
 
   return {
     offer(queue, jobs) {
@@ -111,7 +119,7 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
       for (const job of jobs) {
         // Its framework still gives it out: whether a broker has it, is asked again.
         if (before.has(job.job)) drop(job.job);
-        if (isKnown(job.job) || waiting.size >= maxWaiting || unfinished() >= maxUnfinished()) continue;
+        if (isKnown(job.job) || waiting.size >= maxWaiting || isFull()) continue;
         waiting.set(job.job, { job, queue, handedMs: undefined });
         taken++;
       }
@@ -126,8 +134,8 @@ export function createHandedJobs(options: HandedJobsOptions): HandedJobs {
     accept(ids) {
       for (const id of ids) if (known.get(id) !== 'ended') remember(id, 'accepted');
     },
-    end: (id) => remember(id, 'ended'),
-    drop,
+    end: (id) => makingRoom(() => remember(id, 'ended')),
+    drop: (id) => makingRoom(() => drop(id)),
     wanted(queue, max) {
       const lacking = Math.min(max, MAX_FETCH_JOBS) - inQueue(queue).length;
       return Math.max(0, Math.min(lacking, maxWaiting - waiting.size, maxUnfinished() - unfinished()));

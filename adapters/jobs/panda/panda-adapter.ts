@@ -201,7 +201,12 @@ function build(
   const update = (one: JobUpdate): Promise<Heard> => updates.ask(one);
   const status = (id: number): Promise<JobStatus> => statuses.ask(id);
   const lines = openInputLines({ settings, credential, clock }, options.maxInputBytes);
-  const handed = createHandedJobs({ clock, accepted, maxUnfinished: () => ceiling.current().jobs });
+  const handed = createHandedJobs({
+    clock,
+    accepted,
+    maxUnfinished: () => ceiling.current().jobs,
+    onRoom: () => Object.keys(settings.queues).forEach(voice.available),
+  });
   const live = createLiveJobs({
     clock,
     log,

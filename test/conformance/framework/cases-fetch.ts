@@ -67,7 +67,11 @@ export const FETCH_CASES: readonly FrameworkCase[] = [
       );
       expect(await fixture.taken()).toBe(3);
       await broker.started(jobs[0]!, 1);
+      broker.heard();
       expect(await broker.finished(jobs[0]!, 1)).toBe('ok');
+      // Nobody has to wait for the next look to hear that there is room.
+      const { queue } = fixture;
+      expect(broker.heard()).toContainEqual({ kind: 'available', queue, count: expect.any(Number) });
       expect(await broker.fetch(9)).toHaveLength(1);
       expect(await fixture.taken()).toBe(3);
     },
@@ -82,6 +86,7 @@ export const FETCH_CASES: readonly FrameworkCase[] = [
         9,
         jobs.map(({ job }) => job),
       );
+      for (const job of jobs) await broker.started(job, 1);
       await fixture.reopen();
       await broker.fetch(9);
       expect(await fixture.taken()).toBe(3);

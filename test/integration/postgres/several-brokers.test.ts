@@ -28,6 +28,25 @@ const AGENTS = 16;
 /** Leases between two connections that are ended. */
 const LEASES_A_KILL = 12;
 
+describe('two brokers that hear the framework’s answer to one result', () => {
+  it('T-25 count its events once: those of the answer that was recorded first', async () => {
+    const place = server().place();
+    const open = (instance: string) => openPostgresLedger(optionsOf(place, { clock: nodeClock, instance }));
+    const ledgers = [await open('one'), await open('two')] as const;
+    const [one, two] = ledgers;
+    await one.apply([hello('a'), accept('j1'), lease('a', 'j1', 1), report('a', 'j1', 1, 2)]);
+    await one.apply([verified('j1', 1), finalised('j1', 1)]);
+    const answers = await Promise.all(
+      ledgers.map(async (ledger, at) => (await ledger.apply([told('j1', 'ok', '', 10 + at)]))[0]?.kind),
+    );
+    expect(answers.toSorted()).toEqual(['told', 'unchanged']);
+    const wanted = answers[0] === 'told' ? 10 : 11;
+    for (const ledger of ledgers) expect((await ledger.job('j1'))?.job).toMatchObject({ events: wanted });
+    await one.close();
+    await two.close();
+  });
+});
+
 describe(`two brokers on one database, connections killed under them (SEED=${seed})`, () => {
   it('I1 I2 I3 lease no job twice, commit each once, and tell one story', async () => {
     const place = server().place();

@@ -106,6 +106,22 @@ describe('jobs that were handed over', () => {
     expect(handed.offer('main', [jobOf('one')])).toBe(1);
   });
 
+  it('make known that there is room again when one ends at the ceiling, and not otherwise', () => {
+    let rooms = 0;
+    handed = createHandedJobs({ clock, maxUnfinished: () => 2, onRoom: () => void rooms++ });
+    handed.offer('main', [jobOf('one')]);
+    handed.end(ids('one')[0]!);
+    expect(rooms).toBe(0);
+    handed.offer('main', [jobOf('two'), jobOf('three')]);
+    handed.accept(ids('two', 'three'));
+    handed.end(ids('two')[0]!);
+    handed.end(ids('two')[0]!);
+    expect(rooms).toBe(1);
+    handed.offer('main', [jobOf('four')]);
+    handed.drop(ids('three')[0]!);
+    expect(rooms).toBe(2);
+  });
+
   describe('and that a broker had when the process before this one ended', () => {
     /** What is noted of them: the next process has the same. */
     const noted = new Set<string>();
