@@ -1,6 +1,7 @@
-import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import { parseJson } from '../../../protocol/parse-json.ts';
+import { createLineFile } from './line-file.ts';
 
 /** A job of the framework that was refused before the broker ever saw it. */
 export interface RefusedJob {
@@ -33,23 +34,8 @@ export async function openRefusedJobs(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<RefusedJobs> {
   let kept = [...(await readRefusedJobs(path))];
-  let lines = kept.length;
-  let fresh: RefusedJob[] = [];
-  let writing = Promise.resolve();
-
-  async function write(): Promise<void> {
-    const added = fresh;
-    fresh = [];
-    if (lines + added.length <= 2 * MAX_KEPT) {
-      await appendFile(path, added.map(lineOf).join(''), { mode: 0o600 });
-      lines += added.length;
-      return;
-    }
-    const all = kept;
-    await writeFile(`${path}.part`, all.map(lineOf).join(''), { mode: 0o600 });
-    await rename(`${path}.part`, path);
-    lines = all.length;
-  }
+  const live = { count: () => kept.length, lines: () => kept.map((refused) => JSON.stringify(refused)) };
+  const file = createLineFile({ path, live, spare: 0 });
 
   return {
     note({ job, ref, reason }) {
@@ -61,12 +47,11 @@ export async function openRefusedJobs(
       };
       if (kept.some((other) => other.job === job && other.ref === refused.ref)) return;
       kept = [...kept, refused].slice(-MAX_KEPT);
-      fresh.push(refused);
-      writing = writing
-        .then(() => (fresh.length === 0 ? undefined : write()))
+      file
+        .append(JSON.stringify(refused))
         .catch((caught: unknown) => log.warn({ err: caught, job }, 'a refused job could not be noted'));
     },
-    settled: () => writing,
+    settled: () => file.settled(),
   };
 }
 
@@ -77,10 +62,6 @@ export async function readRefusedJobs(path: string): Promise<readonly RefusedJob
     .split('\n')
     .flatMap((line) => refusedOf(line) ?? [])
     .slice(-MAX_KEPT);
-}
-
-function lineOf(refused: RefusedJob): string {
-  return `${JSON.stringify(refused)}\n`;
 }
 
 /** Undefined for an empty line, or one that a crash cut short. */
