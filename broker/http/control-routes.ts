@@ -86,6 +86,9 @@ export function createControlServer(options: ControlOptions): FastifyInstance {
     const limit = Math.min(MAX_PAGE, Math.max(1, Number(query.limit ?? MAX_PAGE) || MAX_PAGE));
     return { jobs: await ledger.list({ kind: 'all' }, query.after ?? '', limit) };
   });
+  server.get<{ Querystring: { after?: string } }>('/v1/accounts', async ({ query }) => ({
+    accounts: await ledger.accounts(query.after ?? '', MAX_PAGE),
+  }));
   server.post<{ Body: { owner: string; site: string; seconds: number } }>(
     '/v1/codes',
     { schema: codeSchema },

@@ -1,4 +1,5 @@
 import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
+import type { Account } from '../core/account.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, OwnerRow } from '../core/state.ts';
 
@@ -9,9 +10,11 @@ export interface LedgerKeeping {
   owner(id: string): Promise<OwnerRow | undefined>;
   /** Agents in the order of their ids, from the one after `after`; at most `limit`. */
   agents(after: string, limit: number): Promise<AgentPage>;
+  /** Accounts of jobs that went, in the order of their keys, from the one after `after`; at most `limit`. */
+  accounts(after: string, limit: number): Promise<readonly Account[]>;
   /**
    * Looks at the next rows, at most `limit` of each kind, and removes those that the retention does not keep: never a job
-   * that is not over. Rejects as `apply` does; then nothing was removed.
+   * that is not over. What a job used goes into its account. Rejects as `apply` does; then nothing was removed.
    */
   prune(retention: LedgerRetention, limit: number): Promise<Pruned>;
   /**

@@ -14,6 +14,7 @@ import {
   type Tombstone,
   tombstoneOf,
 } from '../core/prune.ts';
+import { type Account, accountKey, accountsOfGone, createAccounts, MAX_ACCOUNTS } from '../core/account.ts';
 import { isFinal } from '../core/audit.ts';
 import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
@@ -32,6 +33,8 @@ export interface MemoryStore {
   /** When each agent was last heard of. */
   readonly seen: Map<string, number>;
   readonly tombstones: Map<string, Tombstone>;
+  /** Of jobs that went, by their key. */
+  readonly accounts: Map<string, Account>;
   readonly audit: string[];
   /** Ids by condition, so that queries cost what they find. */
   readonly found: Readonly<Record<IndexedQuery, Set<string>>>;
@@ -69,6 +72,7 @@ export function createMemoryStore(): MemoryStore {
     owners: new Map(),
     seen: new Map(),
     tombstones: new Map(),
+    accounts: new Map(),
     audit: [],
     found: { queued: new Set(), live: new Set(), duties: new Set() },
     clockMs: 0,
@@ -161,6 +165,15 @@ class MemoryLedgerHandle implements MemoryLedger {
     const counts: Partial<Record<JobState, number>> = {};
     for (const { state } of this.store.jobs.values()) counts[state] = (counts[state] ?? 0) + 1;
     return counts;
+  }
+
+  async accounts(after: string, limit: number): Promise<readonly Account[]> {
+    this.#check();
+    const entries = [...this.store.accounts].toSorted(([one], [other]) => (one < other ? -1 : 1));
+    return entries
+      .filter(([key]) => key > after)
+      .slice(0, limit)
+      .map(([, account]) => account);
   }
 
   async prune(retention: LedgerRetention, limit: number): Promise<Pruned> {
@@ -270,7 +283,9 @@ function pruneStore(store: MemoryStore, retention: LedgerRetention, limit: numbe
   const excess = all.filter(({ state }) => isFinal(state)).length - retention.jobs;
   const over = [...store.order.keys()].flatMap((id) => store.jobs.get(id) ?? []).filter(isOver);
   const due = over.filter((job, at) => at < excess || isOld(job, retention, nowMs));
-  for (const job of due.slice(0, limit)) bury(store, job, nowMs);
+  const gone = due.slice(0, limit);
+  for (const job of gone) bury(store, job, nowMs);
+  account(store, gone);
   const lapsed = [...store.agents.values()].filter((agent) =>
     isLapsed(agent, store.seen.get(agent.id) ?? 0, retention, nowMs),
   );
@@ -292,6 +307,13 @@ function pruneStore(store: MemoryStore, retention: LedgerRetention, limit: numbe
     lapsed: lapsed.slice(0, limit).map(({ id }) => id),
     more: due.length > limit,
   };
+}
+
+function account(store: MemoryStore, gone: readonly JobRow[]): void {
+  const accounts = createAccounts();
+  for (const known of store.accounts.values()) accounts.include(known);
+  for (const more of accountsOfGone(gone, store.accounts.size >= MAX_ACCOUNTS)) accounts.include(more);
+  for (const row of accounts.rows()) store.accounts.set(accountKey(row), row);
 }
 
 function bury(store: MemoryStore, job: JobRow, nowMs: number): void {

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
+import { ACCOUNT_COLUMNS } from './account-row.ts';
 import { createConnection, type Row, type Session } from './postgres-connection.ts';
 import { postgresError } from './postgres-errors.ts';
 import { type PostgresPlace, placeText } from './postgres-place.ts';
@@ -69,7 +70,7 @@ class Exporting {
 
   async #all(database: DatabaseSync): Promise<void> {
     const [sizes] = await this.#session.run(
-      'SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM agent) + (SELECT count(*) FROM owner) + (SELECT count(*) FROM tombstone) + (SELECT count(*) FROM audit) AS rows',
+      'SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM agent) + (SELECT count(*) FROM owner) + (SELECT count(*) FROM tombstone) + (SELECT count(*) FROM account) + (SELECT count(*) FROM audit) AS rows',
     );
     this.#total = Number(sizes?.['rows']);
     const describe = database.prepare('INSERT INTO description (seq, text) VALUES (?, ?)');
@@ -106,6 +107,12 @@ class Exporting {
       'SELECT * FROM tombstone ORDER BY id',
       'INSERT INTO tombstone (id, at, attempt) VALUES (?, ?, ?)',
       ({ id, at, attempt }) => [String(id), Number(at), Number(attempt)],
+    );
+    await this.#table(
+      database,
+      'SELECT * FROM account ORDER BY key',
+      `INSERT INTO account (${ACCOUNT_COLUMNS.join(', ')}) VALUES (${ACCOUNT_COLUMNS.map(() => '?').join(', ')})`,
+      (row) => [String(row['key']), ...ACCOUNT_COLUMNS.slice(1).map((column) => Number(row[column]))],
     );
     const nextAudit = await this.#audit(database);
     await this.#meta(database, nextAudit);

@@ -93,7 +93,7 @@ async function prepareTarget(session: Session, schema: string): Promise<void> {
   await makeSchema(session, schema);
   await migrateInside(session, schema);
   const found = await Promise.all(
-    ['job', 'agent', 'owner', 'tombstone', 'audit', 'writer', 'code'].map(async (table) => {
+    ['job', 'agent', 'owner', 'tombstone', 'account', 'audit', 'writer', 'code'].map(async (table) => {
       const [first] = await session.run(`SELECT 1 FROM ${table} LIMIT 1`);
       return first === undefined ? [] : [table];
     }),
@@ -106,7 +106,7 @@ async function prepareTarget(session: Session, schema: string): Promise<void> {
     );
 }
 
-type Column = 'bigint' | 'integer' | 'boolean' | 'text';
+type Column = 'bigint' | 'integer' | 'boolean' | 'text' | 'double precision';
 
 /** How rows of one kind are read there and written here, column by column in one order. */
 interface Table {
@@ -155,6 +155,20 @@ const TABLES: readonly Table[] = [
     name: 'tombstone',
     read: 'SELECT id, at, attempt FROM tombstone ORDER BY id',
     columns: { id: 'text', at: 'bigint', attempt: 'integer' },
+  },
+  {
+    name: 'account',
+    read: 'SELECT key, jobs, events, attempts, cpu, wall, lost_cpu, lost_wall FROM account ORDER BY key',
+    columns: {
+      key: 'text',
+      jobs: 'bigint',
+      events: 'bigint',
+      attempts: 'bigint',
+      cpu: 'double precision',
+      wall: 'double precision',
+      lost_cpu: 'double precision',
+      lost_wall: 'double precision',
+    },
   },
   {
     name: 'audit',

@@ -1,6 +1,8 @@
+import { accountsOfGone, MAX_ACCOUNTS } from '../core/account.ts';
 import { isFinal } from '../core/audit.ts';
 import { isForgotten, isLapsed, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
 import type { AgentRow, JobRow, JobState } from '../core/state.ts';
+import { ACCOUNT_COLUMNS, accountValues, ADD_TO_ACCOUNT } from './account-row.ts';
 import type { Pruned } from './keeping.ts';
 import type { Row, Session } from './postgres-connection.ts';
 import { parseRow } from './postgres-rows.ts';
@@ -28,6 +30,11 @@ export const PRUNING_STATEMENTS = {
       ) AS old LIMIT $2
     ) AS gone
     WHERE audit.writer = gone.writer AND audit.first = gone.first RETURNING count`,
+  countAccounts: 'SELECT count(*) AS accounts FROM account',
+  putAccounts: `INSERT INTO account (${ACCOUNT_COLUMNS.join(', ')})
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[],
+      $5::double precision[], $6::double precision[], $7::double precision[], $8::double precision[])
+    ON CONFLICT (key) DO UPDATE SET ${ADD_TO_ACCOUNT}`,
   lockWriter: 'SELECT counts FROM writer WHERE id = $1 AND term = $2 FOR UPDATE',
   putCounts: 'UPDATE writer SET counts = $2 WHERE id = $1',
 } as const;
@@ -135,11 +142,23 @@ async function bury(
     tombstones.map(({ id }) => id),
     tombstones.map(({ attempt }) => attempt),
   ]);
+  await keepAccounts(session, gone);
   const [self] = await session.run(PRUNING_STATEMENTS.lockWriter, [writer.id, writer.term]);
   if (self === undefined) throw takenOver();
   const counts = sumCounts([parseRow(self['counts']) as Counts, lessOf(gone)]);
   await session.run(PRUNING_STATEMENTS.putCounts, [writer.id, JSON.stringify(counts)]);
   return gone.length;
+}
+
+/** In the order of keys, so that two brokers never wait for each other. */
+async function keepAccounts(session: Session, gone: readonly JobRow[]): Promise<void> {
+  const [found] = await session.run(PRUNING_STATEMENTS.countAccounts);
+  const rows = accountsOfGone(gone, Number(found?.['accounts']) >= MAX_ACCOUNTS).map(accountValues);
+  if (rows.length === 0) return;
+  await session.run(
+    PRUNING_STATEMENTS.putAccounts,
+    ACCOUNT_COLUMNS.map((_column, at) => rows.map((row) => row[at])),
+  );
 }
 
 function lessOf(jobs: readonly JobRow[]): Counts {

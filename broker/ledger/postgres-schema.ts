@@ -76,6 +76,18 @@ const MIGRATIONS: readonly string[] = [
   `
   UPDATE job SET row = left(row, -1) || ',"events":0}';
   `,
+  `
+  CREATE TABLE account (
+    key text COLLATE "C" PRIMARY KEY,
+    jobs bigint NOT NULL,
+    events bigint NOT NULL,
+    attempts bigint NOT NULL,
+    cpu double precision NOT NULL,
+    wall double precision NOT NULL,
+    lost_cpu double precision NOT NULL,
+    lost_wall double precision NOT NULL
+  );
+  `,
 ];
 
 /** Milliseconds of the ledger's clock: the database's, since the ledger was made. */

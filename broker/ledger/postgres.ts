@@ -2,8 +2,10 @@ import { CoPilotError } from '../../protocol/errors.ts';
 import type { Cancel, Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { SnapshotProgress } from '../../protocol/runtime/sqlite-snapshot.ts';
 import type { Command, Outcome } from '../core/command.ts';
+import type { Account } from '../core/account.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
+import { accountOf } from './account-row.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
 import type { AgentPage, LedgerKeeping, Pruned } from './keeping.ts';
 import type { JobQuery, Ledger, StoredJob } from './ledger.ts';
@@ -58,6 +60,7 @@ export const QUERY_STATEMENTS = {
   job: 'SELECT row, text FROM job LEFT JOIN description USING (seq) WHERE id = $1',
   agent: 'SELECT row FROM agent WHERE id = $1',
   owner: 'SELECT row FROM owner WHERE id = $1',
+  accounts: 'SELECT * FROM account WHERE key > $1 ORDER BY key LIMIT $2',
   agents: 'SELECT row FROM agent WHERE id > $1 ORDER BY id LIMIT $2',
   due: 'SELECT id FROM job WHERE deadline IS NOT NULL AND deadline < $1 ORDER BY deadline LIMIT $2',
   queued: page("state = 'queued' AND"),
@@ -216,6 +219,12 @@ class PostgresLedger implements Ledger, LedgerKeeping, LedgerNews {
       ]);
       return { agents: found.map(({ row }) => parseRow(row) as AgentRow), nowMs };
     });
+  }
+
+  accounts(after: string, limit: number): Promise<readonly Account[]> {
+    return this.#question(async (session) =>
+      (await session.run(QUERY_STATEMENTS.accounts, [after, limit])).map(accountOf),
+    );
   }
 
   count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

@@ -20,6 +20,7 @@ export type Call =
   | { readonly kind: 'owner'; readonly id: string }
   | { readonly kind: 'now'; readonly elapsedMs: number }
   | { readonly kind: 'agents'; readonly after: string; readonly limit: number; readonly elapsedMs: number }
+  | { readonly kind: 'accounts'; readonly after: string; readonly limit: number }
   | { readonly kind: 'count' }
   | {
       readonly kind: 'prune';

@@ -1,7 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { accountsOfGone, MAX_ACCOUNTS } from '../core/account.ts';
 import { isFinal } from '../core/audit.ts';
 import { isForgotten, isLapsed, isOld, isOver, type LedgerRetention, tombstoneOf } from '../core/prune.ts';
 import type { AgentRow, JobRow, JobState } from '../core/state.ts';
+import { ACCOUNT_COLUMNS, accountValues, ADD_TO_ACCOUNT } from './account-row.ts';
 import type { Pruned } from './keeping.ts';
 
 /** Every statement of pruning; each walks a key from where the last call stopped. */
@@ -17,6 +19,9 @@ export const PRUNING_STATEMENTS = {
   deleteAgent: 'DELETE FROM agent WHERE id = ?',
   audits: 'SELECT first, count FROM audit WHERE first + count <= ? AND first < ? ORDER BY first LIMIT ?',
   deleteAudit: 'DELETE FROM audit WHERE first = ?',
+  countAccounts: 'SELECT count(*) AS accounts FROM account',
+  putAccount: `INSERT INTO account (${ACCOUNT_COLUMNS.join(', ')}) VALUES (${ACCOUNT_COLUMNS.map(() => '?').join(', ')})
+    ON CONFLICT (key) DO UPDATE SET ${ADD_TO_ACCOUNT}`,
 } as const;
 
 /** The ledger as pruning looks at it. */
@@ -55,11 +60,14 @@ export class SqlitePruning {
       deleteAgent: prepare('deleteAgent'),
       audits: prepare('audits'),
       deleteAudit: prepare('deleteAudit'),
+      countAccounts: prepare('countAccounts'),
+      putAccount: prepare('putAccount'),
     };
   }
 
   step(pruning: Pruning): Removed {
     const { jobs, more } = this.#jobs(pruning);
+    this.#account(jobs);
     const { gone: agents, lapsed } = this.#agents(pruning);
     const tombstones = this.#tombstones(pruning);
     const auditRecords = this.#audit(pruning);
@@ -98,6 +106,13 @@ export class SqlitePruning {
     this.#statements.putTombstone.run(id, atMs, attempt);
     this.#statements.deleteJob.run(seq);
     this.#statements.deleteDescription.run(seq);
+  }
+
+  #account(jobs: readonly JobRow[]): void {
+    if (jobs.length === 0) return;
+    const isFull = Number(this.#statements.countAccounts.get()?.['accounts']) >= MAX_ACCOUNTS;
+    for (const account of accountsOfGone(jobs, isFull))
+      this.#statements.putAccount.run(...accountValues(account));
   }
 
   #agents({ retention, nowMs, limit }: Pruning): {

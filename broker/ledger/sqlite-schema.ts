@@ -7,7 +7,8 @@ const APPLICATION_ID = 0x436f5069;
 /**
  * Each entry brings a ledger from the version of its index to the next; released ones never change. A row's JSON is the truth, the columns
  * beside it repeat what indexes serve. `seq` is the order of acceptance: jobs are mostly leased in it, so that neighbours share pages.
- * Descriptions never change, so they are not written again with every change of their job. Tombstones keep the ids of jobs that went.
+ * Descriptions never change, so they are not written again with every change of their job. Tombstones keep the ids of jobs that went,
+ * accounts what those used.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -48,6 +49,18 @@ const MIGRATIONS: readonly string[] = [
   `,
   `
   UPDATE job SET row = substr(row, 1, length(row) - 1) || ',"events":0}';
+  `,
+  `
+  CREATE TABLE account (
+    key TEXT PRIMARY KEY,
+    jobs INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    cpu REAL NOT NULL,
+    wall REAL NOT NULL,
+    lost_cpu REAL NOT NULL,
+    lost_wall REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -1,10 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { CoPilotError } from '../../protocol/errors.ts';
+import type { Account } from '../core/account.ts';
 import { isFinal } from '../core/audit.ts';
 import type { Command, Outcome } from '../core/command.ts';
 import type { Lookup } from '../core/rows.ts';
 import type { AgentRow, JobRow, JobState, OwnerRow } from '../core/state.ts';
+import { accountOf } from './account-row.ts';
 import { decideGroup, type GroupResult, isSignOfLife } from './group.ts';
 import type { JobQuery, StoredJob } from './ledger.ts';
 import { LedgerFault, ledgerError } from './sqlite-errors.ts';
@@ -24,6 +26,7 @@ export const STATEMENTS = {
   agent: 'SELECT row FROM agent WHERE id = ?',
   agents: 'SELECT row FROM agent WHERE id > ? ORDER BY id LIMIT ?',
   owner: 'SELECT row FROM owner WHERE id = ?',
+  accounts: 'SELECT * FROM account WHERE key > ? ORDER BY key LIMIT ?',
   description: 'SELECT text FROM description WHERE seq = (SELECT seq FROM job WHERE id = ?)',
   insertJob: 'INSERT INTO job (state, deadline, duty, row, id) VALUES (?, ?, ?, ?, ?)',
   updateJob: 'UPDATE job SET state = ?, deadline = ?, duty = ?, row = ? WHERE id = ?',
@@ -74,6 +77,7 @@ export interface SqliteStore {
   agent(id: string): AgentRow | undefined;
   owner(id: string): OwnerRow | undefined;
   agents(after: string, limit: number): readonly AgentRow[];
+  accounts(after: string, limit: number): readonly Account[];
   count(): Readonly<Partial<Record<JobState, number>>>;
   /** One step of pruning, as `LedgerKeeping` says. */
   prune(retention: LedgerRetention, nowMs: number, limit: number): Pruned;
@@ -228,6 +232,10 @@ class SqliteStoreHandle implements SqliteStore {
     return this.#guarded(() =>
       this.#statements.agents.all(after, limit).map((found) => parseRow(found.row) as AgentRow),
     );
+  }
+
+  accounts(after: string, limit: number): readonly Account[] {
+    return this.#guarded(() => this.#statements.accounts.all(after, limit).map(accountOf));
   }
 
   count(): Readonly<Partial<Record<JobState, number>>> {

@@ -38,6 +38,8 @@ function perform(store: SqliteStore, openedMs: number, call: Call): unknown {
       return openedMs + call.elapsedMs;
     case 'agents':
       return { agents: store.agents(call.after, call.limit), nowMs: openedMs + call.elapsedMs };
+    case 'accounts':
+      return store.accounts(call.after, call.limit);
     case 'count':
       return store.count();
     case 'prune':

@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { CoPilotError, toCoPilotError } from '../../protocol/errors.ts';
 import type { Clock, Log } from '../../protocol/runtime/runtime.ts';
 import type { Command, Outcome } from '../core/command.ts';
+import type { Account } from '../core/account.ts';
 import type { LedgerRetention } from '../core/prune.ts';
 import type { AgentRow, JobState, OwnerRow } from '../core/state.ts';
 import { createGroupQueue, type GroupQueue } from './group-queue.ts';
@@ -168,6 +169,10 @@ class SqliteLedger implements Ledger, LedgerKeeping {
 
   agents(after: string, limit: number): Promise<AgentPage> {
     return this.#ask({ kind: 'agents', after, limit, elapsedMs: this.#elapsedMs() });
+  }
+
+  accounts(after: string, limit: number): Promise<readonly Account[]> {
+    return this.#ask({ kind: 'accounts', after, limit });
   }
 
   count(): Promise<Readonly<Partial<Record<JobState, number>>>> {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { type Account, accountKey, createAccounts } from '../../broker/core/account.ts';
 import type { StoredJob } from '../../broker/ledger/ledger.ts';
 import { CoPilotError } from '../../protocol/errors.ts';
-import { type Account, createAccounts } from '../accounting.ts';
 import { EXIT, show, table } from '../command-line.ts';
 import { askBroker } from '../connection.ts';
 import { action, type CommonOptions, outputOf, withCommon } from './common.ts';
@@ -24,6 +24,9 @@ export function addAccountingCommand(program: Command): void {
 async function accounting(options: AccountingOptions): Promise<number> {
   const sinceMs = options.since === undefined ? undefined : momentOf(options.since);
   const accounts = createAccounts();
+  // First: a job that goes meanwhile is then left out, and not counted twice.
+  if (sinceMs === undefined)
+    for await (const account of accountsOfGone(resolve(options.data))) accounts.include(account);
   for await (const { job } of jobsOf(resolve(options.data)))
     if (sinceMs === undefined || (job.finishedMs ?? 0) >= sinceMs) accounts.add(job);
   const rows = accounts.rows();
@@ -45,6 +48,18 @@ async function* jobsOf(directory: string): AsyncGenerator<StoredJob> {
     const last = jobs.at(-1);
     if (last === undefined || jobs.length < PAGE) return;
     after = last.job.id;
+  }
+}
+
+/** Of jobs that retention has removed. */
+async function* accountsOfGone(directory: string): AsyncGenerator<Account> {
+  for (let after = ''; ; ) {
+    const path = `/v1/accounts?after=${encodeURIComponent(after)}`;
+    const { accounts } = await askBroker<{ readonly accounts: readonly Account[] }>(directory, 'GET', path);
+    yield* accounts;
+    const last = accounts.at(-1);
+    if (last === undefined) return;
+    after = accountKey(last);
   }
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { accountKey } from '../../broker/core/account.ts';
 import type { Command } from '../../broker/core/command.ts';
 import type { LedgerRetention } from '../../broker/core/prune.ts';
 import type { Ledger } from '../../broker/ledger/ledger.ts';
@@ -81,6 +82,33 @@ export function ledgerKeepingConformance(create: () => Promise<KeepingUnderTest>
     expect(await ids()).toEqual(['waits', 'failed', 'j4']);
     expect((await ledger.count()).told).toBe(1);
     expect(await prune()).toMatchObject({ jobs: 0, more: false });
+  });
+
+  it('keeps what jobs used that went, by site, owner and campaign, each once, through a crash as well', async () => {
+    await finish(1, 3);
+    await ledger.apply([accept('other', { campaign: 'b "\\ \u0000 Jöb 🎲' }), lease('a', 'other', 100)]);
+    await ledger.apply([report('a', 'other', 1, 101), verified('other', 1), finalised('other', 1)]);
+    await ledger.apply([told('other', 'ok', '', 1_000), cancel('other')]);
+    await ledger.apply([{ kind: 'seen', agent: 'a', start: 's1', seen: [{ job: 'other', attempt: 1 }] }]);
+    expect(await ledger.accounts('', 10)).toEqual([]);
+    const { wallSeconds, cpuSeconds } = (await ledger.job('j1'))!.job.attempts[0]!.usage!;
+    subject.clock.advance(31 * DAY_MS);
+    await prune({}, 2);
+    await prune({}, 2);
+    await prune({}, 2);
+    const account = (campaign: string, jobs: number, events: number) => ({
+      ...{ site: 'home', owner: expect.any(String), campaign, jobs, events, attempts: jobs },
+      ...{ cpuSeconds: jobs * cpuSeconds, wallSeconds: jobs * wallSeconds },
+      ...{ lostCpuSeconds: 0, lostWallSeconds: 0 },
+    });
+    const wanted = [account('b "\\ \u0000 Jöb 🎲', 1, 1_000), account('zpeak', 3, 0)];
+    expect(await ledger.accounts('', 10)).toEqual(wanted);
+    const [first] = await ledger.accounts('', 1);
+    expect(await ledger.accounts(accountKey(first!), 10)).toEqual(wanted.slice(1));
+    await ledger.close();
+    ledger = await subject.open();
+    expect(await prune()).toMatchObject({ jobs: 0 });
+    expect(await ledger.accounts('', 10)).toEqual(wanted);
   });
 
   it('I5 never removes a job whose framework has not answered, or whose files are still to be discarded', async () => {

@@ -8,7 +8,7 @@ import { startBroker } from '../../broker/main.ts';
 import { loadConfiguration } from '../../cli/configuration/load.ts';
 import { frameworkRole, readFramework, roleDirectory } from '../../cli/installation.ts';
 import type { Lease } from '../../protocol/generated/types.ts';
-import type { Account } from '../../cli/accounting.ts';
+import type { Account } from '../../broker/core/account.ts';
 import { runCommand } from '../doubles/command-in-process.ts';
 import { eventuallyTrue } from '../doubles/eventually.ts';
 import type { LiveAgent } from '../doubles/live-agent.ts';

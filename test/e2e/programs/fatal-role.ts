@@ -49,6 +49,7 @@ function fatalLedger(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     owner: (id) => inner.owner(id),
     nowMs: () => inner.nowMs(),
     agents: (after, limit) => inner.agents(after, limit),
+    accounts: (after, limit) => inner.accounts(after, limit),
     count: () => inner.count(),
     prune: (retention, limit) => inner.prune(retention, limit),
     snapshot: (path, onProgress) => inner.snapshot(path, onProgress),

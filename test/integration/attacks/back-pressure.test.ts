@@ -41,6 +41,7 @@ function troubled(inner: Ledger & LedgerKeeping): Ledger & LedgerKeeping {
     owner: (id) => inner.owner(id),
     nowMs: () => inner.nowMs(),
     agents: (after, limit) => inner.agents(after, limit),
+    accounts: (after, limit) => inner.accounts(after, limit),
     prune: (retention, limit) => inner.prune(retention, limit),
     snapshot: (path, onProgress) => inner.snapshot(path, onProgress),
     close: () => inner.close(),

@@ -59,7 +59,7 @@ function fill(): void {
     start: 's1',
     seen: [{ job, attempt: 1 }],
   });
-  run('gone', 1, verified('gone', 1), finalised('gone', 1), told('gone'), seen('gone'));
+  run('gone', 1, verified('gone', 1), finalised('gone', 1), told('gone', 'ok', '', 70), seen('gone'));
   store.prune(
     {
       jobMs: 1,
@@ -107,6 +107,7 @@ function contentOf(path: string): unknown {
     agents: rows('SELECT * FROM agent ORDER BY id'),
     owners: rows('SELECT * FROM owner ORDER BY id'),
     tombstones: rows('SELECT * FROM tombstone ORDER BY id'),
+    accounts: rows('SELECT * FROM account ORDER BY key'),
     audit: rows('SELECT count, lines FROM audit ORDER BY first'),
     counts: rows("SELECT json_extract(value, '$.counts') AS counts FROM meta"),
   };

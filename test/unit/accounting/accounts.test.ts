@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { MAX_EVENTS } from '../../../adapters/jobs/job-adapter.ts';
 import type { Attempt, JobRow } from '../../../broker/core/state.ts';
-import { createAccounts } from '../../../cli/accounting.ts';
+import { accountsOfGone, createAccounts } from '../../../broker/core/account.ts';
 
 const attempt = (change: Partial<Attempt>): Attempt =>
   ({ number: 1, site: 'home', state: 'committed', usage: null, ...change }) as Attempt;
@@ -84,4 +84,15 @@ it('adds up as many events as jobs of the largest number have, without losing on
   for (let at = 0; at < 1_001; at++) accounts.add(job('ann', 'first', [attempt({})], MAX_EVENTS));
   accounts.add(job('ann', 'first', [attempt({})], 1));
   expect(accounts.rows()[0]?.events).toBe(1_001 * MAX_EVENTS + 1);
+});
+
+it('of jobs that went keeps campaigns apart until there are too many of them', () => {
+  const gone = ['a', 'b'].map((campaign) => job('ann', campaign, [attempt({})], 5));
+  expect(accountsOfGone(gone, false).map(({ campaign, events }) => [campaign, events])).toEqual([
+    ['a', 5],
+    ['b', 5],
+  ]);
+  expect(accountsOfGone(gone, true)).toMatchObject([
+    { owner: 'ann', campaign: '(others)', jobs: 2, events: 10 },
+  ]);
 });

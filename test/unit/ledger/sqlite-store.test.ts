@@ -69,6 +69,7 @@ function openHere(path: string, clock: Clock, asText: boolean): Ledger & LedgerK
     owner: (id) => read(() => store.owner(id)),
     nowMs: () => read(nowMs),
     agents: (after, limit) => read(() => ({ agents: store.agents(after, limit), nowMs: nowMs() })),
+    accounts: (after, limit) => read(() => store.accounts(after, limit)),
     count: () => read(() => store.count()),
     prune: (retention, limit) => read(() => store.prune(retention, nowMs(), limit)),
     snapshot: () => Promise.reject(new CoPilotError('UNSUPPORTED', 'the thread takes snapshots')),
