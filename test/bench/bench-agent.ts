@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Bus } from '../../protocol/bindings/bus.ts';
 import { BROKER_ADDRESS } from '../../protocol/bindings/bus.ts';
 import { base64url, bytesOf, fromHex, hex, newId } from '../../protocol/encoding.ts';
@@ -91,15 +92,13 @@ export class BenchAgent {
   /** Takes and reports jobs in one slot until there is none for it; answers how many. */
   async workOff(slot: number): Promise<number> {
     for (let done = 0; ; done += 1) {
-      this.#ask(slot, HOST_AD);
-      const answer = await this.#answer(slot);
-      if (answer.kind === 'none') return done;
-      if (answer.kind !== 'job') throw new Error(`a request was answered ${JSON.stringify(answer)}`);
-      this.#say(this.#reportOf(slot, answer.lease, false));
+      const lease = await this.#leaseIfAny(slot);
+      if (lease === undefined) return done;
+      this.#say(this.#reportOf(slot, lease, false));
       const { verdict } = await this.#next(slot, 'reported');
       if (verdict !== 'committed' && verdict !== 'verifying')
         throw new Error(`a report was answered ${verdict}`);
-      this.#seen.push({ job: answer.lease.job, attempt: answer.lease.attempt });
+      this.#seen.push({ job: lease.job, attempt: lease.attempt });
     }
   }
 
@@ -124,8 +123,22 @@ export class BenchAgent {
   }
 
   async #request(slot: number): Promise<Lease> {
-    this.#ask(slot, HOST_AD);
-    return (await this.#next(slot, 'job')).lease;
+    const lease = await this.#leaseIfAny(slot);
+    if (lease === undefined) throw new Error('there is no work');
+    return lease;
+  }
+
+  /** Undefined where there is no work; who has too much in hand asks again when it is told to. */
+  async #leaseIfAny(slot: number): Promise<Lease | undefined> {
+    for (;;) {
+      this.#ask(slot, HOST_AD);
+      const answer = await this.#answer(slot);
+      if (answer.kind === 'job') return answer.lease;
+      if (answer.kind !== 'none') throw new Error(`a request was answered ${JSON.stringify(answer)}`);
+      if (answer.none.reason !== 'too-many-attempts') return undefined;
+      this.#seen.push(...answer.verdicts.map(({ job, attempt }) => ({ job, attempt })));
+      await setTimeout(answer.none.retryAfterSeconds * 1000);
+    }
   }
 
   #ask(slot: number, ad: HostAd): void {

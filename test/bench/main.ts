@@ -55,7 +55,7 @@ async function main(asked: readonly string[]): Promise<number> {
       ? { buses: await withDirectory((at) => measureBuses(at, createStage(), FEWER_ROUNDS, busesOf(asked))) }
       : {}),
     // Only where it is asked for: all else together takes as long as a bench may.
-    ...(asked.includes('slots')
+    ...(asked.length > 0 && wants('slots')
       ? {
           slots: await withDirectory((at) => measureSlots(at, createStage(), FEWER_ROUNDS, serversOf(asked))),
         }

@@ -314,7 +314,8 @@ function slotsTable(slots: readonly MeasuredSlots[]): string {
 
 function idleTable(idle: readonly IdleAgents[]): string {
   const mebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(0);
-  const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1);
+  // Of one size alone nothing grew.
+  const kibibytes = (bytes: number): string => (Number.isNaN(bytes) ? '-' : (bytes / 1024).toFixed(1));
   return table([
     [
       'idle agents',

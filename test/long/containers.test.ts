@@ -47,7 +47,8 @@ beforeAll(async () => {
   if (reason !== undefined) return;
   directory = await temporaryDirectory('containers');
   close = () => removeDirectory(directory);
-  engine = await openEngine(directory);
+  // As compose files have it: the Debian that images are built from.
+  engine = await openEngine(directory, process.env['DEBIAN']);
   close = async () => {
     await engine.stop();
     await removeDirectory(directory);

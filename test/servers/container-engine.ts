@@ -18,7 +18,10 @@ export interface ContainerEngine {
   stop(): Promise<void>;
 }
 
-const BASE = { image: 'debian:13', suite: 'trixie' };
+/** What each Debian is called that images can be built from. */
+const SUITES: Readonly<Record<string, string>> = { '12': 'bookworm', '13': 'trixie' };
+/** The one that has compose in a version that reads our files; it runs on the other too. */
+const NEWEST = '13';
 const BRIDGE = 'docker0';
 const OUTPUT_BYTES = 64 * 1024 * 1024;
 const run = promisify(execFile);
@@ -29,8 +32,8 @@ export function lacksEngine(): string | undefined {
   return 'no container engine answers, and to start one takes root';
 }
 
-/** The engine that answers, else one of its own with everything in `directory`, of Debian's packages. */
-export async function openEngine(directory: string): Promise<ContainerEngine> {
+/** The engine that answers, else one of its own with everything in `directory`, of Debian's packages; it has the base image of that Debian. */
+export async function openEngine(directory: string, debian: string = NEWEST): Promise<ContainerEngine> {
   if (!answers()) installEngine();
   const hadBridge = BRIDGE in networkInterfaces();
   const own = answers() ? undefined : await startEngine(directory);
@@ -46,10 +49,10 @@ export async function openEngine(directory: string): Promise<ContainerEngine> {
     if (own && !hadBridge) execFileSync('ip', ['link', 'delete', BRIDGE]);
   };
   try {
-    await needBase(environment, directory);
+    await needBase(environment, directory, debian);
     const complete = (await hasCompose(environment))
       ? environment
-      : { ...environment, DOCKER_CONFIG: await fetchCompose(environment, plugins) };
+      : { ...environment, DOCKER_CONFIG: await fetchCompose(environment, directory, plugins) };
     return {
       environment: complete,
       versions: await versionsOf(complete),
@@ -118,23 +121,29 @@ async function startEngine(directory: string): Promise<OwnEngine> {
 }
 
 /** By name where a registry of images answers, else out of Debian's packages. */
-async function needBase(environment: Environment, directory: string): Promise<void> {
-  const { image, suite } = BASE;
+async function needBase(environment: Environment, directory: string, debian: string): Promise<void> {
+  const image = imageOf(debian);
+  const suite = SUITES[debian];
+  if (suite === undefined) throw new Error(`there are no images of Debian ${debian}`);
   const has = (args: readonly string[]): Promise<boolean> =>
     docker(environment, args).then(
       () => true,
       () => false,
     );
   if ((await has(['image', 'inspect', image])) || (await has(['pull', image]))) return;
-  const root = join(directory, 'base');
+  const root = join(directory, `base-${debian}`);
   await run('debootstrap', ['--variant=minbase', suite, root, await debianMirror()], {
     maxBuffer: OUTPUT_BYTES,
   });
   // As in the image that a registry has: what is lost with the machine is made anew.
   await writeFile(join(root, 'etc/dpkg/dpkg.cfg.d/docker-apt-speedup'), 'force-unsafe-io\n');
   const left = ['./var/cache/apt/archives/*.deb', './var/lib/apt/lists/*'].map((path) => `--exclude=${path}`);
-  await run('tar', ['-C', root, ...left, '-cf', join(directory, 'base.tar'), '.']);
-  await docker(environment, ['import', join(directory, 'base.tar'), image]);
+  await run('tar', ['-C', root, ...left, '-cf', `${root}.tar`, '.']);
+  await docker(environment, ['import', `${root}.tar`, image]);
+}
+
+function imageOf(debian: string): string {
+  return `debian:${debian}`;
 }
 
 /** Where this machine has its packages from. */
@@ -152,15 +161,16 @@ async function hasCompose(environment: Environment): Promise<boolean> {
   );
 }
 
-/** Debian 12 has an older one, which cannot read our files: that of the base image's Debian runs there too. */
-async function fetchCompose(environment: Environment, folder: string): Promise<string> {
+/** Debian 12 has an older one, which cannot read our files. */
+async function fetchCompose(environment: Environment, directory: string, folder: string): Promise<string> {
+  await needBase(environment, directory, NEWEST);
   await mkdir(join(folder, 'cli-plugins'), { recursive: true });
   const script = [
     'cd /tmp && apt-get update -qq && apt-get download -qq docker-compose',
     'dpkg-deb -x docker-compose_*.deb . && cp usr/libexec/docker/cli-plugins/docker-compose /out',
   ].join(' && ');
   const out = `${join(folder, 'cli-plugins')}:/out`;
-  await docker(environment, ['run', '--rm', '--volume', out, BASE.image, 'sh', '-c', script]);
+  await docker(environment, ['run', '--rm', '--volume', out, imageOf(NEWEST), 'sh', '-c', script]);
   return folder;
 }
 

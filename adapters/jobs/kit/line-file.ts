@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { writeDurably } from '../../../protocol/runtime/durable-file.ts';
 import { sharedRun } from './shared-run.ts';
@@ -10,7 +10,7 @@ export interface LineFile {
    * come during a write, are written and synced together. After a write that failed the next one writes all that still counts.
    */
   append(line: string, isSynced?: boolean): Promise<void>;
-  /** Resolves when all was written, with the file closed; a further line opens it again. */
+  /** Resolves when all was written. */
   settled(): Promise<void>;
 }
 
@@ -24,19 +24,12 @@ export interface LineFileOptions {
 
 export function createLineFile({ path, live, spare }: LineFileOptions): LineFile {
   const waiting: { readonly text: string; readonly isSynced: boolean }[] = [];
-  let handle: FileHandle | undefined;
   let lines = 0;
   /** At the start, and after a write that failed and may have left half a line. */
   let isStale = true;
 
-  const close = async (): Promise<void> => {
-    const open = handle;
-    handle = undefined;
-    await open?.close();
-  };
   const rewrite = async (): Promise<void> => {
     isStale = true;
-    await close();
     const all = Array.from(live.lines(), (line) => `${line}\n`);
     await writeDurably(path, all.join(''));
     lines = all.length;
@@ -47,9 +40,8 @@ export function createLineFile({ path, live, spare }: LineFileOptions): LineFile
     if (batch.length === 0) return undefined;
     if (isStale || lines + batch.length > 2 * live.count() + spare) return rewrite();
     isStale = true;
-    handle ??= await open(path, 'a', 0o600);
-    await handle.appendFile(batch.map(({ text }) => `${text}\n`).join(''));
-    if (batch.some(({ isSynced }) => isSynced)) await handle.datasync();
+    const flush = batch.some(({ isSynced }) => isSynced);
+    await appendFile(path, batch.map(({ text }) => `${text}\n`).join(''), { mode: 0o600, flush });
     lines += batch.length;
     isStale = false;
   };
@@ -60,10 +52,7 @@ export function createLineFile({ path, live, spare }: LineFileOptions): LineFile
       waiting.push({ text, isSynced });
       return written();
     },
-    async settled() {
-      await written().catch(() => undefined); // whoever appended has heard of it
-      await close();
-    },
+    settled: () => written().catch(() => undefined), // whoever appended has heard of it
   };
 }
 

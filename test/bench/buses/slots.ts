@@ -25,10 +25,11 @@ export interface MeasuredCrew {
   readonly cpu: CpuPerJob;
 }
 
-/** As many jobs under way each time; 63 are the most slots that the protocol knows. */
+/** About as many jobs under way each time; 63 are the most slots that the protocol knows. */
 const CREWS = [
   { agents: 252, slots: 1 },
   { agents: 16, slots: 16 },
+  { agents: 8, slots: 32 },
   { agents: 4, slots: 63 },
 ] as const;
 const MOST_AGENTS = CREWS[0].agents;
