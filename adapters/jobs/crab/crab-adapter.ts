@@ -202,7 +202,8 @@ export async function createCrabAdapter(
       const free = ceiling.current().jobs - store.withBroker();
       isHeldBack = free < max;
       const wanted = Math.max(0, Math.min(handed.wanted(queue, max), free));
-      const due = store.due(wanted + handed.waiting(queue), clock.wallMs());
+      const waiting = store.due(wanted + handed.waiting(queue), clock.wallMs());
+      const due = waiting.filter((job) => !handed.isKnown(job.id));
       if (due.length > 0) handed.offer(queue, await newJobs(store, await terms(), due));
       const fetched = handed.take(queue, max);
       store.hand(fetched.jobs.map(({ job }) => job));

@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { writeDurably } from '../../../protocol/runtime/durable-file.ts';
 import { sharedRun } from './shared-run.ts';
@@ -10,7 +10,7 @@ export interface LineFile {
    * come during a write, are written and synced together. After a write that failed the next one writes all that still counts.
    */
   append(line: string, isSynced?: boolean): Promise<void>;
-  /** Resolves when all was written. */
+  /** Resolves when all was written, with the file closed; a further line opens it again. */
   settled(): Promise<void>;
 }
 
@@ -24,12 +24,19 @@ export interface LineFileOptions {
 
 export function createLineFile({ path, live, spare }: LineFileOptions): LineFile {
   const waiting: { readonly text: string; readonly isSynced: boolean }[] = [];
+  let handle: FileHandle | undefined;
   let lines = 0;
   /** At the start, and after a write that failed and may have left half a line. */
   let isStale = true;
 
+  const close = async (): Promise<void> => {
+    const opened = handle;
+    handle = undefined;
+    await opened?.close();
+  };
   const rewrite = async (): Promise<void> => {
     isStale = true;
+    await close();
     const all = Array.from(live.lines(), (line) => `${line}\n`);
     await writeDurably(path, all.join(''));
     lines = all.length;
@@ -40,8 +47,9 @@ export function createLineFile({ path, live, spare }: LineFileOptions): LineFile
     if (batch.length === 0) return undefined;
     if (isStale || lines + batch.length > 2 * live.count() + spare) return rewrite();
     isStale = true;
-    const flush = batch.some(({ isSynced }) => isSynced);
-    await appendFile(path, batch.map(({ text }) => `${text}\n`).join(''), { mode: 0o600, flush });
+    handle ??= await open(path, 'a', 0o600);
+    await handle.appendFile(batch.map(({ text }) => `${text}\n`).join(''));
+    if (batch.some(({ isSynced }) => isSynced)) await handle.datasync();
     lines += batch.length;
     isStale = false;
   };
@@ -52,7 +60,10 @@ export function createLineFile({ path, live, spare }: LineFileOptions): LineFile
       waiting.push({ text, isSynced });
       return written();
     },
-    settled: () => written().catch(() => undefined), // whoever appended has heard of it
+    async settled() {
+      await written().catch(() => undefined); // whoever appended has heard of it
+      await close();
+    },
   };
 }
 

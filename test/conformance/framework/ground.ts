@@ -122,6 +122,7 @@ export async function openGround(name: string): Promise<FixtureGround> {
         credential.stop();
         ceiling.stop();
         await accepted.settled();
+        await refused.settled();
       },
     };
   }

@@ -44,5 +44,5 @@ for (let turn = 0; ; turn++) {
     },
     '',
   );
-  process.stdout.write(`finished ${first} ${outcome}\n`);
+  process.stdout.write(`finished ${first} ${JSON.stringify(outcome)}\n`);
 }

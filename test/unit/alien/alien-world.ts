@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createAlienAdapter } from '../../../adapters/jobs/alien/alien-adapter.ts';
 import type { NewJob, StoredFile, Work } from '../../../adapters/jobs/job-adapter.ts';
-import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
+import { openRefusedJobs, type RefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import type { FrameworkAdapter } from '../../../adapters/jobs/kit/framework-adapter.ts';
@@ -76,6 +76,7 @@ export async function alienWorld({
   const log = silentLog;
   const credential = await openCredentialFiles(side === undefined ? {} : { tokenFile }, { clock, log });
   const heard: Work[] = [];
+  const noted: RefusedJobs[] = [];
   let adapter = await open();
 
   async function open(): Promise<FrameworkAdapter> {
@@ -99,6 +100,8 @@ export async function alienWorld({
         ...(jalien === undefined ? { catalogueDirectory: catalogue } : { jalien: jalien.url }),
       },
     };
+    const refused = await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log });
+    noted.push(refused);
     const opened = await createAlienAdapter(
       {
         clock,
@@ -110,7 +113,7 @@ export async function alienWorld({
         openHttp,
         credential,
         ceiling: await openCeiling(undefined, { clock, log }),
-        refused: await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log }),
+        refused,
         accepted: deafAccepted,
         bridge,
       },
@@ -195,6 +198,7 @@ export async function alienWorld({
     },
     async close() {
       await adapter.stop();
+      await Promise.all(noted.map((refused) => refused.settled()));
       await double.stop();
       await bridge.stop();
       await side?.stop();

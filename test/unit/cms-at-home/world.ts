@@ -7,7 +7,7 @@ import { openCeiling } from '../../../adapters/jobs/kit/ceiling.ts';
 import { openCredentialFiles } from '../../../adapters/jobs/kit/credential-files.ts';
 import { createFrameworkHttp } from '../../../adapters/jobs/kit/framework-http.ts';
 import type { OptionValue } from '../../../adapters/jobs/kit/framework-kind.ts';
-import { openRefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
+import { openRefusedJobs, type RefusedJobs } from '../../../adapters/jobs/kit/refused-jobs.ts';
 import { createBoincJudge } from '../../../broker/enrolment/boinc/boinc-method.ts';
 import { createMemoryBoincProject } from '../../../broker/enrolment/boinc/memory-boinc-project.ts';
 import { createCrypto, nodeRandom } from '../../../protocol/runtime/node-runtime.ts';
@@ -51,10 +51,12 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
     createMemoryBoincProject(BOINC_ROWS.users, BOINC_ROWS.hosts),
     { clock, crypto: createCrypto(), random: nodeRandom },
   );
+  const noted: RefusedJobs[] = [];
   const open = async (more: Readonly<Record<string, OptionValue>>): Promise<CmsAtHomeAdapter> => {
     const credential = await openCredentialFiles({}, { clock, log: silentLog });
     const ceiling = await openCeiling(undefined, { clock, log: silentLog });
     const refused = await openRefusedJobs(join(directory, 'refused.jsonl'), { clock, log: silentLog });
+    noted.push(refused);
     const url = 'http://127.0.0.1:1';
     const openHttp = () => createFrameworkHttp({ url, credential, timeoutMs: 1000, maxAnswerBytes: 1000 });
     const settings = {
@@ -121,6 +123,7 @@ export async function openCmsWorld(options: Readonly<Record<string, OptionValue>
     },
     async close() {
       await adapter.stop();
+      await Promise.all(noted.map((refused) => refused.settled()));
       await bridge.stop();
       await removeDirectory(directory);
     },

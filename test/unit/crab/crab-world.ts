@@ -101,11 +101,12 @@ export async function openCrabWorld(change: WorldChange = {}): Promise<CrabWorld
     };
     const adapter = await createCrabAdapter({ ...given, bridge: bridge.access }, { directory });
     adapter.onWork((one) => work.push(one));
-    return { adapter, http, credential };
+    return { adapter, http, credential, refused };
   }
 
   const shut = async (): Promise<void> => {
     await parts.adapter.stop();
+    await parts.refused.settled();
     parts.http.stop();
     parts.credential.stop();
   };

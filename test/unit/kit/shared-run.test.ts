@@ -28,7 +28,7 @@ describe('a run that is shared', () => {
       if (++runs === 1) throw new Error('no disk');
     });
     const [one, other] = await Promise.allSettled([run(), run()]);
-    expect([one?.status, other?.status]).toEqual(['rejected', 'rejected']);
+    expect([one.status, other.status]).toEqual(['rejected', 'rejected']);
     await run();
     expect(runs).toBe(2);
   });
