@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewJob } from '../../adapters/jobs/job-adapter.ts';
 import type { FaultRule } from '../doubles/crab/faults.ts';
 import { createCrabUser } from '../unit/crab/crab-user.ts';
-import { type CrabWorld, openCrabWorld } from '../unit/crab/crab-world.ts';
+import { type CrabWorld, openCrabWorld, REPORTED_EVENTS } from '../unit/crab/crab-world.ts';
 
 describe('CRAB adapter, over longer times and more faults', () => {
   let world: CrabWorld;
@@ -140,7 +140,7 @@ describe('CRAB adapter, over longer times and more faults', () => {
     expect(again.map(({ ref }) => ref)).toContain(`${task}/1`);
     const first = again.find(({ ref }) => ref === `${task}/1`);
     expect(first!.job).not.toBe(job.job);
-    expect(await world.finish(first!)).toBe('ok');
+    expect(await world.finish(first!)).toEqual({ events: REPORTED_EVENTS });
     await world.client.kill(task);
     await world.turn();
     await world.client.resubmit(task, ['3']);
@@ -161,7 +161,7 @@ describe('CRAB adapter, over longer times and more faults', () => {
     world.clock.advance(1000);
     await world.turn();
     const [second] = await world.take();
-    expect(await world.finish(second!)).toBe('ok');
+    expect(await world.finish(second!)).toEqual({ events: REPORTED_EVENTS });
     expect(world.crab.transfers.all()).toMatchObject([{ state: 'NEW', job_retry_count: 1 }]);
   });
 
@@ -180,8 +180,8 @@ describe('CRAB adapter, over longer times and more faults', () => {
         const { task, job } = await oneJob();
         world.crab.faults.add({ ...call, fault });
         const first = await world.finish(job).catch(() => 'rejected');
-        expect(await world.finish(job)).toBe('ok');
-        expect(['ok', 'rejected']).toContain(first);
+        expect(await world.finish(job)).toEqual({ events: REPORTED_EVENTS });
+        expect([{ events: REPORTED_EVENTS }, 'rejected']).toContainEqual(first);
         expect(world.crab.files.all().filter(({ taskname }) => taskname === task).length).toBe(1);
         expect(world.crab.transfers.all().filter(({ taskname }) => taskname === task).length).toBe(1);
         world.clock.advance(1000);

@@ -18,7 +18,7 @@ import { startCrabDouble } from '../../doubles/crab/crab-double.ts';
 import type { Fault } from '../../doubles/crab/faults.ts';
 import { RestError } from '../../doubles/crab/rest-error.ts';
 import { startSmallBridge } from '../../doubles/small-bridge.ts';
-import { QUEUE, reportOf } from './crab-world.ts';
+import { QUEUE, REPORTED_EVENTS, reportOf } from './crab-world.ts';
 
 const FIRST_TOKEN = 'canary-token-of-the-first-day';
 const SECOND_TOKEN = 'canary-token-of-the-second-day';
@@ -184,6 +184,7 @@ export async function openCrabFixture({
       return `${name}/1`;
     },
     submitHuge: async () => (await submit(1, { maxjobruntime: 120 }))[0] ?? '',
+    events: () => REPORTED_EVENTS,
     async state(ref) {
       const [task, number] = taskOf(ref);
       const status = crab.tasks.get(task).tm_task_status;

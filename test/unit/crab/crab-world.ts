@@ -178,13 +178,16 @@ function finish(
   return adapter.finished(job.job, attempt, manifest, USAGE, job.state ?? '');
 }
 
+/** Of each job that ends well. */
+export const REPORTED_EVENTS = 10;
+
 export function reportOf(exitCode: number): string {
   const output = {
     pfn: 'out.root',
     fileName: 'out.root',
     output_module_class: 'PoolOutputModule',
-    events: 10,
-    runs: { 1: { 1: 10 } },
+    events: REPORTED_EVENTS,
+    runs: { 1: { 1: REPORTED_EVENTS } },
     size: 1,
     checksums: { adler32: 'ffffffff', cksum: '1' },
     pset_hash: 'a'.repeat(32),
