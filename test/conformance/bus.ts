@@ -237,6 +237,7 @@ export function busConformance(options: BusConformanceOptions): void {
     it('leaves no timer and no socket when it has stopped', async () => {
       const sockets = () =>
         process.getActiveResourcesInfo().filter((kind) => /^(TCP|Pipe)/.test(kind)).length;
+      // Of the test before, some may still be closing.
       const before = sockets();
       const frames = record(pair.broker);
       await start();
@@ -244,7 +245,7 @@ export function busConformance(options: BusConformanceOptions): void {
       await vi.waitFor(() => expect(frames).toHaveLength(1), DEADLINE);
       for (const bus of buses) await bus.stop();
       expect(clock.pending()).toBe(0);
-      await vi.waitFor(() => expect(sockets()).toBe(before), DEADLINE);
+      await vi.waitFor(() => expect(sockets()).toBeLessThanOrEqual(before), DEADLINE);
     });
 
     it('can be stopped before it was started, and while it starts', async () => {
