@@ -23,10 +23,17 @@ export interface Account {
 export const MAX_ACCOUNTS = 100_000;
 const OTHERS = '(others)';
 
+/** What is added up of a job. */
+export type AccountedJob = Pick<JobRow, 'owner' | 'campaign' | 'events'> & {
+  readonly attempts: readonly AccountedAttempt[];
+};
+
+type AccountedAttempt = Pick<Attempt, 'site' | 'state' | 'usage'>;
+
 /** Adds jobs up; holds an account for each site, owner and campaign. */
 export interface Accounts {
   /** Attempts that still run count with what they used so far. */
-  add(job: JobRow): void;
+  add(job: AccountedJob): void;
   /** What was added up elsewhere. */
   include(account: Account): void;
   /** In the order of sites, owners and campaigns. */
@@ -51,7 +58,7 @@ export function createAccounts(): Accounts {
 }
 
 /** What is kept of jobs that go; `isFull` where the ledger has as many accounts as it keeps. */
-export function accountsOfGone(jobs: readonly JobRow[], isFull: boolean): readonly Account[] {
+export function accountsOfGone(jobs: readonly AccountedJob[], isFull: boolean): readonly Account[] {
   const accounts = createAccounts();
   for (const job of jobs) accounts.add(isFull ? { ...job, campaign: OTHERS } : job);
   return accounts.rows();
@@ -62,7 +69,10 @@ export function accountKey({ site, owner, campaign }: Account): string {
   return JSON.stringify([site, owner, campaign]);
 }
 
-function accountOf({ owner, campaign, events }: JobRow, { site, state, usage }: Attempt): Account {
+function accountOf(
+  { owner, campaign, events }: AccountedJob,
+  { site, state, usage }: AccountedAttempt,
+): Account {
   const { cpuSeconds, wallSeconds } = usage ?? { cpuSeconds: 0, wallSeconds: 0 };
   const isResult = state === 'committed';
   const isLost = state === 'void';

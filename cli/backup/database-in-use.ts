@@ -3,6 +3,7 @@ import { open, rm, stat } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { CoPilotError } from '../../protocol/errors.ts';
+import { unlessMissing } from '../../protocol/runtime/unless-missing.ts';
 
 /** Called between the copies of the two files of a database. */
 export type BetweenFiles = () => Promise<void>;
@@ -26,7 +27,7 @@ export async function copyDatabaseInUse(
     const before = await markOf(from);
     await copyPart(from, to);
     await between();
-    if (existsSync(`${from}-wal`)) await copyPart(`${from}-wal`, `${to}-wal`).catch(unlessGone);
+    if (existsSync(`${from}-wal`)) await copyPart(`${from}-wal`, `${to}-wal`).catch(unlessMissing);
     if ((await markOf(from)) === before) {
       await settle(to);
       return;
@@ -51,7 +52,7 @@ async function headerOf(path: string): Promise<string> {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(WAL_HEADER_BYTES), 0, WAL_HEADER_BYTES, 0);
     return bytesRead < WAL_HEADER_BYTES ? '' : buffer.toString('hex');
   } catch (caught) {
-    unlessGone(caught);
+    unlessMissing(caught);
     return '';
   }
 }
@@ -76,8 +77,4 @@ async function settle(path: string): Promise<void> {
   for (const rest of ['-wal', '-shm']) await rm(`${path}${rest}`, { force: true });
   await using file = await open(path, 'r+');
   await file.sync();
-}
-
-function unlessGone(caught: unknown): void {
-  if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
 }

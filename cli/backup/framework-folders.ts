@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LOCK_FILE } from '../../adapters/jobs/kit/held-folder.ts';
+import { unlessMissing } from '../../protocol/runtime/unless-missing.ts';
 import { frameworkRolesIn } from '../installation.ts';
 import { copyDatabaseInUse } from './database-in-use.ts';
 import { copyDurably } from './durable-copy.ts';
@@ -63,14 +64,14 @@ async function copyFolder(from: string, to: string): Promise<void> {
 async function copyNew(from: string, to: string): Promise<void> {
   for (const path of await filesIn(from)) {
     if (DATABASE.test(path) || existsSync(join(to, path))) continue;
-    await copyDurably(join(from, path), join(to, path)).catch(unlessGone);
+    await copyDurably(join(from, path), join(to, path)).catch(unlessMissing);
   }
 }
 
 /** Paths below a folder of what is worth keeping: whole, plain files, and no logs. */
 async function filesIn(folder: string, below = ''): Promise<readonly string[]> {
   const entries = await readdir(join(folder, below), { withFileTypes: true }).catch((caught: unknown) => {
-    unlessGone(caught);
+    unlessMissing(caught);
     return [];
   });
   const found = await Promise.all(
@@ -82,8 +83,4 @@ async function filesIn(folder: string, below = ''): Promise<readonly string[]> {
     }),
   );
   return found.flat().toSorted();
-}
-
-function unlessGone(caught: unknown): void {
-  if (!(caught instanceof Error && 'code' in caught && caught.code === 'ENOENT')) throw caught;
 }

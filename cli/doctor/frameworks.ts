@@ -33,7 +33,7 @@ const NO_LOG = createLog('doctor', { level: 'silent' });
  */
 export async function checkFrameworks(
   directory: string,
-  { frameworks }: Settings,
+  { frameworks }: Pick<Settings, 'frameworks'>,
   isConnected: (adapter: string) => boolean = () => false,
 ): Promise<readonly Finding[]> {
   const all = await Promise.all(

@@ -26,7 +26,9 @@ export function judgeTime({ host, dateMs, askedMs, heardMs }: SaidTime): Finding
 }
 
 /** Against the broker, where that is reached through an address that another machine answers. */
-export async function checkBrokerTime({ publicUrls }: Settings): Promise<readonly Finding[]> {
+export async function checkBrokerTime({
+  publicUrls,
+}: Pick<Settings, 'publicUrls'>): Promise<readonly Finding[]> {
   const url = [publicUrls.enrolment, publicUrls.bridge].find(
     (named) => named !== undefined && !isLoopback(new URL(named).hostname),
   );

@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { CoPilotError } from '../errors.ts';
+import { unlessMissing } from './unless-missing.ts';
 
 /** Longest path of a Unix socket that every platform takes. */
 const MAX_SOCKET_PATH = 103;
@@ -41,7 +42,7 @@ async function prepareDirectory(directory: string): Promise<void> {
 }
 
 async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(absent);
+  const found = await lstat(path).catch(unlessMissing);
   if (found === undefined) return;
   if (!found.isSocket())
     throw new CoPilotError('PORT_TAKEN', `${path} exists and is no socket; name another path`);
@@ -61,9 +62,4 @@ async function answers(path: string): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-function absent(caught: unknown): undefined {
-  if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
-  throw caught;
 }

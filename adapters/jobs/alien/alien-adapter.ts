@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { createHandedJobs } from '../kit/handed-jobs.ts';
 import type { FrameworkAdapter, FrameworkParts } from '../kit/framework-adapter.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
@@ -20,13 +20,13 @@ import { createFileTransfer } from './file-transfer.ts';
 import { finishJob } from './finish-job.ts';
 import type { HostClass } from './host-ad.ts';
 import { createJalienCatalogue } from './jalien-catalogue.ts';
-import { createJalienSession } from './jalien-session.ts';
 import { createJobInputs, type JobInputs } from './job-inputs.ts';
 import { OUTPUTS_NAME, SCRIPT_NAME, STATUS_NAME } from './job-script.ts';
 import { createJobSource } from './job-source.ts';
 import { openState, sealState } from './job-state.ts';
 import { createLifeSigns } from './life-signs.ts';
 import { JOURNAL_FILE, type MatchedJob, readMatchedJob } from './matched-job.ts';
+import { openJalien } from './open-jalien.ts';
 import { createSideCentral } from './side-central.ts';
 import { storeBySide } from './side-storing.ts';
 import { openSealedState, type SealedState } from './sealed-state.ts';
@@ -307,18 +307,15 @@ const COMMAND_MS = 120_000;
 const TRANSFER_MS = 3_600_000;
 
 async function openCatalogue(
-  { clock, credential, settings, http }: FrameworkParts,
+  parts: FrameworkParts,
   { way, catalogueDirectory, jalien, xrdcp }: AlienOptions,
   directory: string,
 ): Promise<Catalogue> {
   const transfer = createFileTransfer({ xrdcp, timeoutMs: TRANSFER_MS, directory });
   const open = async (): Promise<Catalogue> => {
     if (catalogueDirectory !== undefined) return createDirectoryCatalogue(catalogueDirectory);
-    const { caFile } = settings.credential;
-    const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-    const session = createJalienSession({ clock, url: jalien ?? '', credential, ca, timeoutMs: COMMAND_MS });
-    return createJalienCatalogue(session, transfer);
+    return createJalienCatalogue(await openJalien(jalien ?? '', parts, COMMAND_MS), transfer);
   };
   const catalogue = await open();
-  return way === 'side' ? { ...catalogue, store: storeBySide(http, transfer) } : catalogue;
+  return way === 'side' ? { ...catalogue, store: storeBySide(parts.http, transfer) } : catalogue;
 }

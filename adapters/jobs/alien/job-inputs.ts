@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CoPilotError, toCoPilotError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { InputStore, StoredInput } from '../kit/input-store.ts';
+import { keptInputs } from '../kit/kept-inputs.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { DescribedJob, WantedInput } from './describe-job.ts';
 import { INPUTS_NAME, JOB_SCRIPT, PATTERNS_NAME, SCRIPT_NAME } from './job-script.ts';
@@ -31,10 +32,9 @@ export interface JobInputsOptions {
 
 /** As long as an archive of the same files is taken for the same. */
 const KEPT_MS = 600_000;
-const MOST_KEPT = 256;
 
 export function createJobInputs({ clock, catalogue, store, directory }: JobInputsOptions): JobInputs {
-  const kept = new Map<string, { readonly ms: number; readonly stored: Promise<StoredInput> }>();
+  const once = keptInputs({ clock, keptMs: KEPT_MS });
 
   const packed = async (job: DescribedJob): Promise<StoredInput> => {
     const place = join(directory, randomUUID());
@@ -61,21 +61,9 @@ export function createJobInputs({ clock, catalogue, store, directory }: JobInput
     throw new CoPilotError('NOT_FOUND', `the catalogue has no ${lfns[0] ?? name}`);
   };
   const putScript = (): Promise<StoredInput> => store.put({ kind: 'bytes', bytes: Buffer.from(JOB_SCRIPT) });
-  const once = (key: string, put: () => Promise<StoredInput>): Promise<StoredInput> => {
-    const known = kept.get(key) ?? { ms: clock.monotonicMs(), stored: put() };
-    kept.set(key, known);
-    // What failed is tried anew by the next job.
-    known.stored.catch(() => kept.delete(key));
-    return known.stored;
-  };
-  const forgetOld = (): void => {
-    const oldMs = clock.monotonicMs() - KEPT_MS;
-    for (const [key, { ms }] of kept) if (ms <= oldMs || kept.size > MOST_KEPT) kept.delete(key);
-  };
 
   return {
     async prepare(job) {
-      forgetOld();
       const key = JSON.stringify([job.inputs, job.texts, job.outputs.outputs, job.outputs.onError]);
       return [
         { name: SCRIPT_NAME, executable: true, ...(await once(SCRIPT_NAME, putScript)) },

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { runFrameworkAdapter } from '../kit/framework-adapter-program.ts';
 import type { FrameworkInquiry, FrameworkProgram, FrameworkProgramOptions } from '../kit/framework-kind.ts';
 import { reachServer } from '../kit/reach-server.ts';
 import { createAlienAdapter } from './alien-adapter.ts';
 import { alienOptions } from './alien-options.ts';
-import { createJalienSession } from './jalien-session.ts';
+import { openJalien } from './open-jalien.ts';
 
 /** Starts the adapter of AliEn as a program on the bus. */
 export async function startAdapter(options: FrameworkProgramOptions): Promise<FrameworkProgram> {
@@ -26,10 +25,8 @@ export async function introduce(inquiry: FrameworkInquiry): Promise<string> {
     : `${services}, and JAliEn knows us as ${await userAt(jalien, inquiry)}`;
 }
 
-async function userAt(url: string, { clock, settings, credential }: FrameworkInquiry): Promise<string> {
-  const { caFile } = settings.credential;
-  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-  const session = createJalienSession({ clock, url, credential, ca, timeoutMs: ANSWER_MS });
+async function userAt(url: string, inquiry: FrameworkInquiry): Promise<string> {
+  const session = await openJalien(url, inquiry, ANSWER_MS);
   try {
     const [row] = await session.command('whoami', ['-v']);
     return row?.get('username') ?? '';

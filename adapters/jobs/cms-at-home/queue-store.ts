@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { CoPilotError } from '../../../protocol/errors.ts';
+import { openOwnDatabase } from '../kit/own-database.ts';
 
 /** Who has a job: a volunteer by his number, or the broker. */
 export type Holder = string;
@@ -54,7 +55,7 @@ const SCHEMA = `
 
 /** Every change is on disk before it is answered. Throws `QUEUE_IN_USE`, `QUEUE_CORRUPT` or `QUEUE_UNAVAILABLE`. */
 export function openQueueStore(path: string, maxJobs: number): QueueStore {
-  const database = open(path);
+  const database = openOwnDatabase(path, (opened) => prepare(opened, path));
   const one = (sql: string, ...values: SQLInputValue[]): Row | undefined =>
     database.prepare(sql).get(...values);
   const all = (sql: string, ...values: SQLInputValue[]): readonly Row[] =>
@@ -156,20 +157,10 @@ function idOf(row: Row | undefined): string | undefined {
   return typeof id === 'string' ? id : undefined;
 }
 
-function open(path: string): DatabaseSync {
-  try {
-    const database = new DatabaseSync(path, { timeout: 0 });
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    const { application_id: application } = database.prepare('PRAGMA application_id').get() ?? {};
-    if (application !== APPLICATION_ID && application !== 0)
-      throw new CoPilotError('QUEUE_CORRUPT', `${path} is no queue of CMS@home`);
-    database.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID};`);
-    return database;
-  } catch (cause) {
-    if (cause instanceof CoPilotError) throw cause;
-    const isBusy = cause instanceof Error && 'errcode' in cause && Number(cause.errcode) % 256 === 5;
-    throw isBusy
-      ? new CoPilotError('QUEUE_IN_USE', `another program has ${path} open; stop it first`, { cause })
-      : new CoPilotError('QUEUE_UNAVAILABLE', `${path} cannot be opened`, { cause });
-  }
+function prepare(database: DatabaseSync, path: string): void {
+  database.exec('PRAGMA synchronous = FULL');
+  const { application_id: application } = database.prepare('PRAGMA application_id').get() ?? {};
+  if (application !== APPLICATION_ID && application !== 0)
+    throw new CoPilotError('QUEUE_CORRUPT', `${path} is no queue of CMS@home`);
+  database.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID};`);
 }

@@ -16,7 +16,8 @@ import { createSandboxes } from './sandbox-fetch.ts';
 import { createStageOut } from './stage-out.ts';
 import { startStatusServer } from './status-server.ts';
 import { createTaskHandlers } from './task-handlers.ts';
-import { isEnded, openTaskStore, type StoredJob, type TaskStore } from './task-store.ts';
+import { isEnded, type StoredJob } from './stored-job.ts';
+import { openTaskStore, type TaskStore } from './task-store.ts';
 import { createTaskWorker, type TaskWorker } from './task-worker.ts';
 import { createTransferWatch, type TransferWatch } from './transfer-watch.ts';
 

@@ -21,7 +21,8 @@ import { type JobReport, MAX_REPORT_BYTES, readReport } from './job-report.ts';
 import { APP, CrabRefusal, isObject } from './rest-answer.ts';
 import type { StageOut } from './stage-out.ts';
 import { TASK_LIFE_SECONDS } from './task-handlers.ts';
-import { isEnded, type StoredJob, type StoredTask, type TaskStore } from './task-store.ts';
+import { isEnded, type StoredJob, type StoredTask } from './stored-job.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** Turns what became of a try into CRAB's own words, and tells them. */
 export interface JobEnds {

@@ -1,4 +1,5 @@
-import type { StoredJob, TaskStore } from './task-store.ts';
+import type { StoredJob } from './stored-job.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** DAGMan's numbers of a whole DAG: runs, done, failed. */
 const DAG = { running: 3, done: 5, failed: 6 } as const;

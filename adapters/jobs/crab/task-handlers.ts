@@ -11,7 +11,8 @@ import { type JobTerms, newJobOf } from './job-description.ts';
 import { isObject } from './rest-answer.ts';
 import { jobsOf } from './split.ts';
 import type { Sandboxes } from './sandbox-fetch.ts';
-import type { StoredJob, TaskStore } from './task-store.ts';
+import type { StoredJob } from './stored-job.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** What is done with a task that this worker holds. */
 export interface TaskHandlers {

@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
-import { CoPilotError } from '../../../protocol/errors.ts';
+import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
 import type { StoredInput } from '../kit/input-store.ts';
 import { sharedRun } from '../kit/shared-run.ts';
@@ -9,52 +8,19 @@ import type { CrabTask } from './crab-task.ts';
 import type { Bounds } from './exit-policy.ts';
 import { idOf } from './job-description.ts';
 import { jobsOf } from './split.ts';
-import { TASKS_APPLICATION_ID, TASKS_MIGRATIONS } from './task-schema.ts';
+import {
+  isEnded,
+  jobOf,
+  type NodeState,
+  number,
+  type Row,
+  type StoredJob,
+  type StoredTask,
+  taskOf,
+  text,
+} from './stored-job.ts';
+import { openTaskDatabase } from './task-database.ts';
 import { createWriteTurns } from './write-turns.ts';
-
-/** As users of CRAB know a job's state. */
-export type NodeState =
-  | 'unsubmitted'
-  | 'idle'
-  | 'running'
-  | 'transferring'
-  | 'cooloff'
-  | 'finished'
-  | 'failed'
-  | 'killed';
-
-export interface StoredTask {
-  readonly task: CrabTask;
-  readonly sandbox: StoredInput;
-  /** CRAB knows that it is submitted; before that its jobs are handed to nobody. */
-  readonly isActive: boolean;
-  /** Number of the task here, and what CRAB keeps as its cluster. */
-  readonly cluster: number;
-}
-
-/** One try of a job. Of a job's tries the last one is current, and alone changes. */
-export interface StoredJob {
-  readonly id: string;
-  readonly task: string;
-  readonly number: number;
-  readonly retry: number;
-  readonly state: NodeState;
-  readonly isCurrent: boolean;
-  readonly isAccepted: boolean;
-  /** Of the last attempt heard of, and of the result where there is one. */
-  readonly attempt: number;
-  readonly bounds: Bounds;
-  /** When its result was first told to CRAB, Unix time in seconds; 0 before. */
-  readonly toldSeconds: number;
-  /** Of its result, by its own report; 0 before. */
-  readonly events: number;
-  readonly submitSeconds: number;
-  readonly startSeconds: number;
-  readonly endSeconds: number;
-  readonly restarts: number;
-  readonly code: number;
-  readonly message: string;
-}
 
 /** What may change of a try. */
 export interface JobChange {
@@ -138,7 +104,7 @@ const ENDED = `('finished', 'failed', 'killed', 'transferring')`;
  * of the process takes what was written in its last turn, or while others were settled, and a power cut what was not settled. Rejects with one of the `QUEUE_…` codes.
  */
 export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<TaskStore> {
-  const database = openDatabase(path);
+  const database = openTaskDatabase(path);
   // SQLite syncs nothing here: a sync of its log, by whom and when it is wanted, keeps nobody else from running.
   const log = await open(`${path}-wal`, 'r+');
   await syncDirectory(dirname(path));
@@ -193,15 +159,6 @@ export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<Ta
       bounds.wallSeconds,
       bounds.memoryMiB,
     );
-  const taskOf = (row: Row | undefined): StoredTask | undefined =>
-    row && {
-      // Of our own writing.
-      task: JSON.parse(text(row, 'task')) as CrabTask,
-      sandbox: { sha256: text(row, 'sandbox_sha256'), size: number(row, 'sandbox_size') },
-      isActive: number(row, 'is_active') === 1,
-      cluster: number(row, 'id'),
-    };
-
   const begin = (job: StoredJob, { bounds, dueMs, state }: NextTry): void => {
     const found = store.task(job.task);
     if (found === undefined) return;
@@ -333,17 +290,10 @@ export async function openTaskStore({ path, url }: TaskStoreOptions): Promise<Ta
   return store;
 }
 
-/** Whether nothing more is run for it. */
-export function isEnded(state: NodeState): boolean {
-  return state === 'finished' || state === 'failed' || state === 'killed' || state === 'transferring';
-}
-
 interface Place {
   readonly number: number;
   readonly retry: number;
 }
-
-type Row = Readonly<Record<string, SQLOutputValue>>;
 
 const COLUMNS: Readonly<Record<string, string>> = {
   isAccepted: 'is_accepted',
@@ -354,92 +304,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   endSeconds: 'end_s',
 };
 
-const STATES: readonly NodeState[] = [
-  'unsubmitted',
-  'idle',
-  'running',
-  'transferring',
-  'cooloff',
-  'finished',
-  'failed',
-  'killed',
-];
-
 function plain(value: unknown): SQLInputValue {
   if (typeof value === 'boolean') return Number(value);
   return typeof value === 'number' || typeof value === 'string' ? value : null;
-}
-
-function jobOf(row: Row | undefined): StoredJob | undefined {
-  if (row === undefined) return undefined;
-  return {
-    id: text(row, 'id'),
-    task: text(row, 'task_name'),
-    number: number(row, 'number'),
-    retry: number(row, 'retry'),
-    state: stateOf(row),
-    isCurrent: number(row, 'is_current') === 1,
-    isAccepted: number(row, 'is_accepted') === 1,
-    attempt: number(row, 'attempt'),
-    bounds: { wallSeconds: number(row, 'wall_s'), memoryMiB: number(row, 'memory_mib') },
-    toldSeconds: number(row, 'told_s'),
-    events: number(row, 'events'),
-    submitSeconds: number(row, 'submit_s'),
-    startSeconds: number(row, 'start_s'),
-    endSeconds: number(row, 'end_s'),
-    restarts: number(row, 'restarts'),
-    code: number(row, 'code'),
-    message: text(row, 'message'),
-  };
-}
-
-function stateOf(row: Row): NodeState {
-  const state = STATES.find((known) => known === row['state']);
-  if (state === undefined) throw corrupt();
-  return state;
-}
-
-function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw corrupt();
-  return value;
-}
-
-function number(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number') throw corrupt();
-  return value;
-}
-
-function corrupt(): CoPilotError {
-  return new CoPilotError('QUEUE_CORRUPT', 'the file of CRAB tasks holds an unexpected value');
-}
-
-/** Of the log before it goes into the file: 16 MiB. */
-const LOG_PAGES = 4096;
-
-function openDatabase(path: string): DatabaseSync {
-  try {
-    const database = new DatabaseSync(path, { timeout: 0 });
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON');
-    const { application_id: application } = database.prepare('PRAGMA application_id').get() ?? {};
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() ?? {};
-    if (application !== TASKS_APPLICATION_ID && (application !== 0 || version !== 0))
-      throw new CoPilotError('QUEUE_CORRUPT', `${path} is no file of CRAB tasks`);
-    if (Number(version) > TASKS_MIGRATIONS.length)
-      throw new CoPilotError('QUEUE_CORRUPT', `${path} was written by a later version of this program`);
-    database.exec('BEGIN EXCLUSIVE');
-    for (const step of TASKS_MIGRATIONS.slice(Number(version))) database.exec(step);
-    database.exec(
-      `PRAGMA application_id = ${TASKS_APPLICATION_ID}; PRAGMA user_version = ${TASKS_MIGRATIONS.length}; COMMIT`,
-    );
-    database.exec(`PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
-    return database;
-  } catch (cause) {
-    if (cause instanceof CoPilotError) throw cause;
-    const isBusy = cause instanceof Error && 'errcode' in cause && Number(cause.errcode) % 256 === 5;
-    throw isBusy
-      ? new CoPilotError('QUEUE_IN_USE', `another program has ${path} open; stop it first`, { cause })
-      : new CoPilotError('QUEUE_UNAVAILABLE', `${path} cannot be opened`, { cause });
-  }
 }

@@ -3,7 +3,8 @@ import type { Cancel, Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import type { Claims } from './claims.ts';
 import { readHead, type TaskHead } from './crab-task.ts';
 import { TASK_LIFE_SECONDS, type TaskHandlers } from './task-handlers.ts';
-import type { StoredJob, TaskStore } from './task-store.ts';
+import type { StoredJob } from './stored-job.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** The loop of a TaskWorker: claims tasks, carries out their commands, one at a time. */
 export interface TaskWorker {

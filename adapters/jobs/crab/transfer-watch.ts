@@ -3,7 +3,8 @@ import type { Cancel, Clock, Log } from '../../../protocol/runtime/runtime.ts';
 import type { CrabRest } from './crab-rest.ts';
 import { type TransferEnd, transferEnd, transferId, wantedFiles } from './file-records.ts';
 import { isObject } from './rest-answer.ts';
-import type { StoredJob, TaskStore } from './task-store.ts';
+import type { StoredJob } from './stored-job.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** Follows the files of finished jobs to their destination. */
 export interface TransferWatch {

@@ -54,13 +54,12 @@ export function exchange(
     const giveUp = (why: CoPilotError): void => {
       fault = why;
       controller?.abort(why);
-      end();
+      cancel();
       reject(why);
     };
     const cancel: Cancel = clock.schedule(timeoutMs, () =>
       giveUp(new CoPilotError('TIMEOUT', 'no answer in time')),
     );
-    const end = (): void => cancel();
     line.dispatch(
       { origin, ...request },
       {
@@ -78,11 +77,11 @@ export function exchange(
           else giveUp(new CoPilotError('QUOTA_EXCEEDED', `an answer of more than ${maxAnswerBytes} bytes`));
         },
         onResponseEnd() {
-          end();
+          cancel();
           resolve({ ...head, body: Buffer.concat(chunks, bytes) });
         },
         onResponseError(_controller, error) {
-          end();
+          cancel();
           reject(error);
         },
       },

@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { CoPilotError } from '../../../protocol/errors.ts';
 import { writeDurably } from '../../../protocol/runtime/durable-file.ts';
+import { unlessMissing } from '../../../protocol/runtime/unless-missing.ts';
 import { sharedRun } from './shared-run.ts';
 
 /** A file of lines that is appended to, and written anew when most of it says nothing any more. For its owner's eyes only. */
@@ -72,10 +73,12 @@ export function createLineFile({ path, live, spare }: LineFileOptions): LineFile
  * `QUEUE_CORRUPT` above `maxBytes`, `QUEUE_UNAVAILABLE` where it cannot be read.
  */
 export async function readLines(path: string, maxBytes: number): Promise<readonly string[]> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return Buffer.alloc(0);
-    throw new CoPilotError('QUEUE_UNAVAILABLE', `${path} cannot be read`, { cause });
-  });
+  const bytes = await readFile(path)
+    .catch(unlessMissing)
+    .catch((cause: unknown) => {
+      throw new CoPilotError('QUEUE_UNAVAILABLE', `${path} cannot be read`, { cause });
+    });
+  if (bytes === undefined) return [];
   if (bytes.length > maxBytes) throw new CoPilotError('QUEUE_CORRUPT', `${path} is over ${maxBytes} bytes`);
   return bytes.toString('utf8').split('\n').slice(0, -1);
 }

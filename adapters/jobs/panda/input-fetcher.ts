@@ -4,6 +4,7 @@ import { CoPilotError } from '../../../protocol/errors.ts';
 import type { Clock } from '../../../protocol/runtime/runtime.ts';
 import type { FrameworkHttp } from '../kit/framework-http.ts';
 import type { InputStore, StoredInput } from '../kit/input-store.ts';
+import { keptInputs } from '../kit/kept-inputs.ts';
 import type { InputLines } from './input-lines.ts';
 import type { Source, WantedInput } from './job-description.ts';
 import { PAYLOAD_WRAPPER } from './payload-wrapper.ts';
@@ -35,27 +36,10 @@ export interface InputFetcherOptions {
 const MAX_TRANSFORMATION_BYTES = 16 * 1024 * 1024;
 /** For so long the jobs of one task share what was fetched. */
 const KEPT_MS = 60_000;
-const MAX_KEPT = 256;
 
 export function createInputFetcher(options: InputFetcherOptions): InputFetcher {
   const { store, clock } = options;
-  const kept = new Map<string, { readonly untilMs: number; readonly input: Promise<StoredInput> }>();
-
-  const once = (key: string, make: () => Promise<StoredInput>): Promise<StoredInput> => {
-    const nowMs = clock.monotonicMs();
-    const known = kept.get(key);
-    if (known !== undefined && known.untilMs > nowMs) return known.input;
-    const input = make();
-    kept.delete(key);
-    kept.set(key, { untilMs: nowMs + KEPT_MS, input });
-    const [oldest] = kept.keys();
-    if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
-    // What failed is tried anew by the next job.
-    input.catch(() => {
-      if (kept.get(key)?.input === input) kept.delete(key);
-    });
-    return input;
-  };
+  const once = keptInputs({ clock, keptMs: KEPT_MS });
 
   const bytesAt = async (
     address: string,

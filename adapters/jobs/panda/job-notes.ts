@@ -1,6 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../../protocol/runtime/durable-file.ts';
+import { unlessMissing } from '../../../protocol/runtime/unless-missing.ts';
 import { createRecent } from '../kit/recent.ts';
 
 /** Lines about jobs that have to outlive this process, and that PanDA gives back to nobody. */
@@ -41,13 +42,13 @@ export async function openJobNotes(directory: string): Promise<JobNotes> {
       recent.set(key, true);
     },
     async of(job) {
-      const text = await readFile(pathOf(job), 'latin1').catch(noFile);
+      const text = await readFile(pathOf(job), 'latin1').catch(unlessMissing);
       const lines = (text ?? '').split('\n').filter((line) => line.endsWith(END));
       return lines.map((line) => line.slice(0, -END.length));
     },
     async forgetBefore(wallMs) {
       for (const job of await readdir(directory)) {
-        const found = await stat(pathOf(job)).catch(noFile);
+        const found = await stat(pathOf(job)).catch(unlessMissing);
         if (found !== undefined && found.mtimeMs < wallMs) await rm(pathOf(job), { force: true });
       }
     },
@@ -55,10 +56,5 @@ export async function openJobNotes(directory: string): Promise<JobNotes> {
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
-  return (await stat(path).catch(noFile))?.size;
-}
-
-function noFile(caught: unknown): undefined {
-  if (caught instanceof Error && 'code' in caught && caught.code === 'ENOENT') return undefined;
-  throw caught;
+  return (await stat(path).catch(unlessMissing))?.size;
 }

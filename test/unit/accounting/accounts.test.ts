@@ -1,18 +1,24 @@
 import { expect, it } from 'vitest';
 import { MAX_EVENTS } from '../../../adapters/jobs/job-adapter.ts';
-import type { Attempt, JobRow } from '../../../broker/core/state.ts';
-import { accountsOfGone, createAccounts } from '../../../broker/core/account.ts';
+import { type AccountedJob, accountsOfGone, createAccounts } from '../../../broker/core/account.ts';
 
-const attempt = (change: Partial<Attempt>): Attempt =>
-  ({ number: 1, site: 'home', state: 'committed', usage: null, ...change }) as Attempt;
+type OneAttempt = AccountedJob['attempts'][number];
+const attempt = (change: Partial<OneAttempt>): OneAttempt => ({
+  ...{ site: 'home', state: 'committed', usage: null },
+  ...change,
+});
 const usage = (cpuSeconds: number, wallSeconds: number) => ({
   cpuSeconds,
   wallSeconds,
   memoryMiB: 1,
   diskMiB: 1,
 });
-const job = (owner: string, campaign: string, attempts: readonly Attempt[], events = 0): JobRow =>
-  ({ id: 'a', owner, campaign, attempts, events }) as unknown as JobRow;
+const job = (owner: string, campaign: string, attempts: readonly OneAttempt[], events = 0): AccountedJob => ({
+  owner,
+  campaign,
+  attempts,
+  events,
+});
 
 it('adds up what attempts used, where they ran and whose they were', () => {
   const accounts = createAccounts();
@@ -22,7 +28,7 @@ it('adds up what attempts used, where they ran and whose they were', () => {
       'first',
       [
         attempt({ site: 'attic', state: 'void', usage: usage(5, 9) }),
-        attempt({ number: 2, state: 'committed', usage: usage(10, 20) }),
+        attempt({ state: 'committed', usage: usage(10, 20) }),
       ],
       1_000,
     ),

@@ -32,10 +32,9 @@ afterEach(async () => {
 });
 
 type Entry = Settings['frameworks'][string];
-const settingsWith = (entry: Partial<Entry>): Settings =>
-  ({
-    frameworks: { q: { kind: 'http-queue', url: queue.url, queues: { main: 'night' }, ...entry } },
-  }) as unknown as Settings;
+const settingsWith = (entry: Partial<Entry>): Pick<Settings, 'frameworks'> => ({
+  frameworks: { q: { kind: 'http-queue', url: queue.url, queues: { main: 'night' }, ...entry } },
+});
 const check = (entry: Partial<Entry>): Promise<readonly Finding[]> =>
   checkFrameworks(directory, settingsWith(entry));
 const about = (findings: readonly Finding[], what: string): readonly Finding[] =>
@@ -301,9 +300,7 @@ describe('the clock, held against what a server says', () => {
   });
 
   it('and the broker is asked where another machine answers for it', async () => {
-    const none = {
-      publicUrls: { enrolment: 'http://127.0.0.1:1', bridge: undefined },
-    } as unknown as Settings;
+    const none = { publicUrls: { enrolment: 'http://127.0.0.1:1' } };
     expect(await checkBrokerTime(none)).toEqual([]);
     const server = createServer((_, response) => response.writeHead(404).end());
     const url = await listening(server);
